@@ -1,0 +1,34 @@
+"""The digests that people sign off.
+
+Both are SHA-256 over canonical JSON: members sorted, no spaces, UTF-8, no floating point numbers (the models have none, so RFC 8785 and this agree).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sluice.api.release import ReleaseSpec
+
+
+def release_digest(*, namespace: str, name: str, spec: ReleaseSpec) -> str:
+    """Digest over the identity of a release: where it lives, its name and its whole spec.
+
+    The namespace and name are in it, so that a sign-off cannot be carried to a copy of the manifest elsewhere.
+    """
+    identity = {"namespace": namespace, "name": name, "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    return _digest(identity)
+
+
+def evidence_digest(bundles: Iterable[str]) -> str:
+    """Digest over the set of bundle digests that a verdict used; their order does not matter."""
+    return _digest(sorted(set(bundles)))
+
+
+def _digest(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

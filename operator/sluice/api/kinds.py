@@ -1,0 +1,134 @@
+"""The eight kinds: how each is named, who owns it and what `kubectl get` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sluice.api import approval, evidence, policy, release, scoring, trust
+
+if TYPE_CHECKING:
+    from sluice.api.base import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of `kubectl get`; those with priority 1 only with `-o wide`."""
+
+    name: str
+    path: str
+    type: str = "string"
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of resource."""
+
+    name: str
+    plural: str
+    short: str
+    namespaced: bool
+    description: str
+    spec: type[Model]
+    status: type[Model]
+    columns: tuple[Column, ...]
+
+
+_AGE = Column(name="Age", path=".metadata.creationTimestamp", type="date")
+
+
+def _condition(type_: str, part: str = "status") -> str:
+    return f'.status.conditions[?(@.type=="{type_}")].{part}'
+
+
+def _of_release(name: str, plural: str, short: str, *, description: str, spec: type[Model], columns: tuple[Column, ...]) -> Kind:
+    return Kind(
+        name=name, plural=plural, short=short, namespaced=True, description=description, spec=spec, status=approval.DecisionStatus,
+        columns=(
+            Column(name="Release", path=".spec.release.name"),
+            *columns,
+            Column(name="By", path=".spec.approver.username"),
+            Column(name="Counts", path=_condition("Counted")),
+            Column(name="Reason", path=_condition("Counted", "reason")),
+            Column(name="Expires", path=".spec.expires", priority=1),
+            _AGE,
+        ),
+    )  # fmt: skip
+
+
+MODEL_RELEASE = Kind(
+    name="ModelRelease", plural="modelreleases", short="mr", namespaced=True,
+    description="One immutable version of one model: artifacts, change, authority, risk. It may serve once policy is satisfied.",
+    spec=release.ReleaseSpec, status=release.ReleaseStatus,
+    columns=(
+        Column(name="Model", path=".spec.model"),
+        Column(name="Version", path=".spec.version"),
+        Column(name="Tier", path=".status.risk.tier"),
+        Column(name="Phase", path=".status.phase"),
+        Column(name="Missing", path=".status.missing"),
+        Column(name="Change", path=".spec.change.type", priority=1),
+        Column(name="Baseline", path=".spec.change.baseline.name", priority=1),
+        Column(name="Owner", path=".spec.owner.group", priority=1),
+        Column(name="Release-Digest", path=".status.releaseDigest", priority=1),
+        Column(name="Evidence-Digest", path=".status.evidenceDigest", priority=1),
+        _AGE,
+    ),
+)  # fmt: skip
+RELEASE_EVIDENCE = Kind(
+    name="ReleaseEvidence", plural="releaseevidences", short="mre", namespaced=True,
+    description="One signed in-toto statement about artifacts, with the raw files it names. Found by the digests it speaks of.",
+    spec=evidence.EvidenceSpec, status=evidence.EvidenceStatus,
+    columns=(
+        Column(name="Verified", path=_condition("Verified")),
+        Column(name="Reason", path=_condition("Verified", "reason")),
+        Column(name="Predicate", path=".status.predicateType"),
+        Column(name="Identity", path=".status.signer.identity", priority=1),
+        Column(name="Key", path=".status.signer.key", priority=1),
+        Column(name="Trust-Root", path=".status.signer.trustRoot", priority=1),
+        _AGE,
+    ),
+)  # fmt: skip
+RELEASE_APPROVAL = _of_release(
+    "ReleaseApproval", "releaseapprovals", "mra",
+    description="One decision of one person about one release on exactly the evidence seen.",
+    spec=approval.ApprovalSpec,
+    columns=(Column(name="Role", path=".spec.role"), Column(name="Decision", path=".spec.decision")),
+)  # fmt: skip
+RELEASE_WAIVER = _of_release(
+    "ReleaseWaiver", "releasewaivers", "mrw",
+    description="Requirements of one release that somebody takes the risk for, until a date.",
+    spec=approval.WaiverSpec,
+    columns=(Column(name="Risk-Owner", path=".spec.riskOwner"),),
+)  # fmt: skip
+RELEASE_POLICY = Kind(
+    name="ReleasePolicy", plural="releasepolicies", short="mrp", namespaced=False,
+    description="Who may sign what, who may approve as what, and what a release needs. All policies that match add up.",
+    spec=policy.PolicySpec, status=policy.PolicyStatus,
+    columns=(Column(name="Accepted", path=_condition("Accepted")), Column(name="Reason", path=_condition("Accepted", "reason")), _AGE),
+)  # fmt: skip
+TRUST_ROOT = Kind(
+    name="TrustRoot", plural="trustroots", short="mtr", namespaced=False,
+    description="Whose signatures can be verified: a Sigstore instance or plain public keys.",
+    spec=trust.TrustRootSpec, status=trust.TrustRootStatus,
+    columns=(Column(name="Accepted", path=_condition("Accepted")), Column(name="Reason", path=_condition("Accepted", "reason")), _AGE),
+)  # fmt: skip
+SCORING_SUITE = Kind(
+    name="ScoringSuite", plural="scoringsuites", short="mss", namespaced=True,
+    description="Cases that a candidate is scored on.",
+    spec=scoring.SuiteSpec, status=scoring.SuiteStatus,
+    columns=(Column(name="Protocol", path=".spec.protocol.type"), Column(name="Model", path=".spec.protocol.model"), _AGE),
+)  # fmt: skip
+CANARY_RUN = Kind(
+    name="CanaryRun", plural="canaryruns", short="mcr", namespaced=True,
+    description="One comparison of a candidate with its baseline. Written by the controller.",
+    spec=scoring.CanarySpec, status=scoring.CanaryStatus,
+    columns=(
+        Column(name="Release", path=".spec.release.name"),
+        Column(name="Baseline", path=".spec.baseline.name"),
+        Column(name="Decision", path=".status.decision"),
+        _AGE,
+    ),
+)  # fmt: skip
+
+KINDS = (MODEL_RELEASE, RELEASE_EVIDENCE, RELEASE_APPROVAL, RELEASE_WAIVER, RELEASE_POLICY, TRUST_ROOT, SCORING_SUITE, CANARY_RUN)

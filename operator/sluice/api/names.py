@@ -1,0 +1,42 @@
+"""Names that users, the API server and our processes must agree on.
+
+They stand in manifests, in admission policies evaluated by the API server and in code. Writing each once is what keeps the three in step.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "sluice.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+GOVERN_LABEL: Final = f"{GROUP}/govern"
+"""On a namespace: `"true"` opts it in. Workload authors cannot set it; who may is the cluster's RBAC on namespaces."""
+
+STRICT_LABEL: Final = f"{GROUP}/strict"
+"""On a governed namespace: `"true"` holds every Pod, also those that name no release, until Sluice has looked at it."""
+
+STAGE_LABEL: Final = f"{GROUP}/stage"
+"""On a governed namespace: the stage (`staging`, `production`, …) that a release must be meant for."""
+
+RELEASE_LABEL: Final = f"{GROUP}/release"
+"""On a Pod, or the Pod template of its owner: the `ModelRelease` in the same namespace that it serves."""
+
+SCHEDULING_GATE: Final = f"{GROUP}/release"
+"""Pod scheduling gate: the Pod waits, unscheduled, until its release is entitled."""
+
+READINESS_GATE: Final = f"{GROUP}/serving"
+"""Pod readiness gate and condition: the Pod gets no Service traffic until Sluice sets it True."""
+
+HELD_ANNOTATION: Final = f"{GROUP}/held"
+"""On a Deployment: the release for which the API server paused it. Empty or absent means that Sluice does not hold it."""
+
+FIELD_MANAGER: Final = "sluice"
+"""Owner of what Sluice writes by server-side apply."""
+
+CONTROLLER: Final = "sluice-controller"
+"""Service account, Deployment and Lease of the controller."""
+
+WEBHOOK: Final = "sluice-webhook"
+"""Service account, Deployment and Service of the webhook."""

@@ -1,0 +1,235 @@
+"""`ReleasePolicy`: who may sign what, who may approve as what, and what a release needs.
+
+All policies whose selector matches a release add up; none relaxes another. A namespace that no policy matches lets nothing serve.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from sluice.api.base import (
+    LIST_MAP_BY_NAME,
+    LIST_SET,
+    Conditions,
+    Decimal,
+    Duration,
+    Label,
+    Line,
+    Model,
+    Name,
+    Uri,
+    exactly_one,
+    rule,
+    validations,
+)
+from sluice.api.release import ArtifactType
+
+
+class StatementKind(StrEnum):
+    """What a signer may be trusted for."""
+
+    MODEL_SIGNATURE = "ModelSignature"
+    PROVENANCE = "Provenance"
+    EVALUATION = "Evaluation"
+
+
+class RequirementType(StrEnum):
+    """What a requirement asks for."""
+
+    MODEL_SIGNATURE = "ModelSignature"
+    PROVENANCE = "Provenance"
+    EVALUATION = "Evaluation"
+    APPROVAL = "Approval"
+
+
+class NamespaceSelector(Model):
+    """Namespaces by label."""
+
+    match_labels: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=63)]],
+        Field(min_length=1, max_length=16),
+    ]
+    """All of these labels, with these values."""
+
+
+class Selector(Model):
+    """Which releases the policy is for."""
+
+    namespaces: NamespaceSelector
+    """Releases in namespaces with these labels."""
+
+
+class People(Model):
+    """API users."""
+
+    users: Annotated[list[Line], Field(max_length=64, json_schema_extra=LIST_SET)] = []
+    """User names, exact."""
+    groups: Annotated[list[Line], Field(max_length=64, json_schema_extra=LIST_SET)] = []
+    """Groups, exact."""
+
+
+class Signer(Model):
+    """Somebody whose signatures count, and for what."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            exactly_one("identity", "key"),
+            rule(
+                "has(self.identity) == has(self.issuer)",
+                "identity and issuer go together: an identity means nothing without who vouched for it",
+            ),
+            rule(
+                "!has(self.identity) || !self.identity.contains('*')",
+                "identity is compared exactly; wildcards are not supported",
+                field=".identity",
+            ),
+        )
+    )
+
+    name: Label
+    """Name of the signer."""
+    trust_root: Name
+    """The TrustRoot that verifies its signatures."""
+    issuer: Uri | None = None
+    """OIDC issuer in the certificate, exact."""
+    identity: Uri | None = None
+    """Subject alternative name in the certificate, exact."""
+    key: Label | None = None
+    """Name of the key in the TrustRoot."""
+    may: Annotated[list[StatementKind], Field(min_length=1, max_length=3, json_schema_extra=LIST_SET)]
+    """What its signatures count for."""
+    operated_by: People | None = None
+    """The API users behind a pipeline's identity or a key, for separation of duties. The identity itself is always compared."""
+
+
+class SubjectKind(StrEnum):
+    """User or group of the API server."""
+
+    USER = "User"
+    GROUP = "Group"
+
+
+class RoleSubject(Model):
+    """A user or a group."""
+
+    kind: SubjectKind
+    """User or Group."""
+    name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    """Exact name, as the API server authenticates it."""
+
+
+class Role(Model):
+    """Who may decide as what. RBAC does not count: a wildcard role is no approver."""
+
+    name: Label
+    """Name of the role."""
+    subjects: Annotated[list[RoleSubject], Field(min_length=1, max_length=64)]
+    """Who holds it."""
+
+
+class Tier(Model):
+    """A level of risk."""
+
+    name: Label
+    """Name of the tier."""
+    when: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    """CEL over `release` (the spec of the ModelRelease); the first tier whose condition is true is the release's."""
+
+
+class Measure(Model):
+    """A number that an evaluation must reach."""
+
+    model_config = ConfigDict(json_schema_extra=validations(exactly_one("atLeast", "atMost")))
+
+    suite: Line
+    """Suite, as the harness names it (an lm-eval task)."""
+    metric: Line
+    """Metric, as the harness names it (`acc`)."""
+    at_least: Decimal | None = None
+    """The lower confidence bound is at least this. The metric lies in [0, 1]."""
+    at_most: Decimal | None = None
+    """The upper confidence bound is at most this. The metric lies in [0, 1]."""
+    confidence: Annotated[str, StringConstraints(pattern=r"^0\.[5-9][0-9]{0,5}$", max_length=8)] = "0.95"
+    """One-sided confidence of the bound."""
+    max_age: Duration | None = None
+    """Longest time since the evaluation was signed."""
+
+
+class SeparatedFrom(StrEnum):
+    """Whom an approver must not be."""
+
+    TRAINER = "Trainer"
+    EVALUATOR = "Evaluator"
+
+
+class Requirement(Model):
+    """One thing the policy asks for."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            rule(
+                "(self.type == 'Evaluation') == has(self.measures)",
+                "measures go with type Evaluation, and it needs them",
+                field=".measures",
+            ),
+            rule("(self.type == 'Approval') == has(self.counts)", "counts go with type Approval, and it needs them", field=".counts"),
+            rule("self.type == 'Approval' || !has(self.distinctFrom)", "distinctFrom goes with type Approval", field=".distinctFrom"),
+            rule("self.type == 'Provenance' || !has(self.builders)", "builders go with type Provenance", field=".builders"),
+            rule(
+                "self.type == 'Approval' || has(self.artifactTypes)",
+                "say for which artifactTypes the evidence is required",
+                field=".artifactTypes",
+            ),
+            rule(
+                "self.type != 'Approval' || !has(self.artifactTypes)",
+                "approvals are for the release, not for artifacts",
+                field=".artifactTypes",
+            ),
+        )
+    )
+
+    name: Label
+    """Name of the requirement; waivers use it."""
+    type: RequirementType
+    """What it asks for."""
+    artifact_types: Annotated[list[ArtifactType], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
+    """Every artifact of these types needs the evidence, and the release has at least one of them."""
+    builders: Annotated[list[Uri], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
+    """Provenance: accepted `builder.id`, exact. Absent: any builder that a permitted signer attests."""
+    measures: Annotated[list[Measure], Field(min_length=1, max_length=32)] | None = None
+    """Evaluation: the numbers to reach, all of them."""
+    counts: Annotated[dict[str, Annotated[int, Field(ge=1, le=8)]], Field(min_length=1, max_length=8)] | None = None
+    """Approval: how many people in which role. One person counts once."""
+    distinct_from: Annotated[list[SeparatedFrom], Field(min_length=1, max_length=2, json_schema_extra=LIST_SET)] | None = None
+    """Approval: whom an approver must not be."""
+    tiers: Annotated[list[Label], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
+    """Only for releases of these tiers. Absent: for all."""
+    waivable_by: Annotated[list[Label], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
+    """Roles that may waive it. Absent: nobody may."""
+
+
+class PolicySpec(Model):
+    """What a release needs in the namespaces that the selector matches."""
+
+    selector: Selector
+    """Which releases the policy is for."""
+    signers: Annotated[list[Signer], Field(max_length=32, json_schema_extra=LIST_MAP_BY_NAME)] = []
+    """Whose signatures count, and for what."""
+    roles: Annotated[list[Role], Field(max_length=16, json_schema_extra=LIST_MAP_BY_NAME)] = []
+    """Who may decide as what."""
+    tiers: Annotated[list[Tier], Field(min_length=1, max_length=8, json_schema_extra=LIST_MAP_BY_NAME)]
+    """Levels of risk, the highest first. The last one should be `when: "true"`."""
+    requirements: Annotated[list[Requirement], Field(min_length=1, max_length=32, json_schema_extra=LIST_MAP_BY_NAME)]
+    """What a release needs, all of it."""
+
+
+class PolicyStatus(Model):
+    """Whether the policy can be used."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation that this status speaks of."""
+    conditions: Conditions = []
+    """Accepted: every expression, role and trust root in it can be used."""
