@@ -1,0 +1,63 @@
+# `make` or `make help` lists what there is to do; `make venv` comes by itself where it is needed.
+.DEFAULT_GOAL := help
+.SHELLFLAGS := -eu -c
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+STEP := scripts/step
+SUITES := tests/unit tests/property tests/cluster
+
+# KUBE_CONTEXT (demo, demo-down) and PYTHON (venv) reach the programs as they are given, on the command line or in the environment.
+
+##@ See it work
+.PHONY: demo demo-down
+demo: venv ## the whole story on a local cluster; KUBE_CONTEXT=name takes an existing cluster instead
+	@$(BIN)/python -m e2e.demo up
+
+demo-down: venv ## remove everything that `make demo` made
+	@$(BIN)/python -m e2e.demo down
+
+##@ Work on it
+.PHONY: venv lint format unit property cluster-test test crds requirements clean
+venv: ## the virtual environment in .venv, from pinned and hashed requirements (PYTHON=python3.12 for another interpreter)
+	@scripts/venv
+
+format: venv ## let ruff format the code and mend what it can
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+lint: venv ## ruff, mypy --strict and the import layers
+	@$(STEP) ruff-check $(BIN)/ruff check .
+	@$(STEP) ruff-format $(BIN)/ruff format --check .
+	@$(STEP) mypy $(BIN)/mypy operator/sluice e2e tests
+	@$(STEP) import-layers $(BIN)/lint-imports
+
+unit: venv ## unit tests: no sockets, seconds
+	@$(BIN)/pytest -q tests/unit
+
+property: venv ## promises that hold for every input, on generated ones
+	@$(BIN)/pytest -q tests/property
+
+cluster-test: venv ## tests on a real API server and node; the first run builds Kubernetes (about ten minutes)
+	@$(BIN)/pytest -q tests/cluster
+
+test: ## everything that CI runs, quietly; ends with pytest's closing line, or with the end of the failing part's log
+	@$(STEP) venv scripts/venv
+	@$(MAKE) lint
+	@$(STEP) --closing-line pytest $(BIN)/pytest --durations=15 $(SUITES)
+
+crds: venv ## write crds/*.yaml from the models in operator/sluice/api
+	@$(BIN)/python -m sluice.api.generate crds/
+
+requirements: venv ## resolve requirements/*.in again and write the pinned, hashed lists
+	@scripts/lock
+
+clean: ## remove what was built in this checkout (not the binaries of the local cluster, which are kept outside it)
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+##@ Learn
+.PHONY: help
+help: ## this text
+	@echo 'Sluice decides which model releases may run on a Kubernetes cluster. Needs: Linux, root, Python >= 3.11, Go >= 1.26.'
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@printf '\nLogs of the quiet steps are in build/log/. How to change something: CONTRIBUTING.md. How it is built: docs/.\n'
