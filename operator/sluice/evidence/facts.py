@@ -1,0 +1,94 @@
+"""`establish`: one evidence bundle and its raw files become one `Fact`.
+
+A fact is cryptography and arithmetic only: it stays true whatever policies, approvals or revocations say later, and may therefore be cached under `fact_key`.
+Whether its signer may say such a thing, and whether the numbers suffice, is for the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sluice.evidence import evaluation
+from sluice.evidence.evaluation import Evaluation, read_evaluation
+from sluice.provenance import model_signature, slsa
+from sluice.provenance.bundle import Signer, verify_bundle
+from sluice.provenance.digests import sha256_of
+from sluice.provenance.errors import ProvenanceError, Reason, closed
+from sluice.provenance.model_signature import ModelManifest, parse_model_manifest
+from sluice.provenance.slsa import BuildProvenance, parse_provenance
+from sluice.provenance.statement import Statement, parse_statement
+from sluice.provenance.strict_json import JsonObject, canonical
+from sluice.provenance.trust import TrustAnchors
+
+ATTACHMENT_LIMIT = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherStatement:
+    """A signed statement of a type that nothing here interprets: it satisfies no requirement for another type."""
+
+    predicate: JsonObject = field(hash=False, repr=False)
+
+
+Content = ModelManifest | BuildProvenance | Evaluation | OtherStatement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What one evidence bundle proves."""
+
+    bundle_digest: str
+    trust_root: str
+    trust_root_digest: str
+    signer: Signer
+    signed_at: datetime | None
+    """When, by a log or a timestamp authority; None for a plain key, which satisfies no requirement on age."""
+    predicate_type: str
+    subjects: frozenset[str]
+    """`sha256:` digests that the statement binds to. For a model signature the name-binding digest, never the OMS root."""
+    content: Content
+
+
+def establish(raw_bundle: bytes, attachments: Mapping[str, bytes], anchors: TrustAnchors) -> Fact:
+    """Verify `raw_bundle` against `anchors` and read what it says, numbers out of `attachments` (file name to bytes).
+
+    Raises ProvenanceError and nothing else.
+    """
+    with closed(Reason.BundleMalformed, "the evidence does not parse"):
+        if len(attachments) > ATTACHMENT_LIMIT:
+            raise ProvenanceError(Reason.AttachmentMismatch, f"{len(attachments)} files are attached; at most {ATTACHMENT_LIMIT} are read")
+        envelope = verify_bundle(raw_bundle, anchors)
+        statement = parse_statement(envelope.payload)
+        if attachments and statement.predicate_type not in evaluation.PREDICATE_TYPES:
+            raise ProvenanceError(Reason.AttachmentMismatch, f"files are attached that a statement of type {statement.predicate_type!r} does not name")
+        content = _content(statement, attachments)
+        return Fact(
+            bundle_digest=envelope.bundle_digest,
+            trust_root=anchors.name,
+            trust_root_digest=anchors.digest,
+            signer=envelope.signer,
+            signed_at=envelope.signed_at,
+            predicate_type=statement.predicate_type,
+            subjects=frozenset({content.digest}) if isinstance(content, ModelManifest) else frozenset(subject.sha256 for subject in statement.subjects),
+            content=content,
+        )
+
+
+def fact_key(raw_bundle: bytes, attachments: Mapping[str, bytes], anchors: TrustAnchors) -> str:
+    """The key under which the outcome of `establish` with these arguments may be cached: a fact or an error, both are for ever."""
+    files = sorted([name, sha256_of(content)] for name, content in attachments.items())
+    return sha256_of(canonical([sha256_of(raw_bundle), anchors.digest, files]))
+
+
+def _content(statement: Statement, attachments: Mapping[str, bytes]) -> Content:
+    match statement.predicate_type:
+        case model_signature.PREDICATE_TYPE:
+            return parse_model_manifest(statement)
+        case slsa.PREDICATE_TYPE:
+            return parse_provenance(statement)
+        case evaluation.TEST_RESULT | evaluation.EVAL_RESULT:
+            return read_evaluation(statement, attachments)
+        case _:
+            return OtherStatement(predicate=statement.predicate)

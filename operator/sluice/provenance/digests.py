@@ -1,0 +1,32 @@
+"""Digests as this package writes them: `sha256:` and 64 lower-case hexadecimal digits.
+
+One spelling each: two spellings of one digest are two cache keys, two approvals and one bypass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+HEX_DIGITS: Mapping[str, int] = MappingProxyType({"sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128, "blake3": 64, "gitCommit": 40})
+"""Algorithms that we understand, with the length of their hexadecimal form. `gitCommit` is SHA-1, as Git has it."""
+
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
+
+
+def sha256_of(content: bytes) -> str:
+    """`sha256:<hex>` of `content`."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def is_hex_digest(algorithm: str, value: str) -> bool:
+    """Whether `value` is the lower-case hexadecimal form of a digest by `algorithm`, one of `HEX_DIGITS`."""
+    return len(value) == HEX_DIGITS.get(algorithm) and _HEX.fullmatch(value) is not None
+
+
+def is_sha256(digest: str) -> bool:
+    """Whether `digest` reads `sha256:<64 lower-case hex digits>`."""
+    algorithm, _, value = digest.partition(":")
+    return algorithm == "sha256" and is_hex_digest(algorithm, value)
