@@ -26,9 +26,7 @@ class ApprovalSpec(Model):
     """One decision of one person about one release on the evidence seen."""
 
     model_config = ConfigDict(
-        json_schema_extra=validations(
-            *immutable(["release", "releaseDigest", "evidenceDigest", "role", "decision", "comment", "expires", "approver"], _FIXED)
-        )
+        json_schema_extra=validations(*immutable(["release", "releaseDigest", "evidenceDigest", "role", "decision", "comment", "expires", "approver"], _FIXED))
     )
 
     release: NameRef

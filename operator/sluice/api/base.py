@@ -123,6 +123,4 @@ class Condition(Model):
     """When `status` last changed."""
 
 
-Conditions = Annotated[
-    list[Condition], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
-]
+Conditions = Annotated[list[Condition], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})]

@@ -29,9 +29,7 @@ def crd(kind: Kind) -> dict[str, Any]:
             "status": structural(kind.status),
         },
     }
-    columns = [
-        {"name": c.name, "type": c.type, "jsonPath": c.path} | ({"priority": c.priority} if c.priority else {}) for c in kind.columns
-    ]
+    columns = [{"name": c.name, "type": c.type, "jsonPath": c.path} | ({"priority": c.priority} if c.priority else {}) for c in kind.columns]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -63,9 +61,7 @@ def crd(kind: Kind) -> dict[str, Any]:
 
 def render() -> dict[str, str]:
     """Return file name → content for all kinds."""
-    return {
-        f"{GROUP}_{kind.plural}.yaml": HEADER + yaml.safe_dump(crd(kind), sort_keys=False, width=160, allow_unicode=True) for kind in KINDS
-    }
+    return {f"{GROUP}_{kind.plural}.yaml": HEADER + yaml.safe_dump(crd(kind), sort_keys=False, width=160, allow_unicode=True) for kind in KINDS}
 
 
 def main() -> None:

@@ -31,9 +31,7 @@ class Attachment(Model):
 class EvidenceSpec(Model):
     """One signed statement and the raw files it names."""
 
-    model_config = ConfigDict(
-        json_schema_extra=validations(*immutable(["bundle", "attachments"], "evidence never changes; create another ReleaseEvidence"))
-    )
+    model_config = ConfigDict(json_schema_extra=validations(*immutable(["bundle", "attachments"], "evidence never changes; create another ReleaseEvidence")))
 
     bundle: BundleSource
     """The signed statement."""

@@ -1,0 +1,143 @@
+"""From facts to a verdict.
+
+Pure on purpose: the command line, the webhook, the controller and a background audit all call `decide`, so that they cannot disagree.
+Time is an argument; nothing here reads a clock, a file or the network. Denying is the default by construction, see `Verdict.allows`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+from sluice.api.digests import evidence_digest
+from sluice.api.policy import RequirementType
+from sluice.api.release import Outcome
+from sluice.decision.model import Asked, Case, InvalidPolicy, Result, Verdict
+from sluice.decision.people import Signoff, approval_finding, duty_of, holds_role, staffed, usable, waiver_finding, waives
+from sluice.decision.reasons import Reason
+from sluice.decision.requirements import check_evidence
+from sluice.decision.tiers import tier_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sluice.decision.model import Approval, Finding, Waiver
+
+P = ParamSpec("P")
+
+
+def decide(case: Case, *, now: datetime) -> Verdict:
+    """Decide what a release may do at `now` (timezone-aware).
+
+    Raises nothing: whatever goes wrong inside a check becomes a `Failed` result of that requirement.
+    """
+    # 1. No policy is a reason to hold, not to allow.
+    if not case.policies:
+        return _without_policy(case)
+    # 2. Requirements of all matching policies add up; none can relax another. A policy that cannot be used stays in the way.
+    tiers = {policy.name: tier_of(policy, case.release) for policy in usable(case)}
+    asked = [
+        Asked(policy, requirement)
+        for policy in sorted(usable(case), key=lambda policy: policy.name)
+        for requirement in policy.spec.requirements
+        if requirement.tiers is None or tiers[policy.name] is None or tiers[policy.name] in requirement.tiers
+    ]
+    # 3. Evidence first: people sign off the evidence that was used.
+    evidence = [(ask, _guarded(ask, check_evidence, case, now=now)) for ask in asked if ask.requirement.type is not RequirementType.APPROVAL]
+    seen = evidence_digest(digest for _, result in evidence if result.outcome is Outcome.SATISFIED for digest in result.evidence)
+    # 4. Whose decisions count on this release and this evidence.
+    approvals = [(a, approval_finding(a, case, seen, now=now)) for a in sorted(case.approvals, key=lambda a: a.name)]
+    waivers = [(w, waiver_finding(w, case, now=now)) for w in sorted(case.waivers, key=lambda w: w.name)]
+    signoffs = [(ask, _guarded(ask, _approved, case, approvals)) for ask in asked if ask.requirement.type is RequirementType.APPROVAL]
+    # 5. A waiver covers what is not satisfied, and is shown as such.
+    results = [_unusable(policy) for policy in case.policies if isinstance(policy, InvalidPolicy)]
+    results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs)]
+    return Verdict(
+        release_digest=case.release.digest,
+        evidence_digest=seen,
+        tier=",".join(sorted({tier for tier in tiers.values() if tier})) or None,
+        results=tuple(results),
+        approvals=tuple(_explained(a, finding, case) for a, finding in approvals),
+        waivers=tuple(finding for _, finding in waivers),
+    )
+
+
+def _approved(ask: Asked, case: Case, approvals: Sequence[tuple[Approval, Finding]]) -> Result:
+    counts, duties = ask.requirement.counts or {}, ask.requirement.distinct_from or []
+    signoffs, barred = [], []
+    for approval, finding in approvals:
+        person = approval.spec.approver
+        if not finding.counts or finding.rejects or person is None or not holds_role(person, approval.spec.role, ask.policy):
+            continue
+        if duty := duty_of(person, duties, case.facts, usable(case)):
+            barred.append(f"{person.username} may not approve: {duty}")
+        else:
+            signoffs.append(Signoff(username=person.username, role=approval.spec.role))
+    got = staffed(signoffs, counts)
+    short = [role for role in counts if got[role] < counts[role]]
+    names = ", ".join(f"{s.role} ({s.username})" for s in signoffs) or "nobody"
+    if not short:
+        ends = min((finding.changes_at for _, finding in approvals if finding.changes_at), default=None)
+        return ask.result(Outcome.SATISFIED, Reason.Approved, f"approved by {names}", changes_at=ends)
+    lapsed = any(finding.reason is Reason.Expired and finding.role in short for _, finding in approvals)
+    notes = [*barred, *(f"{finding.name} does not count: {finding.message}" for _, finding in approvals if not finding.counts)]
+    total = f"{sum(got.values())} of {sum(counts.values())}"
+    return ask.result(
+        Outcome.EXPIRED if lapsed else Outcome.MISSING,
+        Reason.ApprovalMissing,
+        "; ".join([f"{total}; {', '.join(short)} is missing; approved so far: {names}", *notes]),
+        remedy=f"kubectl sluice approve mr/{case.release.name} -n {case.release.namespace} --role {short[0]}",
+    )
+
+
+def _explained(approval: Approval, finding: Finding, case: Case) -> Finding:
+    """Say on the approval itself when separation of duties keeps it from counting anywhere it was meant to count."""
+    person = approval.spec.approver
+    if not finding.counts or finding.rejects or person is None:
+        return finding
+    duties = [
+        duty
+        for policy in usable(case)
+        for requirement in policy.spec.requirements
+        if approval.spec.role in (requirement.counts or {})
+        for duty in requirement.distinct_from or ()
+    ]
+    if barred := duty_of(person, duties, case.facts, usable(case)):
+        return replace(finding, counts=False, reason=Reason.SeparationOfDuties, message=f"{person.username} {barred}", changes_at=None)
+    return finding
+
+
+def _waived(ask: Asked, result: Result, waivers: Sequence[tuple[Waiver, Finding]]) -> Result:
+    if result.outcome is Outcome.SATISFIED:
+        return result
+    for waiver, finding in waivers:
+        if waives(waiver, finding, ask):
+            spec = waiver.spec
+            controls = f"; instead: {spec.compensating_controls}" if spec.compensating_controls else ""
+            by = f"waived until {spec.expires} by {finding.username} ({waiver.name}, {spec.ticket})"
+            message = f"{by}: {spec.reason}; {spec.risk_owner} carries the risk{controls}"
+            return ask.result(Outcome.WAIVED, Reason.Waived, message, changes_at=finding.changes_at)
+    return result
+
+
+def _guarded(ask: Asked, check: Callable[Concatenate[Asked, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+    try:
+        return check(ask, *args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - invariant 1: an error in a check is never a yes
+        message = f"the check failed: {type(error).__name__}: {error}"
+        return ask.result(Outcome.FAILED, Reason.CheckFailed, message, remedy="report this as a bug of Sluice")
+
+
+def _unusable(policy: InvalidPolicy) -> Result:
+    return Result(policy=policy.name, requirement="policy", outcome=Outcome.MISSING, reason=Reason.PolicyInvalid, message=policy.message,
+                  remedy=f"the platform team repairs it: kubectl describe mrp/{policy.name}")  # fmt: skip
+
+
+def _without_policy(case: Case) -> Verdict:
+    nothing = Result(
+        policy="none", requirement="policy", outcome=Outcome.MISSING, reason=Reason.NoPolicyMatches,
+        message=f"no ReleasePolicy selects namespace {case.release.namespace}",
+        remedy="the platform team applies a ReleasePolicy whose selector matches the labels of the namespace",
+    )  # fmt: skip
+    return Verdict(release_digest=case.release.digest, evidence_digest=evidence_digest(()), tier=None, results=(nothing,))

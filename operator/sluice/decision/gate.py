@@ -1,0 +1,175 @@
+"""What happens to a Pod: the one place that decides it.
+
+What can still become right is *held* (nobody approved yet, the release is not there yet: GitOps applies objects in any order).
+What cannot is *denied*, at the Pod, with the reason and the remedy in the message that `kubectl` shows.
+Webhook and controller call the same function; L0, in the API server, holds whatever neither has looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sluice.api.names import GOVERN_LABEL, STAGE_LABEL
+from sluice.decision.model import Allowance, Release, Verdict
+from sluice.decision.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sluice.decision.pod import PodView
+
+
+class Action(StrEnum):
+    """What the gate does with a Pod."""
+
+    ALLOW = "Allow"
+    HOLD = "Hold"
+    DENY = "Deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """The namespace of a Pod; its labels are the platform's."""
+
+    name: str
+    labels: Mapping[str, str]
+
+    @property
+    def governed(self) -> bool:
+        """Whether Sluice decides here."""
+        return self.labels.get(GOVERN_LABEL) == "true"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A release that a Pod names, with its verdict; `release` is None when the object cannot be read."""
+
+    name: str
+    release: Release | None
+    verdict: Verdict | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the gate does with a Pod, in words for the person who applied it."""
+
+    action: Action
+    reason: Reason
+    message: str
+    needs: tuple[str, ...] = ()
+    remedy: str | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message as `kubectl` shows it, line by line."""
+        verb = {Action.HOLD: "held", Action.DENY: "denied", Action.ALLOW: "allowed"}[self.action]
+        head = f"{verb} by sluice: {self.message} ({self.reason})"
+        return (head, *(f"  {need}" for need in self.needs), *((f"  → {self.remedy}",) if self.remedy else ()))
+
+
+def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, serves: Mapping[str, str]) -> Decision:
+    """Decide what happens to `pod`.
+
+    `subject` is the release it names, None when there is none of this name; `serves` maps the digests of model-carrying images known to any release to
+    the name of one such release. Raises nothing.
+    """
+    # 1. Namespaces that nobody opted in are no concern of ours.
+    if not namespace.governed:
+        return Decision(action=Action.ALLOW, reason=Reason.NotGoverned, message=f"namespace {namespace.name} is not governed")
+    # 2. A known model does not get around the gate by naming no release.
+    if pod.release is None:
+        return _unnamed(pod, serves)
+    # 3. GitOps applies objects in any order: what is not there yet is waited for.
+    if subject is None:
+        return Decision(
+            action=Action.HOLD, reason=Reason.ReleaseNotFound,
+            message=f"there is no ModelRelease {pod.release} in namespace {namespace.name} yet",
+            remedy=f"apply the ModelRelease {pod.release}, or correct the label sluice.dev/release",
+        )  # fmt: skip
+    if subject.release is None or subject.verdict is None:
+        return Decision(action=Action.HOLD, reason=Reason.ReleaseInvalid, message=f"ModelRelease {subject.name} cannot be read: {subject.problem}")
+    # 4. What contradicts the release cannot become right: releases and Pods do not change.
+    if contradiction := _contradiction(pod, namespace, subject.release):
+        return contradiction
+    return _by_verdict(namespace, subject.release, subject.verdict)
+
+
+def decide_release(namespace: Namespace, subject: Subject) -> Decision:
+    """Decide what happens to an owner of Pods by its release alone, for early feedback."""
+    if subject.release is None or subject.verdict is None:
+        return Decision(action=Action.HOLD, reason=Reason.ReleaseInvalid, message=f"ModelRelease {subject.name} cannot be read: {subject.problem}")
+    return _wrong_stage(namespace, subject.release) or _by_verdict(namespace, subject.release, subject.verdict)
+
+
+def _unreadable(subject: Subject) -> Decision:
+    return Decision(action=Action.HOLD, reason=Reason.ReleaseInvalid, message=f"ModelRelease {subject.name} cannot be read: {subject.problem}")
+
+
+def _by_verdict(namespace: Namespace, release: Release, verdict: Verdict) -> Decision:
+    title = f"{release.spec.model}/{release.spec.version}"
+    if verdict.allows is Allowance.SERVE:
+        return Decision(action=Action.ALLOW, reason=Reason.Entitled, message=f"{title} may serve in namespace {namespace.name}")
+    if verdict.rejected:
+        who = next(finding for finding in verdict.approvals if finding.rejects and finding.counts)
+        return Decision(
+            action=Action.DENY, reason=Reason.Rejected, message=f"{title} was rejected for namespace {namespace.name}",
+            needs=(who.message,), remedy="apply a new ModelRelease that answers the objection",
+        )  # fmt: skip
+    first = verdict.open[0]
+    return Decision(
+        action=Action.DENY if verdict.hopeless else Action.HOLD,
+        reason=first.reason,
+        message=f"{title} is not entitled to serve in namespace {namespace.name}",
+        needs=tuple(f"{result.requirement}: {result.message}" for result in verdict.open),
+        remedy=first.remedy,
+    )
+
+
+def _unnamed(pod: PodView, serves: Mapping[str, str]) -> Decision:
+    for image in pod.images:
+        if release := serves.get(image.digest or ""):
+            return Decision(
+                action=Action.DENY, reason=Reason.ReleaseNotNamed,
+                message=f"{image.path} carries a model of release {release}, and the Pod names no release",
+                remedy=f"set the label sluice.dev/release: {release} on the Pod template",
+            )  # fmt: skip
+    return Decision(action=Action.ALLOW, reason=Reason.NotGoverned, message="the Pod serves no model that Sluice knows")
+
+
+def _contradiction(pod: PodView, namespace: Namespace, release: Release) -> Decision | None:
+    if wrong := _wrong_stage(namespace, release):
+        return wrong
+    for image in pod.images:
+        if image.digest is None:
+            return Decision(
+                action=Action.DENY, reason=Reason.ImageNotPinned, message=f"{image.path} is {image.reference}, which names no digest",
+                remedy="name the image by the digest that the release lists (registry/repository@sha256:…)",
+            )  # fmt: skip
+        if image.digest not in release.image_digests:
+            return Decision(
+                action=Action.DENY, reason=Reason.ImageNotInRelease,
+                message=f"{image.path} is {image.reference}, which is no artifact of release {release.name}",
+                remedy="use the images of the release, or apply a new ModelRelease that lists this one",
+            )  # fmt: skip
+    granted = release.spec.authority.service_account if release.spec.authority else None
+    if granted is not None and granted != pod.service_account:
+        return Decision(
+            action=Action.DENY, reason=Reason.ServiceAccountNotPermitted,
+            message=f"spec.serviceAccountName is {pod.service_account}; the authority of release {release.name} is {granted}",
+            remedy=f"run the Pod as {granted}, or apply a new ModelRelease with this authority",
+        )  # fmt: skip
+    return None
+
+
+def _wrong_stage(namespace: Namespace, release: Release) -> Decision | None:
+    stage = namespace.labels.get(STAGE_LABEL)
+    if stage in release.spec.stages:
+        return None
+    return Decision(
+        action=Action.DENY, reason=Reason.StageNotPermitted,
+        message=f"release {release.name} is for {', '.join(release.spec.stages)}; namespace {namespace.name} has stage {stage or '(no label)'}",
+        remedy="apply a new ModelRelease that lists this stage, or ask the platform team for the label of the namespace",
+    )  # fmt: skip

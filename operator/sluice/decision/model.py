@@ -1,0 +1,235 @@
+"""What goes into a verdict and what comes out.
+
+`Verdict.allows` is computed from the results, and there is no other way to make it `Serve`. An empty list of results allows nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sluice.api.digests import release_digest
+from sluice.api.release import ArtifactType, Outcome, Phase
+from sluice.decision.reasons import Reason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sluice.api.approval import ApprovalSpec, WaiverSpec
+    from sluice.api.policy import PolicySpec, Requirement
+    from sluice.api.release import Artifact, ReleaseSpec
+    from sluice.decision.tiers import TierProgram
+    from sluice.evidence.facts import Fact
+
+_SHA256_HEX = 64
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release as the API server stores it."""
+
+    namespace: str
+    name: str
+    spec: ReleaseSpec
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest over the identity; approvals name it."""
+        return release_digest(namespace=self.namespace, name=self.name, spec=self.spec)
+
+    @cached_property
+    def digests(self) -> frozenset[str]:
+        """Every digest that evidence about this release, or a Pod of it, may name."""
+        return frozenset(digest for artifact in self.spec.artifacts for digest in (artifact.digest, carrier(artifact)) if digest)
+
+    @cached_property
+    def image_digests(self) -> frozenset[str]:
+        """Digests of the OCI manifests that a Pod of this release may name."""
+        return frozenset(
+            digest
+            for artifact in self.spec.artifacts
+            for digest in (carrier(artifact), artifact.digest if artifact.type is ArtifactType.IMAGE else None)
+            if digest
+        )
+
+    @cached_property
+    def model_digests(self) -> frozenset[str]:
+        """Digests of the OCI manifests that carry the model itself: whoever runs one of them serves this model."""
+        models = (artifact for artifact in self.spec.artifacts if artifact.type in {ArtifactType.WEIGHTS, ArtifactType.ADAPTER})
+        return frozenset(digest for artifact in models if (digest := carrier(artifact)))
+
+
+def carrier(artifact: Artifact) -> str | None:
+    """Return the digest of the OCI manifest that the artifact's uri pins, if it pins one."""
+    _, at, digest = (artifact.uri or "").rpartition("@")
+    pinned = at and digest.startswith("sha256:") and len(digest) == len("sha256:") + _SHA256_HEX
+    return digest if pinned and not (artifact.uri or "").startswith(("git+", "http:", "https:", "s3:", "gs:")) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A policy that can be used: its expressions are compiled."""
+
+    name: str
+    spec: PolicySpec
+    tiers: tuple[TierProgram, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidPolicy:
+    """A policy that selects the release and cannot be used. It is not ignored: it stands for a requirement that nobody can meet."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """One `ReleaseApproval`."""
+
+    name: str
+    spec: ApprovalSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """One `ReleaseWaiver`."""
+
+    name: str
+    spec: WaiverSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A bundle that could not be verified. Its claims are used to explain, never to satisfy."""
+
+    source: str
+    claims: frozenset[str]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything about one release that a verdict depends on, except the time."""
+
+    release: Release
+    policies: tuple[Policy | InvalidPolicy, ...]
+    facts: tuple[Fact, ...]
+    refusals: tuple[Refusal, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one requirement came to, in words for the person who can change it."""
+
+    policy: str
+    requirement: str
+    outcome: Outcome
+    reason: Reason
+    message: str
+    remedy: str | None = None
+    evidence: tuple[str, ...] = ()
+    changes_at: datetime | None = None
+    """When time alone changes the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One requirement of one policy."""
+
+    policy: Policy
+    requirement: Requirement
+
+    def result(
+        self, outcome: Outcome, reason: Reason, message: str, *, remedy: str | None = None, evidence: tuple[str, ...] = (), changes_at: datetime | None = None
+    ) -> Result:
+        """Say what the requirement came to."""
+        return Result(
+            policy=self.policy.name,
+            requirement=self.requirement.name,
+            outcome=outcome,
+            reason=reason,
+            message=message,
+            remedy=remedy,
+            evidence=evidence,
+            changes_at=changes_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Whether one decision of one person counts, and if not why."""
+
+    name: str
+    counts: bool
+    reason: Reason
+    message: str
+    role: str = ""
+    username: str = ""
+    rejects: bool = False
+    changes_at: datetime | None = None
+
+
+class Allowance(StrEnum):
+    """What a verdict allows."""
+
+    NOTHING = "Nothing"
+    SERVE = "Serve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All results for one release at one moment."""
+
+    release_digest: str
+    evidence_digest: str
+    tier: str | None
+    results: tuple[Result, ...]
+    approvals: tuple[Finding, ...] = ()
+    waivers: tuple[Finding, ...] = ()
+
+    @property
+    def allows(self) -> Allowance:
+        """The only place that can say `Serve`."""
+        satisfied = bool(self.results) and all(result.outcome in {Outcome.SATISFIED, Outcome.WAIVED} for result in self.results)
+        return Allowance.SERVE if satisfied and not self.rejected else Allowance.NOTHING
+
+    @property
+    def rejected(self) -> bool:
+        """Whether somebody with the right to do so rejected the release."""
+        return any(finding.rejects and finding.counts for finding in self.approvals)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether waiting alone cannot make it right: such Pods are denied, others are held."""
+        return self.rejected or any(result.outcome is Outcome.FAILED for result in self.results)
+
+    @property
+    def open(self) -> tuple[Result, ...]:
+        """What stands between the release and serving, what failed first."""
+        unmet = [result for result in self.results if result.outcome not in {Outcome.SATISFIED, Outcome.WAIVED}]
+        return tuple(sorted(unmet, key=lambda result: result.outcome is not Outcome.FAILED))
+
+    @property
+    def phase(self) -> Phase:
+        """Where the release stands."""
+        if self.allows is Allowance.SERVE:
+            return Phase.SERVING
+        if self.hopeless:
+            return Phase.REJECTED
+        reasons = {result.reason for result in self.open}
+        if not reasons or reasons & {Reason.NoPolicyMatches, Reason.PolicyInvalid, Reason.ReleaseInvalid}:
+            return Phase.PENDING
+        return Phase.AWAITING_APPROVAL if reasons == {Reason.ApprovalMissing} else Phase.AWAITING_EVIDENCE
+
+    @property
+    def changes_at(self) -> datetime | None:
+        """When time alone changes the verdict next; None when it does not."""
+        everything: tuple[Result | Finding, ...] = (*self.results, *self.approvals, *self.waivers)
+        times = [item.changes_at for item in everything if item.changes_at]
+        return min(times, default=None)

@@ -1,0 +1,101 @@
+"""Stable reason codes, each with the sentence that docs/reasons.md prints.
+
+A code is part of the interface: alerts, dashboards and people's runbooks name it. It is added and never changed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a requirement, a decision of a person or a Pod came out as it did."""
+
+    # A requirement
+    SignatureVerified = "SignatureVerified"
+    ProvenanceVerified = "ProvenanceVerified"
+    EvaluationPassed = "EvaluationPassed"
+    Approved = "Approved"
+    EvidenceMissing = "EvidenceMissing"
+    EvidenceRefused = "EvidenceRefused"
+    EvidenceExpired = "EvidenceExpired"
+    AgeUnknown = "AgeUnknown"
+    ArtifactMissing = "ArtifactMissing"
+    SignerNotPermitted = "SignerNotPermitted"
+    BuilderNotPermitted = "BuilderNotPermitted"
+    CarrierUnbound = "CarrierUnbound"
+    MeasureMissing = "MeasureMissing"
+    ThresholdMissed = "ThresholdMissed"
+    MetricOutOfRange = "MetricOutOfRange"
+    ApprovalMissing = "ApprovalMissing"
+    Waived = "Waived"
+    CheckFailed = "CheckFailed"
+    # A release
+    Entitled = "Entitled"
+    NoPolicyMatches = "NoPolicyMatches"
+    PolicyInvalid = "PolicyInvalid"
+    ReleaseInvalid = "ReleaseInvalid"
+    Rejected = "Rejected"
+    # A decision of a person
+    Counted = "Counted"
+    RoleNotGranted = "RoleNotGranted"
+    ReleaseChanged = "ReleaseChanged"
+    ReleaseNotFound = "ReleaseNotFound"
+    EvidenceChanged = "EvidenceChanged"
+    Expired = "Expired"
+    NotStamped = "NotStamped"
+    SeparationOfDuties = "SeparationOfDuties"
+    NothingToWaive = "NothingToWaive"
+    ObjectInvalid = "ObjectInvalid"
+    # A Pod
+    NotGoverned = "NotGoverned"
+    StageNotPermitted = "StageNotPermitted"
+    ImageNotPinned = "ImageNotPinned"
+    ImageNotInRelease = "ImageNotInRelease"
+    ServiceAccountNotPermitted = "ServiceAccountNotPermitted"
+    ReleaseNotNamed = "ReleaseNotNamed"
+    NotReady = "NotReady"
+
+
+MEANING: dict[Reason, str] = {
+    Reason.SignatureVerified: "A signer whom the policy permits signed a manifest of exactly these weights.",
+    Reason.ProvenanceVerified: "A signer whom the policy permits attests how exactly this artifact was built.",
+    Reason.EvaluationPassed: "Every measure, recomputed from the raw files, reaches its threshold with the confidence that the policy asks.",
+    Reason.Approved: "Enough people in each role signed off exactly this release on exactly this evidence.",
+    Reason.EvidenceMissing: "No verified statement of this kind speaks of this digest. Apply a ReleaseEvidence with one.",
+    Reason.EvidenceRefused: "A bundle claims to speak of this digest and could not be verified; its ReleaseEvidence says why.",
+    Reason.EvidenceExpired: "The evidence is older than the policy accepts. Evaluate again.",
+    Reason.AgeUnknown: "The policy limits the age of evidence and this signature carries no trusted time. Sign with a log entry or a timestamp.",
+    Reason.ArtifactMissing: "The policy asks for evidence about a type of artifact that the release does not have. Releases do not change: make another.",
+    Reason.SignerNotPermitted: "The signature holds, but the policy does not let this signer make statements of this kind.",
+    Reason.BuilderNotPermitted: "The provenance holds, but the policy does not accept its builder.",
+    Reason.CarrierUnbound: "The uri pins an OCI manifest, and no provenance ties that manifest to the signed weights.",
+    Reason.MeasureMissing: "No verified evaluation has this metric of this suite.",
+    Reason.ThresholdMissed: "The metric, at its confidence bound, misses the threshold.",
+    Reason.MetricOutOfRange: "The metric is outside [0, 1], where its confidence bound is not defined.",
+    Reason.ApprovalMissing: "Not enough people signed off yet.",
+    Reason.Waived: "Somebody with the right to do so took the risk, until a date.",
+    Reason.CheckFailed: "The check itself failed; that never counts as satisfied. The message goes into a bug report.",
+    Reason.Entitled: "Every requirement of every policy that matches is satisfied or waived.",
+    Reason.NoPolicyMatches: "No ReleasePolicy selects the namespace, and nothing serves without one. Ask the platform team.",
+    Reason.PolicyInvalid: "A ReleasePolicy that selects the namespace cannot be used, and is not ignored. Its Accepted condition says why.",
+    Reason.ReleaseInvalid: "The ModelRelease cannot be read.",
+    Reason.Rejected: "Somebody in a role of the policy rejected the release.",
+    Reason.Counted: "The decision counts.",
+    Reason.RoleNotGranted: "No ReleasePolicy that matches gives this person this role.",
+    Reason.ReleaseChanged: "The decision names another release digest.",
+    Reason.ReleaseNotFound: "There is no release of this name in the namespace.",
+    Reason.EvidenceChanged: "The decision was taken on other evidence than the release has now. Look again, and decide again.",
+    Reason.Expired: "The decision has ended.",
+    Reason.NotStamped: "The decision does not carry the identity that the API server stamps. Delete it and create it again.",
+    Reason.SeparationOfDuties: "The person stands behind a signature that the release relies on, and may not decide about it.",
+    Reason.NothingToWaive: "No requirement of this name may be waived by this person.",
+    Reason.ObjectInvalid: "The object cannot be read.",
+    Reason.NotGoverned: "The Pod serves no model that Sluice knows.",
+    Reason.StageNotPermitted: "The release is not meant for the stage of the namespace.",
+    Reason.ImageNotPinned: "An image is named by tag. Tags move; name it by digest.",
+    Reason.ImageNotInRelease: "An image of the Pod is not an artifact of the release that it names.",
+    Reason.ServiceAccountNotPermitted: "The Pod runs under another service account than the release's authority.",
+    Reason.ReleaseNotNamed: "The Pod carries a model that a release knows, and names no release.",
+    Reason.NotReady: "Sluice has not seen everything yet that it decides on.",
+}

@@ -1,0 +1,142 @@
+"""Trust roots and evidence as `World` remembers them: parsed once, verified once against each trust root."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sluice.api.evidence import EvidenceSpec
+from sluice.api.trust import TrustRootSpec
+from sluice.decision.model import Refusal
+from sluice.evidence.claims import claimed_subjects
+from sluice.evidence.facts import Fact, establish
+from sluice.provenance.errors import ProvenanceError
+from sluice.provenance.trust import TrustAnchors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Key(NamedTuple):
+    """Namespace (empty for cluster-scoped objects) and name."""
+
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Key:
+        """Read the key of an object."""
+        metadata = item["metadata"]
+        return cls(namespace=metadata.get("namespace") or "", name=metadata["name"])
+
+    def __str__(self) -> str:
+        """Write it as `namespace/name`."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustRoot:
+    """A `TrustRoot`, or why it cannot be used."""
+
+    name: str
+    anchors: TrustAnchors | None
+    problem: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the material; empty when there is none."""
+        return self.anchors.digest if self.anchors else ""
+
+    @classmethod
+    def of(cls, name: str, spec: TrustRootSpec | str) -> TrustRoot:
+        """Parse the trust material; `spec` is a text when even the object could not be read."""
+        if isinstance(spec, str):
+            return cls(name=name, anchors=None, problem=spec)
+        try:
+            if spec.sigstore is not None:
+                return cls(name=name, anchors=TrustAnchors.sigstore(name, spec.sigstore.trusted_root))
+            return cls(name=name, anchors=TrustAnchors.keys(name, {key.name: key.pem for key in spec.keys or ()}))
+        except ProvenanceError as error:
+            return cls(name=name, anchors=None, problem=str(error))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A `ReleaseEvidence`: the bytes, and what they prove against each trust root.
+
+    Facts are kept by the digest of the trust root: a change of one trust root verifies again against that one only.
+    """
+
+    key: Key
+    bundle: bytes
+    attachments: Mapping[str, bytes]
+    claims: frozenset[str]
+    by_trust: Mapping[str, Fact | ProvenanceError]
+    problem: tuple[str, str] | None = None
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What the bundle proves, once for each trust root that verifies it."""
+        return tuple(self.by_trust[digest] for digest in sorted(self.by_trust) if isinstance(self.by_trust[digest], Fact))  # type: ignore[misc]
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why it proves nothing; None when it does."""
+        if self.facts:
+            return None
+        reason, message = self.problem or self._refused()
+        return Refusal(source=self.key.name, claims=self.claims, reason=reason, message=message)
+
+    @property
+    def speaks_of(self) -> frozenset[str]:
+        """Digests of releases that this may concern."""
+        return self.claims.union(*(fact.subjects for fact in self.facts))
+
+    def _refused(self) -> tuple[str, str]:
+        errors = [error for error in self.by_trust.values() if isinstance(error, ProvenanceError)]
+        if not errors:
+            return "TrustRootMissing", "there is no usable TrustRoot to verify it with"
+        # Of several trust roots, the one that got furthest explains best: "key unknown" only says that it was the wrong one.
+        best = min(errors, key=lambda error: (error.reason in _WRONG_TRUST_ROOT, str(error)))
+        return str(best.reason), str(best)
+
+    @classmethod
+    def of(cls, key: Key, spec: EvidenceSpec | str, trust_roots: Iterable[TrustRoot]) -> Evidence:
+        """Decode and verify; `spec` is a text when even the object could not be read."""
+        empty = cls(key=key, bundle=b"", attachments={}, claims=frozenset(), by_trust={})
+        if isinstance(spec, str):
+            return replace(empty, problem=("ObjectInvalid", spec))
+        try:
+            bundle = _decoded("spec.bundle.inline", spec.bundle.inline)
+            attachments = {item.name: _decoded(f"spec.attachments[{item.name}].inline", item.inline) for item in spec.attachments}
+        except ValueError as error:
+            return replace(empty, problem=("Base64Malformed", str(error)))
+        claims = claimed_subjects(bundle)
+        return cls(key=key, bundle=bundle, attachments=attachments, claims=claims, by_trust={}).against(trust_roots)
+
+    def against(self, trust_roots: Iterable[TrustRoot]) -> Evidence:
+        """Verify against these trust roots, and against none that it was verified against before."""
+        if self.problem:
+            return self
+        known = {root.digest: root.anchors for root in trust_roots if root.anchors}
+        by_trust = {digest: self.by_trust.get(digest) or self._established(anchors) for digest, anchors in known.items()}
+        return replace(self, by_trust=by_trust)
+
+    def _established(self, anchors: TrustAnchors) -> Fact | ProvenanceError:
+        try:
+            return establish(self.bundle, self.attachments, anchors)
+        except ProvenanceError as error:
+            return error
+
+
+_WRONG_TRUST_ROOT = frozenset({"KeyUnknown", "CertificateUntrusted", "BundleMalformed"})
+
+
+def _decoded(field: str, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        message = f"{field} is not base64: {error}; encode the file with `base64 -w0`"
+        raise ValueError(message) from error

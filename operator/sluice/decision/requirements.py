@@ -1,0 +1,185 @@
+"""One check for each requirement about evidence: what satisfies it, and what to say when nothing does.
+
+Any one statement that satisfies is enough, and which one is used does not change when another is added (the earliest, then the smallest digest):
+so more evidence never takes a release out of service, and approvals do not die of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sluice.api.policy import RequirementType
+from sluice.api.policy import StatementKind as Kind
+from sluice.api.release import Outcome
+from sluice.decision.durations import parse_duration
+from sluice.decision.intervals import wilson
+from sluice.decision.model import Asked, Case, Policy, Result, carrier
+from sluice.decision.reasons import Reason
+from sluice.decision.signers import describe, kind_of, permitted_signer
+from sluice.evidence.evaluation import Evaluation
+from sluice.provenance.slsa import BuildProvenance
+
+if TYPE_CHECKING:
+    from sluice.api.policy import Measure
+    from sluice.api.release import Artifact
+    from sluice.evidence.facts import Fact
+    from sluice.evidence.measurement import Measurement
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+_SEVERITY = (Outcome.SATISFIED, Outcome.EXPIRED, Outcome.MISSING, Outcome.FAILED)
+
+
+def check_evidence(asked: Asked, case: Case, *, now: datetime) -> Result:
+    """Check a requirement that asks for evidence about every artifact of some types; the worst result is the requirement's."""
+    wanted = set(asked.requirement.artifact_types or ())
+    artifacts = [artifact for artifact in case.release.spec.artifacts if artifact.type in wanted]
+    if missing := wanted - {artifact.type for artifact in artifacts}:
+        return asked.result(Outcome.FAILED, Reason.ArtifactMissing,
+            f"the release has no artifact of type {', '.join(sorted(missing))}",
+            remedy="apply a new ModelRelease that lists it",
+        )  # fmt: skip
+    check = _CHECKS[asked.requirement.type]
+    results = [result for artifact in artifacts for result in check(asked, artifact, case, now)]
+    worst = max(results, key=lambda result: _SEVERITY.index(result.outcome))
+    same = [result for result in results if result.outcome is worst.outcome]
+    return replace(
+        worst,
+        message="; ".join(dict.fromkeys(result.message for result in same)),
+        evidence=tuple(sorted({digest for result in results for digest in result.evidence})),
+        changes_at=min((result.changes_at for result in results if result.changes_at), default=None),
+    )
+
+
+def _model_signature(asked: Asked, artifact: Artifact, case: Case, _now: datetime) -> list[Result]:
+    signed = _statement(asked, artifact.digest, artifact.name, Kind.MODEL_SIGNATURE, case=case)
+    pinned = carrier(artifact)
+    if signed.outcome is not Outcome.SATISFIED or pinned in {None, artifact.digest}:
+        return [signed]
+    # The uri pins an OCI manifest, the signature binds the files: somebody must say that the one carries the other.
+    ties = [
+        fact
+        for fact in _ordered(case.facts)
+        if isinstance(fact.content, BuildProvenance)
+        and pinned in fact.subjects
+        and any(artifact.digest in dependency.digests for dependency in fact.content.dependencies)
+        and permitted_signer(asked.policy, fact)
+    ]
+    if ties:
+        return [replace(signed, evidence=(*signed.evidence, ties[0].bundle_digest))]
+    return [
+        asked.result(Outcome.MISSING, Reason.CarrierUnbound,
+            f"no provenance says that {pinned} carries the weights {artifact.digest}",
+            remedy=f"sign SLSA provenance for {pinned} with {artifact.digest} among its resolvedDependencies",
+        )
+    ]  # fmt: skip
+
+
+def _provenance(asked: Asked, artifact: Artifact, case: Case, _now: datetime) -> list[Result]:
+    accepted = asked.requirement.builders
+    subject = carrier(artifact) or artifact.digest
+    result = _statement(
+        asked, subject, artifact.name, Kind.PROVENANCE, case=case,
+        also=lambda fact: isinstance(fact.content, BuildProvenance) and (accepted is None or fact.content.builder_id in accepted),
+        otherwise=(Reason.BuilderNotPermitted, lambda fact: f"builder {getattr(fact.content, 'builder_id', '?')} is not accepted"),
+    )  # fmt: skip
+    return [result]
+
+
+def _evaluation(asked: Asked, artifact: Artifact, case: Case, now: datetime) -> list[Result]:
+    found = _statement(asked, artifact.digest, artifact.name, Kind.EVALUATION, case=case)
+    if found.outcome is not Outcome.SATISFIED:
+        return [found]
+    facts = [
+        fact for fact in _ordered(case.facts) if kind_of(fact) is Kind.EVALUATION and artifact.digest in fact.subjects and permitted_signer(asked.policy, fact)
+    ]
+    return [_measure(asked, measure, facts, now) for measure in asked.requirement.measures or ()]
+
+
+def _measure(asked: Asked, measure: Measure, facts: Sequence[Fact], now: datetime) -> Result:
+    candidates = [
+        _held_against(asked, measure, fact, measurement, now)
+        for fact in facts
+        if isinstance(fact.content, Evaluation)
+        for measurement in fact.content.measurements
+        if (measurement.suite, measurement.metric) == (measure.suite, measure.metric)
+    ]
+    if not candidates:
+        return asked.result(Outcome.MISSING, Reason.MeasureMissing,
+            f"no evaluation has {measure.metric} of {measure.suite}",
+            remedy=f"evaluate the weights on {measure.suite} and apply the signed result as ReleaseEvidence",
+        )  # fmt: skip
+    return min(candidates, key=lambda result: _SEVERITY.index(result.outcome))
+
+
+def _held_against(asked: Asked, measure: Measure, fact: Fact, measurement: Measurement, now: datetime) -> Result:
+    what = f"{measure.metric} of {measure.suite}"
+    if not 0 <= measurement.value <= 1 or measurement.samples < 1:
+        return asked.result(Outcome.FAILED, Reason.MetricOutOfRange, f"{what} is {measurement.value} over {measurement.samples} samples")
+    lower, upper = wilson(measurement.value, measurement.samples, float(measure.confidence))
+    if measure.at_least is not None:
+        bound, asks, met = lower, f"≥ {measure.at_least}", lower >= float(measure.at_least)
+    else:
+        bound, asks, met = upper, f"≤ {measure.at_most}", measure.at_most is not None and upper <= float(measure.at_most)
+    numbers = f"{what} is {measurement.value:.4f} over {measurement.samples} samples, bound {bound:.4f} at {measure.confidence}"
+    if not met:
+        return asked.result(Outcome.FAILED, Reason.ThresholdMissed, f"{numbers}: policy asks {asks}",
+                      remedy="improve the model and apply a new ModelRelease, or evaluate on more samples", evidence=(fact.bundle_digest,))  # fmt: skip
+    ends = None
+    if measure.max_age is not None:
+        if fact.signed_at is None:
+            return asked.result(Outcome.FAILED, Reason.AgeUnknown, f"{what} must not be older than {measure.max_age}, and the signature has no trusted time")
+        ends = fact.signed_at + parse_duration(measure.max_age)
+        if ends <= now:
+            return asked.result(Outcome.EXPIRED, Reason.EvidenceExpired, f"{what} is older than {measure.max_age} since {ends.isoformat()}",
+                          remedy=f"evaluate again on {measure.suite} and apply the signed result as ReleaseEvidence")  # fmt: skip
+    return asked.result(Outcome.SATISFIED, Reason.EvaluationPassed, f"{numbers} {asks}", evidence=(fact.bundle_digest,), changes_at=ends)
+
+
+def _statement(
+    asked: Asked, digest: str, artifact: str, kind: Kind, *, case: Case,
+    also: Callable[[Fact], bool] = lambda _: True,
+    otherwise: tuple[Reason, Callable[[Fact], str]] | None = None,
+) -> Result:  # fmt: skip
+    """Find a statement of `kind` about `digest` by a permitted signer that `also` accepts; say the most useful thing when there is none."""
+    about = [fact for fact in _ordered(case.facts) if kind_of(fact) is kind and digest in fact.subjects]
+    permitted = [fact for fact in about if permitted_signer(asked.policy, fact)]
+    good = next((fact for fact in permitted if also(fact)), None)
+    if good:
+        reason = {Kind.MODEL_SIGNATURE: Reason.SignatureVerified, Kind.PROVENANCE: Reason.ProvenanceVerified}.get(kind, Reason.EvaluationPassed)
+        message = f"{artifact} {digest} signed by {describe(good)}"
+        return asked.result(Outcome.SATISFIED, reason, message, evidence=(good.bundle_digest,))
+    if permitted and otherwise:
+        return asked.result(Outcome.FAILED, otherwise[0], f"{artifact}: {otherwise[1](permitted[0])}")
+    if about:
+        return asked.result(Outcome.FAILED, Reason.SignerNotPermitted,
+            f"{artifact}: policy {asked.policy.name} lets nobody but {_who_may(asked.policy, kind)} sign {kind.value}; this is signed by {describe(about[0])}",
+            remedy=f"have {_who_may(asked.policy, kind)} sign {digest}",
+        )  # fmt: skip
+    refused = next((refusal for refusal in sorted(case.refusals, key=lambda r: r.source) if digest in refusal.claims), None)
+    if refused:
+        return asked.result(Outcome.FAILED, Reason.EvidenceRefused,
+            f"{artifact}: ReleaseEvidence {refused.source} was refused ({refused.reason}): {refused.message}",
+            remedy=f"kubectl describe mre/{refused.source}",
+        )  # fmt: skip
+    return asked.result(Outcome.MISSING, Reason.EvidenceMissing,
+        f"no {kind.value} statement speaks of {artifact} {digest}",
+        remedy=f"apply a ReleaseEvidence with a {kind.value} statement about {digest}, signed by {_who_may(asked.policy, kind)}",
+    )  # fmt: skip
+
+
+def _who_may(policy: Policy, kind: Kind) -> str:
+    return " or ".join(signer.name for signer in policy.spec.signers if kind.value in signer.may) or "(the policy names no signer for it)"
+
+
+def _ordered(facts: Sequence[Fact]) -> list[Fact]:
+    return sorted(facts, key=lambda fact: (fact.signed_at or _LATEST, fact.bundle_digest, fact.trust_root))
+
+
+_CHECKS = {
+    RequirementType.MODEL_SIGNATURE: _model_signature,
+    RequirementType.PROVENANCE: _provenance,
+    RequirementType.EVALUATION: _evaluation,
+}

@@ -1,0 +1,62 @@
+"""The tier of a release: the first whose condition is true.
+
+Conditions are CEL over `release`, the spec of the ModelRelease with its defaults filled in (`release.authority.tools` is always a list).
+The library bounds depth and iterations itself. A condition that fails to evaluate leaves the tier unknown, and then the requirements of every tier apply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cel_expr_python import cel
+
+from sluice.api.release import Authority
+
+if TYPE_CHECKING:
+    from sluice.api.policy import Tier
+    from sluice.decision.model import Policy, Release
+
+_ENVIRONMENT = cel.NewEnv(variables={"release": cel.Type.DYN})
+
+
+class TierMalformedError(ValueError):
+    """A tier's condition does not compile, or is no condition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierProgram:
+    """A tier with its compiled condition."""
+
+    name: str
+    condition: cel.Expression
+
+    @classmethod
+    def compile(cls, tier: Tier) -> TierProgram:
+        """Compile a tier's condition.
+
+        Raises:
+            TierMalformedError: it does not compile, or its type is known and not bool.
+        """
+        try:
+            condition = _ENVIRONMENT.compile(tier.when)
+        except RuntimeError as error:
+            message = f"spec.tiers[{tier.name}].when: {str(error).splitlines()[0]} (value: {tier.when!r})"
+            raise TierMalformedError(message) from error
+        if condition.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+            message = f"spec.tiers[{tier.name}].when is {condition.return_type().name()}, not bool (value: {tier.when!r})"
+            raise TierMalformedError(message)
+        return cls(name=tier.name, condition=condition)
+
+
+def tier_of(policy: Policy, release: Release) -> str | None:
+    """Return the name of the first tier whose condition is true; None when none is, or one before it could not be evaluated."""
+    spec = release.spec if release.spec.authority else release.spec.model_copy(update={"authority": Authority()})
+    variables = {"release": spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    for tier in policy.tiers:
+        value = tier.condition.eval(data=variables)
+        if value.type() != cel.Type.BOOL:
+            return None
+        if value.value():
+            return tier.name
+    return None

@@ -1,0 +1,227 @@
+"""Everything that decisions depend on, in memory, as the API server last told it.
+
+Raw objects in, verdicts out. The webhook, the controller and the command line each keep one and fill it from a watch or from files.
+Facts of cryptography are kept (a bundle against a trust root does not change); verdicts never are: each is computed from what is here now.
+`put` and `remove` return the releases that the change touches, so that only those are looked at again.
+
+Not thread-safe: one event loop, or one thread, owns it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from sluice.api import kinds
+from sluice.api.approval import ApprovalSpec, WaiverSpec
+from sluice.api.base import Model
+from sluice.api.evidence import EvidenceSpec
+from sluice.api.policy import PolicySpec
+from sluice.api.release import ReleaseSpec
+from sluice.api.trust import TrustRootSpec
+from sluice.decision.decide import decide
+from sluice.decision.gate import Namespace, Subject
+from sluice.decision.model import Approval, Case, InvalidPolicy, Policy, Release, Verdict, Waiver
+from sluice.decision.records import Evidence, Key, TrustRoot
+from sluice.decision.tiers import TierMalformedError, TierProgram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+
+NAMESPACE = "Namespace"
+T = TypeVar("T", bound=Model)
+
+
+class Unreadable(str):
+    """Why an object cannot be read: which field, which value."""
+
+    __slots__ = ()
+
+
+class World:
+    """What is known, and what follows from it."""
+
+    def __init__(self) -> None:
+        """Start with nothing, which allows nothing."""
+        self.namespaces: dict[str, Namespace] = {}
+        self.releases: dict[Key, Release | Unreadable] = {}
+        self.evidence: dict[Key, Evidence] = {}
+        self.approvals: dict[Key, Approval | Unreadable] = {}
+        self.waivers: dict[Key, Waiver | Unreadable] = {}
+        self.policies: dict[str, Policy | InvalidPolicy] = {}
+        self.trust_roots: dict[str, TrustRoot] = {}
+        self._selectors: dict[str, Mapping[str, str]] = {}
+        self._by_digest: dict[str, set[Key]] = defaultdict(set)
+        self._decisions_on: dict[Key, set[tuple[str, Key]]] = defaultdict(set)
+        self._put: dict[str, Callable[[Key, Mapping[str, Any] | None], set[Key]]] = {
+            NAMESPACE: self._namespace,
+            kinds.MODEL_RELEASE.name: self._release,
+            kinds.RELEASE_EVIDENCE.name: self._evidence,
+            kinds.RELEASE_APPROVAL.name: self._approval,
+            kinds.RELEASE_WAIVER.name: self._waiver,
+            kinds.RELEASE_POLICY.name: self._policy,
+            kinds.TRUST_ROOT.name: self._trust_root,
+        }
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that must be watched."""
+        return tuple(self._put)
+
+    def put(self, kind: str, item: Mapping[str, Any]) -> frozenset[Key]:
+        """Take in an object, new or changed; return the releases it touches. Raises nothing: what cannot be read is remembered as such."""
+        return frozenset(self._put[kind](Key.of(item), item))
+
+    def remove(self, kind: str, key: Key) -> frozenset[Key]:
+        """Forget an object; return the releases it touches."""
+        return frozenset(self._put[kind](key, None))
+
+    def verdict(self, key: Key, *, now: datetime) -> Verdict | None:
+        """Decide about one release; None when there is none that can be read."""
+        release = self.releases.get(key)
+        return decide(self.case(release), now=now) if isinstance(release, Release) else None
+
+    def subject(self, namespace: str, name: str, *, now: datetime) -> Subject | None:
+        """Give a release that a Pod names, with its verdict, to the gate; None when there is none of this name."""
+        release = self.releases.get(Key(namespace=namespace, name=name))
+        if release is None:
+            return None
+        if isinstance(release, Unreadable):
+            return Subject(name=name, release=None, verdict=None, problem=str(release))
+        return Subject(name=name, release=release, verdict=decide(self.case(release), now=now))
+
+    def serves(self, digests: Iterable[str]) -> dict[str, str]:
+        """Of these image digests, give those that carry a model of a known release, with the name of one such release."""
+        found: dict[str, str] = {}
+        for digest in digests:
+            for key in sorted(self._by_digest.get(digest, ()), key=str):
+                release = self.releases[key]
+                if isinstance(release, Release) and digest in release.model_digests:
+                    found[digest] = key.name
+                    break
+        return found
+
+    def case(self, release: Release) -> Case:
+        """Gather all that a verdict about `release` depends on."""
+        key = Key(namespace=release.namespace, name=release.name)
+        about = [item for at, item in self.evidence.items() if at.namespace == release.namespace and item.speaks_of & release.digests]
+        decided = self._decisions_on.get(key, set())
+        return Case(
+            release=release,
+            policies=tuple(self.policies[name] for name in sorted(self._selectors) if self._selects(name, release.namespace)),
+            facts=tuple(fact for item in about for fact in item.facts),
+            refusals=tuple(item.refusal for item in about if item.refusal),
+            approvals=tuple(a for kind, at in decided if kind == "approval" and isinstance(a := self.approvals[at], Approval)),
+            waivers=tuple(w for kind, at in decided if kind == "waiver" and isinstance(w := self.waivers[at], Waiver)),
+        )
+
+    # One method for each kind: what it changes, and whom it touches.
+
+    def _namespace(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        before = self.namespaces.pop(key.name, None)
+        if item is not None:
+            self.namespaces[key.name] = Namespace(name=key.name, labels=dict((item.get("metadata") or {}).get("labels") or {}))
+        return set() if before == self.namespaces.get(key.name) else {at for at in self.releases if at.namespace == key.name}
+
+    def _release(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        before = self.releases.pop(key, None)
+        if isinstance(before, Release):
+            for digest in before.digests:
+                self._by_digest[digest].discard(key)
+        if item is not None:
+            spec = read(ReleaseSpec, item)
+            self.releases[key] = spec if isinstance(spec, Unreadable) else Release(namespace=key.namespace, name=key.name, spec=spec)
+            after = self.releases[key]
+            if isinstance(after, Release):
+                for digest in after.digests:
+                    self._by_digest[digest].add(key)
+        return {key}
+
+    def _evidence(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        before = self.evidence.pop(key, None)
+        touched = self._naming(key.namespace, before.speaks_of) if before else set()
+        if item is not None:
+            spec = read(EvidenceSpec, item)
+            self.evidence[key] = Evidence.of(key, spec, self.trust_roots.values())
+            touched |= self._naming(key.namespace, self.evidence[key].speaks_of)
+        return touched
+
+    def _approval(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        spec = None if item is None else read(ApprovalSpec, item)
+        after = Approval(name=key.name, spec=spec) if isinstance(spec, ApprovalSpec) else spec
+        return self._decided("approval", self.approvals, key, after)
+
+    def _waiver(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        spec = None if item is None else read(WaiverSpec, item)
+        after = Waiver(name=key.name, spec=spec) if isinstance(spec, WaiverSpec) else spec
+        return self._decided("waiver", self.waivers, key, after)
+
+    def _decided(self, kind: str, store: dict[Key, Any], key: Key, after: Approval | Waiver | Unreadable | None) -> set[Key]:
+        touched = set()
+        for item, change in ((store.pop(key, None), "discard"), (after, "add")):
+            if isinstance(item, Approval | Waiver):
+                on = Key(namespace=key.namespace, name=item.spec.release.name)
+                getattr(self._decisions_on[on], change)((kind, key))
+                touched.add(on)
+        if after is not None:
+            store[key] = after
+        return touched
+
+    def _policy(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        touched = {at for at in self.releases if key.name in self._selectors and self._selects(key.name, at.namespace)}
+        self.policies.pop(key.name, None)
+        self._selectors.pop(key.name, None)
+        if item is not None:
+            self.policies[key.name] = self._read_policy(key.name, item)
+            # A policy that cannot be read selects what its selector says, and everything when even that cannot be read: it is never ignored.
+            labels = (((item.get("spec") or {}).get("selector") or {}).get("namespaces") or {}).get("matchLabels")
+            self._selectors[key.name] = labels if isinstance(labels, dict) else {}
+            touched |= {at for at in self.releases if self._selects(key.name, at.namespace)}
+        return touched
+
+    @staticmethod
+    def _read_policy(name: str, item: Mapping[str, Any]) -> Policy | InvalidPolicy:
+        spec = read(PolicySpec, item)
+        if isinstance(spec, Unreadable):
+            return InvalidPolicy(name=name, message=spec)
+        try:
+            return Policy(name=name, spec=spec, tiers=tuple(TierProgram.compile(tier) for tier in spec.tiers))
+        except TierMalformedError as error:
+            return InvalidPolicy(name=name, message=str(error))
+
+    def _trust_root(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        before = self.trust_roots.pop(key.name, None)
+        if item is not None:
+            self.trust_roots[key.name] = TrustRoot.of(key.name, read(TrustRootSpec, item))
+        after = self.trust_roots.get(key.name)
+        if before and after and before.digest == after.digest:
+            return set()
+        touched = set()
+        for at, item_ in self.evidence.items():
+            renewed = item_.against(self.trust_roots.values())
+            if renewed.facts != item_.facts or renewed.refusal != item_.refusal:
+                touched |= self._naming(at.namespace, renewed.speaks_of | item_.speaks_of)
+            self.evidence[at] = renewed
+        return touched
+
+    def _selects(self, policy: str, namespace: str) -> bool:
+        known = self.namespaces.get(namespace)
+        labels = known.labels if known else {}
+        return all(labels.get(name) == value for name, value in self._selectors[policy].items())
+
+    def _naming(self, namespace: str, digests: Iterable[str]) -> set[Key]:
+        return {key for digest in digests for key in self._by_digest.get(digest, ()) if key.namespace == namespace}
+
+
+def read(model: type[T], item: Mapping[str, Any]) -> T | Unreadable:
+    """Read the spec of an object, or say which field is wrong and why."""
+    try:
+        return model.model_validate(item.get("spec"))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        field = ".".join(["spec", *(str(part) for part in first["loc"])])
+        return Unreadable(f"{field}: {first['msg']} (value: {str(first['input'])[:80]!r})")
