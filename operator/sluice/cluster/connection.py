@@ -1,0 +1,81 @@
+"""Where the API server is and how to prove who we are.
+
+The `kubernetes` package reads the settings (service account, kubeconfig with contexts, client certificates, exec plugins), so that
+Sluice finds the cluster that kubectl finds. Nothing else of that package is used.
+
+Limits: proxies come from the kubeconfig's `proxy-url` only, never from the environment. CA and client certificates are read once:
+a process outlives neither its cluster's CA nor a client certificate that an exec plugin hands out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import time
+from pathlib import Path
+from typing import Final
+
+from kubernetes import config
+from kubernetes.client import Configuration
+
+TOKEN_REREAD_SECONDS: Final = 10.0
+"""How long a token is used before the loader is asked again, which re-reads the service account's file or runs the exec plugin if due."""
+
+
+class Connection:
+    """Address, TLS context and credentials of one API server."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._token: str | None = None
+        self._token_read_at = -TOKEN_REREAD_SECONDS
+        self._reading = asyncio.Lock()
+        self.server = str(configuration.host).rstrip("/")
+        self.server_name: str | None = configuration.tls_server_name or None
+        self.proxy: str | None = configuration.proxy or None
+        self.tls = _tls(configuration) if self.server.startswith("https:") else None
+
+    @classmethod
+    def load(cls, *, kubeconfig: Path | None = None, context: str | None = None) -> Connection:
+        """Find the cluster: a kubeconfig or context when named, else the Pod's service account, else kubectl's default.
+
+        Raises `kubernetes.config.ConfigException`, which names the missing part; `OSError` and `ssl.SSLError` for unreadable files.
+        """
+        # An empty proxy stands for "none"; None would make the package look into the environment.
+        configuration = Configuration(proxy="")
+        in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ
+        if in_cluster and kubeconfig is None and context is None:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            file = None if kubeconfig is None else str(kubeconfig)
+            # Not persisted: a refreshed token is never written into somebody's kubeconfig.
+            config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=file, context=context, client_configuration=configuration, persist_config=False
+            )
+        return cls(configuration)
+
+    async def authorization(self) -> dict[str, str]:
+        """Headers that authenticate a request now; none when the client certificate does.
+
+        Reading happens in a thread, since an exec plugin takes as long as it likes.
+        """
+        async with self._reading:
+            if time.monotonic() - self._token_read_at >= TOKEN_REREAD_SECONDS:
+                token = await asyncio.to_thread(self._configuration.get_api_key_with_prefix, "BearerToken")
+                # Token files may end in a newline, which no header may contain.
+                self._token = token.strip() if token else None
+                self._token_read_at = time.monotonic()
+        return {"Authorization": self._token} if self._token else {}
+
+
+def _tls(configuration: Configuration) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file or None)
+    if not configuration.verify_ssl:
+        # The kubeconfig says `insecure-skip-tls-verify: true`: the user's decision, as with kubectl.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

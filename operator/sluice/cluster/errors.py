@@ -1,0 +1,102 @@
+"""What an API server, or the way to it, can answer instead of the thing asked for.
+
+One tree, so that a caller names the cases it has an answer for and lets the others rise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_MESSAGE_LIMIT: Final = 2000
+
+
+class ApiError(Exception):
+    """A request that did not do what was asked.
+
+    `status` is the HTTP status, 0 when there was no answer; `reason` is Kubernetes' CamelCase code; `message` is for people.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        self.status = status
+        self.reason = reason
+        self.message = message if len(message) <= _MESSAGE_LIMIT else f"{message[:_MESSAGE_LIMIT]}…"
+        super().__init__(f"{self.message} ({self.reason}, HTTP {self.status})")
+
+
+class Invalid(ApiError):
+    """400, 405, 406, 413, 415, 422: the server understood, and refuses this content."""
+
+
+class Forbidden(ApiError):
+    """401, 403: RBAC, an admission policy or a webhook refuses, or the credentials are not accepted."""
+
+
+class NotFound(ApiError):
+    """404: no such object, namespace or kind."""
+
+
+class Conflict(ApiError):
+    """409: the name exists already (`AlreadyExists`), or somebody wrote in between (`Conflict`)."""
+
+
+class TestFailed(Conflict):
+    """A `test` operation of a JSON Patch found another value: nothing was written."""
+
+    __test__ = False  # Not a test case, whatever pytest makes of the name.
+
+
+class Gone(ApiError):
+    """410: the resource version or the continue token is older than what the server remembers. List again."""
+
+
+class Unavailable(ApiError):
+    """No usable answer in time: refused, cut off, timed out, overloaded, 5xx.
+
+    A *write* that ends like this may or may not have happened.
+    """
+
+
+class TooLarge(ApiError):
+    """The answer is larger than this client is willing to read."""
+
+
+class Malformed(ApiError):
+    """The answer is not what a Kubernetes API server sends: not JSON, or not shaped like what was asked for."""
+
+
+_BY_STATUS: Final[dict[int, type[ApiError]]] = {
+    400: Invalid,
+    401: Forbidden,
+    403: Forbidden,
+    404: NotFound,
+    405: Invalid,
+    406: Invalid,
+    409: Conflict,
+    410: Gone,
+    413: Invalid,
+    415: Invalid,
+    422: Invalid,
+    429: Unavailable,
+}
+
+
+def error_from(status: int, body: object) -> ApiError:
+    """Make the error for an HTTP status and its body: a Kubernetes `Status` if the server sent one, anything else if a proxy did."""
+    fields = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
+    reason = str(fields.get("reason") or "NoReason")
+    message = str(fields.get("message") or "the answer carries no explanation")
+    kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ApiError)  # noqa: PLR2004 - server errors, RFC 9110 section 15.6
+    if kind is Invalid and (failed := _failed_test(fields)):
+        return TestFailed(status, reason, failed)
+    return kind(status, reason, message)
+
+
+def _failed_test(fields: dict[str, object]) -> str | None:
+    """Find the API server's words for a failed `test` operation: a 422 whose cause ends like the JSON Patch library's error."""
+    details = fields.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    for cause in causes if isinstance(causes, list) else []:
+        text = str(cause.get("message", "")) if isinstance(cause, dict) else ""
+        if text.endswith("test failed"):
+            return text
+    return None
