@@ -55,6 +55,8 @@ class Reason(StrEnum):
     ServiceAccountNotPermitted = "ServiceAccountNotPermitted"
     ReleaseNotNamed = "ReleaseNotNamed"
     NotReady = "NotReady"
+    Unchanged = "Unchanged"
+    KindUnknown = "KindUnknown"
 
 
 MEANING: dict[Reason, str] = {
@@ -98,4 +100,6 @@ MEANING: dict[Reason, str] = {
     Reason.ServiceAccountNotPermitted: "The Pod runs under another service account than the release's authority.",
     Reason.ReleaseNotNamed: "The Pod carries a model that a release knows, and names no release.",
     Reason.NotReady: "Sluice has not seen everything yet that it decides on.",
+    Reason.Unchanged: "The request changes nothing that the gate judges.",
+    Reason.KindUnknown: "The webhook was asked about a kind of object that it does not decide about. Install the webhook configurations of the same version.",
 }

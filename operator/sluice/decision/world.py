@@ -177,9 +177,7 @@ class World:
         self._selectors.pop(key.name, None)
         if item is not None:
             self.policies[key.name] = self._read_policy(key.name, item)
-            # A policy that cannot be read selects what its selector says, and everything when even that cannot be read: it is never ignored.
-            labels = (((item.get("spec") or {}).get("selector") or {}).get("namespaces") or {}).get("matchLabels")
-            self._selectors[key.name] = labels if isinstance(labels, dict) else {}
+            self._selectors[key.name] = _selector(item)
             touched |= {at for at in self.releases if self._selects(key.name, at.namespace)}
         return touched
 
@@ -215,6 +213,14 @@ class World:
 
     def _naming(self, namespace: str, digests: Iterable[str]) -> set[Key]:
         return {key for digest in digests for key in self._by_digest.get(digest, ()) if key.namespace == namespace}
+
+
+def _selector(item: Mapping[str, Any]) -> Mapping[str, str]:
+    """Give the labels that a policy selects. One that cannot be read selects every namespace: it is never ignored."""
+    try:
+        return dict(item["spec"]["selector"]["namespaces"]["matchLabels"])
+    except (KeyError, TypeError, ValueError):
+        return {}
 
 
 def read(model: type[T], item: Mapping[str, Any]) -> T | Unreadable:

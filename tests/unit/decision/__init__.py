@@ -1,0 +1,1 @@
+"""The decision, on facts that real signatures established."""

@@ -1,0 +1,173 @@
+"""A complete release with real signatures, for tests of the decision.
+
+Signed once per process by the private Sigstore, so that what the core decides on are facts that verification really established.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from e2e.sigstore import PrivateSigstore, evaluation_statement, lm_eval_results, model_signature_statement, slsa_statement
+from sluice.decision.records import Key
+from sluice.decision.world import World
+from sluice.evidence.claims import claimed_subjects
+
+__all__ = ["Key", "World", "evaluation_statement", "lm_eval_results", "model_signature_statement", "slsa_statement"]
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NAMESPACE = "payments"
+NAME = "churn-2-1-0"
+KEY = Key(namespace=NAMESPACE, name=NAME)
+ISSUER = "https://token.ci.example.com"
+TRAINER = "https://git.example.com/payments/churn/.ci/train.yml@refs/heads/main"
+EVALUATOR = "https://git.example.com/payments/churn/.ci/eval.yml@refs/heads/main"
+BUILDER = "https://ci.example.com/runners/trusted"
+WEIGHTS_FILES = {"model.safetensors": b"weights" * 100, "config.json": b"{}"}
+
+
+def digest_of(text: str) -> str:
+    """A well-formed digest that stands for something."""
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+SERVER = digest_of("server image")
+CARRIER = digest_of("model image")
+
+
+@cache
+def sigstore() -> PrivateSigstore:
+    """The private Sigstore of the tests."""
+    return PrivateSigstore.create(now=NOW)
+
+
+def sign(statement: Any, *, identity: str = TRAINER, issuer: str = ISSUER, when: datetime | None = None) -> bytes:  # noqa: ANN401 - a statement is JSON
+    """Sign a statement, an hour before NOW."""
+    return sigstore().sign_statement(statement, identity=identity, issuer=issuer, when=when or NOW - timedelta(hours=1))
+
+
+@cache
+def bundles() -> dict[str, bytes]:
+    """The signed evidence of the release, by name."""
+    return {
+        "signature": sign(model_signature_statement(WEIGHTS_FILES)),
+        "packaging": sign(slsa_statement({"churn": CARRIER}, BUILDER, [("weights", weights_digest())])),
+        "server": sign(slsa_statement({"server": SERVER}, BUILDER, [("git+https://git.example.com/server", digest_of("source"))])),
+        "evaluation": sign(evaluation_statement(weights_digest(), "results.json", raw_results()), identity=EVALUATOR),
+    }
+
+
+@cache
+def raw_results() -> bytes:
+    """Raw lm-eval output: 95 % over 1,000 samples."""
+    return lm_eval_results("churn-core", "acc", 0.95, 1000)
+
+
+@cache
+def weights_digest() -> str:
+    """Name-binding digest of the weights."""
+    (digest,) = claimed_subjects(sign(model_signature_statement(WEIGHTS_FILES)))
+    return digest
+
+
+def item(kind: str, name: str, spec: dict[str, Any], *, namespace: str = NAMESPACE, labels: dict[str, str] | None = None) -> dict[str, Any]:
+    """An object as the API server would give it."""
+    metadata = {"name": name, "generation": 1, "uid": f"uid-{kind}-{namespace}-{name}"} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": "sluice.dev/v1alpha1", "kind": kind, "metadata": metadata | ({"labels": labels} if labels else {}), "spec": deepcopy(spec)}
+
+
+def release_spec() -> dict[str, Any]:
+    """The spec of the release."""
+    return {
+        "model": "churn",
+        "version": "2.1.0",
+        "owner": {"group": "payments-ml", "contact": "payments-ml@example.com"},
+        "change": {"type": "Quantize", "baseline": {"name": "churn-2-0-0"}},
+        "artifacts": [
+            {"name": "weights", "type": "Weights", "uri": f"oci://registry.example.com/churn@{CARRIER}", "digest": weights_digest()},
+            {"name": "server", "type": "Image", "uri": f"registry.example.com/server@{SERVER}", "digest": SERVER},
+        ],
+        "authority": {"serviceAccount": "churn", "tools": [{"name": "crm.read", "effect": "Read"}]},
+        "stages": ["production"],
+    }
+
+
+def policy_spec() -> dict[str, Any]:
+    """The spec of a policy with one requirement of each type."""
+    return {
+        "selector": {"namespaces": {"matchLabels": {"sluice.dev/stage": "production"}}},
+        "signers": [
+            {"name": "trainer-ci", "trustRoot": "ci", "issuer": ISSUER, "identity": TRAINER, "may": ["ModelSignature", "Provenance"],
+             "operatedBy": {"users": ["tina@example.com"], "groups": ["train-admins"]}},
+            {"name": "eval-ci", "trustRoot": "ci", "issuer": ISSUER, "identity": EVALUATOR, "may": ["Evaluation"]},
+        ],
+        "roles": [
+            {"name": "owner", "subjects": [{"kind": "Group", "name": "payments-ml-leads"}]},
+            {"name": "security", "subjects": [{"kind": "Group", "name": "appsec"}, {"kind": "User", "name": "sam@example.com"}]},
+        ],
+        "tiers": [{"name": "high", "when": "release.authority.tools.exists(t, t.effect != 'Read')"}, {"name": "standard", "when": "true"}],
+        "requirements": [
+            {"name": "weights-signed", "type": "ModelSignature", "artifactTypes": ["Weights"], "waivableBy": ["security"]},
+            {"name": "built-here", "type": "Provenance", "artifactTypes": ["Image"], "builders": [BUILDER]},
+            {"name": "quality", "type": "Evaluation", "artifactTypes": ["Weights"],
+             "measures": [{"suite": "churn-core", "metric": "acc", "atLeast": "0.90", "maxAge": "30d"}]},
+            {"name": "approvals", "type": "Approval", "counts": {"owner": 1, "security": 1}, "distinctFrom": ["Trainer", "Evaluator"]},
+        ],
+    }  # fmt: skip
+
+
+def evidence(name: str, bundle: bytes, attachments: dict[str, bytes] | None = None) -> dict[str, Any]:
+    """A ReleaseEvidence."""
+    spec: dict[str, Any] = {"bundle": {"inline": base64.b64encode(bundle).decode()}}
+    if attachments:
+        spec["attachments"] = [{"name": n, "inline": base64.b64encode(content).decode()} for n, content in attachments.items()]
+    return item("ReleaseEvidence", name, spec)
+
+
+def approval(name: str, world: World, *, role: str, username: str, groups: list[str], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the spec
+    """A ReleaseApproval of what `world` shows now."""
+    verdict = world.verdict(KEY, now=NOW)
+    assert verdict is not None
+    spec = {
+        "release": {"name": NAME},
+        "releaseDigest": verdict.release_digest,
+        "evidenceDigest": verdict.evidence_digest,
+        "role": role,
+        "decision": "Approve",
+        "approver": {"username": username, "groups": groups},
+    }
+    return item("ReleaseApproval", name, spec | more)
+
+
+def namespace(name: str = NAMESPACE, **labels: str) -> dict[str, Any]:
+    """A governed namespace of stage production."""
+    return {"kind": "Namespace", "metadata": {"name": name, "labels": {"sluice.dev/govern": "true", "sluice.dev/stage": "production"} | labels}}
+
+
+def trust_root() -> dict[str, Any]:
+    """The TrustRoot of the private Sigstore."""
+    return item("TrustRoot", "ci", {"sigstore": {"trustedRoot": sigstore().trusted_root_json}}, namespace="")
+
+
+def verified_world() -> World:
+    """Everything but the approvals."""
+    world = World()
+    world.put("Namespace", namespace())
+    world.put("TrustRoot", trust_root())
+    world.put("ReleasePolicy", item("ReleasePolicy", "customer-facing", policy_spec(), namespace=""))
+    world.put("ModelRelease", item("ModelRelease", NAME, release_spec()))
+    for name, bundle in bundles().items():
+        world.put("ReleaseEvidence", evidence(name, bundle, {"results.json": raw_results()} if name == "evaluation" else None))
+    return world
+
+
+def approved_world() -> World:
+    """A world in which the release may serve."""
+    world = verified_world()
+    world.put("ReleaseApproval", approval("by-owner", world, role="owner", username="olga@example.com", groups=["payments-ml-leads"]))
+    world.put("ReleaseApproval", approval("by-security", world, role="security", username="sam@example.com", groups=[]))
+    return world
