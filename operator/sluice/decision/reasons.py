@@ -103,3 +103,21 @@ MEANING: dict[Reason, str] = {
     Reason.Unchanged: "The request changes nothing that the gate judges.",
     Reason.KindUnknown: "The webhook was asked about a kind of object that it does not decide about. Install the webhook configurations of the same version.",
 }
+
+
+def markdown() -> str:
+    """Render docs/reasons.md."""
+    rows = "\n".join(f"| `{reason}` | {MEANING[reason]} |" for reason in Reason)
+    return (
+        "# Reasons\n"
+        "<!-- Generated from operator/sluice/decision/reasons.py by `make reference`. Do not edit. -->\n\n"
+        "Stable codes on requirements, conditions, events and admission messages. What a bundle that cannot be verified is refused for is listed in\n"
+        "`operator/sluice/provenance/errors.py`.\n\n"
+        f"| reason | meaning and remedy |\n|---|---|\n{rows}\n"
+    )
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(markdown())

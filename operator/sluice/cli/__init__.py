@@ -1,0 +1,34 @@
+"""The command line: `sluice …`, and `kubectl sluice …` as a plugin.
+
+In: arguments. Out: tables for people, JSON and YAML for machines, exit codes (0 done, 1 refused, 2 usage, 3 could not tell).
+May import every other layer; each command imports what it needs when it runs, so that `--help` is quick and the webhook does not load the controller.
+"""
+
+from __future__ import annotations
+
+import click
+
+from sluice import __version__
+from sluice.cli.decisions import approve, reject
+from sluice.cli.processes import controller, webhook
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="sluice")
+def main() -> None:
+    """Decide which machine-learning model releases may run on a Kubernetes cluster.
+
+    \b
+    People:      sluice approve mr/churn-2-1-0 -n payments --role security
+                 sluice reject  mr/churn-2-1-0 -n payments --role security --comment "refuses too little"
+    Look:        kubectl get mr -n payments -o wide;  kubectl describe mr/churn-2-1-0 -n payments
+    Processes:   sluice controller, sluice webhook (the chart starts them)
+
+    As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
+    """
+
+
+main.add_command(approve)
+main.add_command(reject)
+main.add_command(controller)
+main.add_command(webhook)
