@@ -47,7 +47,7 @@ test: ## everything that CI runs, quietly; ends with pytest's closing line, or w
 	@$(STEP) --closing-line pytest $(BIN)/pytest --durations=15 $(SUITES)
 
 crds: venv ## write crds/*.yaml from the models in operator/sluice/api
-	@$(BIN)/python -m sluice.api.generate crds/
+	@$(BIN)/python -m sluice.api.crd crds/
 
 requirements: venv ## resolve requirements/*.in again and write the pinned, hashed lists
 	@scripts/lock
