@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 STEP := scripts/step
-SUITES := tests/unit tests/property tests/cluster
+SUITES := tests/unit tests/property tests/faults tests/cluster
 
 # KUBE_CONTEXT (demo, demo-down) and PYTHON (venv) reach the programs as they are given, on the command line or in the environment.
 
@@ -18,7 +18,7 @@ demo-down: venv ## remove everything that `make demo` made
 	@$(BIN)/python -m e2e.demo down
 
 ##@ Work on it
-.PHONY: venv lint format unit property cluster-test test crds requirements clean
+.PHONY: venv lint format unit property faults cluster-test test binaries crds reference requirements clean
 venv: ## the virtual environment in .venv, from pinned and hashed requirements (PYTHON=python3.12 for another interpreter)
 	@scripts/venv
 
@@ -38,16 +38,26 @@ unit: venv ## unit tests: no sockets, seconds
 property: venv ## promises that hold for every input, on generated ones
 	@$(BIN)/pytest -q tests/property
 
+faults: venv ## cut lines, lost answers and silence, from a scripted server on loopback
+	@$(BIN)/pytest -q tests/faults
+
 cluster-test: venv ## tests on a real API server and node; the first run builds Kubernetes (about ten minutes)
 	@$(BIN)/pytest -q tests/cluster
 
 test: ## everything that CI runs, quietly; ends with pytest's closing line, or with the end of the failing part's log
 	@$(STEP) venv scripts/venv
 	@$(MAKE) lint
+	@$(STEP) binaries $(BIN)/python -m e2e.cluster build
 	@$(STEP) --closing-line pytest $(BIN)/pytest --durations=15 $(SUITES)
+
+binaries: venv ## build the local cluster's programs now (Kubernetes, etcd, CoreDNS, Helm), instead of when they are first needed
+	@$(BIN)/python -m e2e.cluster build
 
 crds: venv ## write crds/*.yaml from the models in operator/sluice/api
 	@$(BIN)/python -m sluice.api.crd crds/
+
+reference: venv ## write docs/reasons.md from the reason codes
+	@$(BIN)/python -m sluice.decision.reasons > docs/reasons.md
 
 requirements: venv ## resolve requirements/*.in again and write the pinned, hashed lists
 	@scripts/lock
