@@ -1,0 +1,88 @@
+"""Keeps a `World` equal to what the API server says: one reflector for each kind that decisions depend on.
+
+Used by the webhook and the controller alike, so that both know the same. A change that the world cannot take in makes the feed *unsound* until a later change
+of that object succeeds: knowing less than the cluster does could allow more (a policy that is not there asks for nothing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from sluice.cluster.client import ApiClient
+from sluice.cluster.reflector import Reflector
+from sluice.cluster.resource import APPROVALS, EVIDENCE, NAMESPACES, POLICIES, RELEASES, TRUST_ROOTS, WAIVERS, Resource
+from sluice.cluster.resource import Key as Address
+from sluice.cluster.store import Object, Store
+from sluice.decision.records import Key
+from sluice.decision.world import World
+
+_RESOURCES: Final[dict[str, Resource]] = {resource.kind: resource for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS)}
+
+log: Final = logging.getLogger(__name__)
+
+
+class WorldFeed:
+    """Run `run()` as a task; read `world`. `on_touched` is called in the event loop with the releases that a change touches."""
+
+    def __init__(self, client: ApiClient, *, on_touched: Callable[[frozenset[Key]], None] | None = None) -> None:
+        self.world = World()
+        self._on_touched = on_touched
+        self._reflectors = {kind: Reflector(client, _RESOURCES[kind], on_change=self._changed) for kind in self.world.kinds}
+        self._unsound: dict[tuple[str, Key], str] = {}
+
+    @property
+    def synced(self) -> bool:
+        """Whether everything has been listed at least once, and taken in."""
+        return all(reflector.synced for reflector in self._reflectors.values()) and not self._unsound
+
+    def age_seconds(self) -> float:
+        """Seconds since the API server last proved that the most neglected kind is up to date; infinite before everything was listed."""
+        return max(reflector.age_seconds() for reflector in self._reflectors.values())
+
+    def blind(self, *, max_age_seconds: float) -> str:
+        """Why the world cannot be relied on now; empty when it can."""
+        unlisted = [kind for kind, reflector in self._reflectors.items() if not reflector.synced]
+        if unlisted:
+            return f"it has not listed {', '.join(unlisted)} yet"
+        if self._unsound:
+            (kind, key), error = next(iter(self._unsound.items()))
+            return f"it could not take in {kind} {key} ({error})"
+        age = self.age_seconds()
+        return f"it last heard from the API server {age:.0f} s ago" if age > max_age_seconds else ""
+
+    def store(self, kind: str) -> Store:
+        """The raw objects of one of `World.kinds`, status included."""
+        return self._reflectors[kind].store
+
+    async def wait_synced(self) -> None:
+        """Return when every kind has been listed once."""
+        await asyncio.gather(*(reflector.wait_synced() for reflector in self._reflectors.values()))
+
+    async def run(self) -> None:
+        """Keep the world up to date until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for kind, reflector in self._reflectors.items():
+                group.create_task(reflector.run(), name=f"reflector {kind}")
+
+    def _changed(self, kind: str, address: Address, old: Object | None, new: Object | None) -> None:
+        key = Key(*address)
+        if old is not None and new is not None and _essence(old) == _essence(new) and (kind, key) not in self._unsound:
+            # Our own status writes come back as changes; verifying a bundle again for each would cost milliseconds and teach nothing.
+            return
+        try:
+            touched = self.world.remove(kind, key) if new is None else self.world.put(kind, new)
+        except Exception as error:
+            log.exception("%s %s cannot be taken in: nothing is decided until it can, or is deleted", kind, key)
+            self._unsound[kind, key] = type(error).__name__
+            return
+        self._unsound.pop((kind, key), None)
+        if touched and self._on_touched is not None:
+            self._on_touched(touched)
+
+
+def _essence(obj: Object) -> tuple[object, object]:
+    """What the world reads of an object."""
+    return obj["metadata"].get("labels"), obj.get("spec")

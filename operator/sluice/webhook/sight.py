@@ -1,0 +1,47 @@
+"""What the webhook knows at the moment of a request, and the verdict that follows for a Pod.
+
+What is not known well enough is not decided: a world that is not synced, or too old, or that has not seen the namespace yet, answers *hold* with NotReady.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluice.decision.gate import Action, Decision, decide_pod
+from sluice.decision.pod import PodView
+from sluice.decision.reasons import Reason
+from sluice.decision.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """The world at `now`. `blind` says why it cannot be relied on; empty when it can."""
+
+    world: World
+    now: datetime
+    blind: str = ""
+
+    def governs(self, namespace: str) -> bool:
+        """Whether the namespace is known, and opted in."""
+        known = self.world.namespaces.get(namespace)
+        return known is not None and known.governed
+
+    def judge(self, pod: PodView, namespace: str) -> Decision:
+        """Decide about a Pod, or the template of one, in `namespace`. Raises nothing but what a defect raises."""
+        if self.blind:
+            return _not_ready(self.blind)
+        known = self.world.namespaces.get(namespace)
+        if known is None:
+            # The API server knows a new namespace a moment before our watch does.
+            return _not_ready(f"namespace {namespace} is not known to it yet")
+        subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
+        serves = self.world.serves(image.digest for image in pod.images if image.digest)
+        return decide_pod(pod, known, subject, serves=serves)
+
+
+def _not_ready(why: str) -> Decision:
+    return Decision(
+        action=Action.HOLD, reason=Reason.NotReady, message=f"the webhook cannot decide now: {why}",
+        remedy="nothing to do if it passes within a minute; else look at the Pods and logs of sluice-webhook",
+    )  # fmt: skip
