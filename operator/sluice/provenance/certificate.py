@@ -32,6 +32,7 @@ _DER_SHORT_LENGTH = 0x80
 _DER_ONE_BYTE_LENGTH = 0x81
 _NAME_LIMIT = 2048
 _PROOF_LIMIT = 64
+_NO_TIME = "nothing says when this was signed: no signed entry timestamp of a log, no RFC 3161 timestamp"
 _YEAR_9999 = 253_402_300_799
 
 # What the library says, in its words, and what that is in ours. Wording only: whatever is not listed is refused just the same, as SignatureInvalid.
@@ -58,6 +59,10 @@ def verify_certificate_bundle(bundle: UnverifiedBundle, root: SigstoreRoot) -> t
     # 1. One log entry, at most one timestamp: with more, one that holds would cover for one that does not.
     entry = _only_log_entry(bundle.material)
     _check_checkpoint_size(entry)
+    # 2. The times that the bundle claims. The library authenticates the log's time only with a promise, and so do we take it only then.
+    logged = _integrated_time(entry)
+    if not logged and not bundle.material.get("timestampVerificationData"):
+        raise ProvenanceError(Reason.TimestampMissing, _NO_TIME)
     with closed(Reason.BundleMalformed, "the bundle does not parse"):
         parsed = Bundle.from_json(bundle.raw)
         certificate = parsed.signing_certificate
@@ -67,11 +72,9 @@ def verify_certificate_bundle(bundle: UnverifiedBundle, root: SigstoreRoot) -> t
         certified_at = _certified_at(certificate)
     if len(stamped) > 1:
         raise ProvenanceError(Reason.TimestampInvalid, f"the bundle has {len(stamped)} RFC 3161 timestamps; at most one is read")
-    # 2. The times that the bundle claims. The library authenticates the log's time only with a promise, and so do we take it only then.
-    logged = _integrated_time(entry)
     claimed = [*logged, *stamped]
     if not claimed:
-        raise ProvenanceError(Reason.TimestampMissing, "nothing says when this was signed: no signed entry timestamp of a log, no RFC 3161 timestamp")
+        raise ProvenanceError(Reason.TimestampMissing, _NO_TIME)
     # 3. Verify with what was valid then, and with nothing else.
     verifier = root.verifier_at(signed_at=claimed, certified_at=certified_at)
     with closed(Reason.SignatureInvalid, "the bundle does not verify"):

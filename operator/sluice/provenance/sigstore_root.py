@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509 import load_der_x509_certificate
 from sigstore.models import TrustedRoot
 from sigstore.verify import Verifier
@@ -53,7 +54,9 @@ class SigstoreRoot:
                 raise ProvenanceError(Reason.TrustRootMalformed, f"the trusted root has {len(entries)} {what}; it needs 1 to {AUTHORITY_LIMIT}")
         if len(self._inner.timestamp_authorities) > AUTHORITY_LIMIT:
             raise ProvenanceError(Reason.TrustRootMalformed, f"the trusted root has more than {AUTHORITY_LIMIT} timestampAuthorities")
-        with closed(Reason.TrustRootMalformed, "a certificate of the trusted root does not parse"):
+        with closed(Reason.TrustRootMalformed, "a key or certificate of the trusted root does not parse"):
+            for log in (*self._inner.tlogs, *self._inner.ctlogs):
+                load_der_public_key(log.public_key.raw_bytes or b"")
             self._authority_windows = [_windows_of_authority(authority) for authority in self._inner.certificate_authorities]
             self._timestamping_windows = [_windows_of_authority(authority) for authority in self._inner.timestamp_authorities]
             self._log_windows = [_windows_of_log(log) for log in self._inner.tlogs]
@@ -61,7 +64,7 @@ class SigstoreRoot:
             for window in itertools.chain.from_iterable(self._authority_windows + self._timestamping_windows + self._log_windows + self._ct_windows):
                 _refuse_local_time(window)
         self._verifiers: OrderedDict[_Choice, Verifier] = OrderedDict()
-        # With everything in it, once, so that a key that cannot be used shows here and not at the first bundle.
+        # With everything in it, once, so that what the library cannot use shows here and not at the first bundle.
         self._verifier(tuple(tuple(range(len(part))) for part in self._parts()))
 
     def verifier_at(self, *, signed_at: Sequence[datetime], certified_at: datetime) -> Verifier:

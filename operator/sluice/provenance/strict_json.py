@@ -114,7 +114,7 @@ def _finite(text: str) -> float:
 
 def _refuse_depth(value: JsonValue) -> None:
     level = [value]
-    for _ in range(DEPTH_LIMIT + 1):
+    for _ in range(DEPTH_LIMIT):
         level = [
             child
             for parent in level

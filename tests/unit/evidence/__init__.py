@@ -1,0 +1,1 @@
+"""What evidence promises, one file for each module."""

@@ -1,0 +1,1 @@
+"""What provenance promises, one file for each module."""
