@@ -113,7 +113,7 @@ class Cluster:
         """
         identity = ([f"--as={as_user}"] if as_user else []) + [f"--as-group={group}" for group in groups]
         done = subprocess.run(
-            [self.binaries["kubectl"], f"--kubeconfig={self.kubeconfig}", *arguments, *identity],
+            [self.binaries["kubectl"], f"--kubeconfig={self.kubeconfig}", *identity, *arguments],
             check=False,
             capture_output=True,
             text=True,

@@ -44,6 +44,10 @@ func (d durable) file(path string) string {
 }
 
 func (d durable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "/referrers/") && r.Method == http.MethodGet {
+		d.serveReferrers(w, r)
+		return
+	}
 	if !strings.Contains(r.URL.Path, "/manifests/") || (r.Method != http.MethodPut && r.Method != http.MethodDelete) {
 		d.handler.ServeHTTP(w, r)
 		return
@@ -64,6 +68,9 @@ func (d durable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for name, values := range answer.Header() {
 		w.Header()[name] = values
+	}
+	if subject := subjectOf(body); subject != "" && answer.Code == http.StatusCreated {
+		w.Header().Set("OCI-Subject", subject)
 	}
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())

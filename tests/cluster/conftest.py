@@ -1,0 +1,52 @@
+"""One cluster for the whole run, one namespace for each test.
+
+The cluster is `sluice-test`: new for each run, taken down at its end. While working on something,
+`SLUICE_TEST_KEEP=1` leaves it up and takes it as it is the next time, and `SLUICE_TEST_CLUSTER=name` runs the tests on another local
+cluster, which is brought up if need be and never taken down.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.cluster import Cluster, Narrator
+from e2e.cluster.build import cache_folder
+from e2e.cluster.local import down
+from tests.cluster.namespace import Namespace
+
+NAME = "sluice-test"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster that is up."""
+    narrator = Narrator()
+    if chosen := os.environ.get("SLUICE_TEST_CLUSTER"):
+        yield Cluster.up(chosen, narrator=narrator)
+        return
+    keep = os.environ.get("SLUICE_TEST_KEEP") == "1"
+    folder = cache_folder().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.exit(f"another test run uses cluster {NAME}; SLUICE_TEST_CLUSTER=name runs the tests on a cluster of that name", returncode=4)
+        if not keep:
+            # What a killed run may have left: nothing to build on.
+            down(NAME, narrator=narrator)
+        yield Cluster.up(NAME, narrator=narrator)
+        if not keep:
+            down(NAME, narrator=narrator)
+    finally:
+        os.close(handle)
+
+
+@pytest.fixture
+def ns(cluster: Cluster) -> Iterator[Namespace]:
+    """A namespace that is gone after the test, with the cluster-scoped objects that the test made through it."""
+    with Namespace(cluster) as namespace:
+        yield namespace
