@@ -173,7 +173,7 @@ class Reflector:
         kind, obj = event.get("type"), event.get("object")
         if kind == "ERROR":
             code = obj.get("code") if isinstance(obj, dict) else None
-            raise error_from(code if isinstance(code, int) else 500, obj)
+            raise error_from(code, obj) if isinstance(code, int) else Malformed(200, "NoStatus", "a watch failed without a status")
         metadata = obj.get("metadata") if isinstance(obj, dict) else None
         version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
         if kind not in {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"} or not isinstance(version, str) or not version:
