@@ -1,0 +1,1 @@
+"""The webhook without a socket: reviews in, reviews out."""
