@@ -11,6 +11,9 @@ How the durations follow (seconds):
 - `renew_deadline` 8 < 12 · 0.95 = 11.4: whoever cannot renew gives up 3.4 s before anybody else may start.
 - a write that may take 5 s is allowed until 11.4 - 5 = 6.4 s after the last renewal was sent: three attempts to renew may fail.
 
+A lease without a holder is free at once. A *missing* one may have been deleted under a holder who does not know yet: it is made anew in
+the name of nobody, and that name counts like any other's. Install an empty lease, and the first start need not wait for its end.
+
 Limit: a process that is stopped between the fence and the socket, for longer than its lease, sends one write too many. Kubernetes offers
 no fencing token; writes that must not happen then carry a resource version or a `test` operation.
 """
@@ -36,6 +39,8 @@ CLOCK_RATE_MARGIN: Final = 0.05
 
 MAX_DURATION_SECONDS: Final = 60
 """Longest duration of a lease that is honoured, and the longest that may be configured."""
+
+NOBODY: Final = "nobody"
 
 log: Final = logging.getLogger(__name__)
 
@@ -97,7 +102,7 @@ class Lease:
         self._timing = timing
         self._clock = clock
         self._record: Object | None = None  # As last seen; None: look before writing.
-        self._version: str | None = None  # Its resource version; "" for a record that was seen to be gone.
+        self._version: str | None = None  # Its resource version; "" for a record that is missing.
         self._version_seen_at = 0.0
         self._renewed_at: float | None = None  # When the last confirmed write was sent; None: we do not hold the lease.
         self._renewals: asyncio.Task[None] | None = None
@@ -164,11 +169,14 @@ class Lease:
                 log.error("lease %s: found in the name of %r", self._name, self._holder())
                 self._renewed_at = None
                 return False
-            # 3. Another holder counts until its record has stayed unchanged, before our eyes, for its duration.
+            # 3. Nobody, who never renews, holds a new lease.
+            if self._record is None:
+                self._observe(await self._client.create(LEASES, self._new(), self._namespace))
+            # 4. Another holder counts until its record has stayed unchanged, before our eyes, for its duration.
             if self._holder() != self.identity and self._clock() < self._free_at():
                 self._record = None
                 return False
-            # 4. Write under the version seen: of two that try, one gets a conflict.
+            # 5. Write under the version seen: of two that try, one gets a conflict.
             sent_at = self._clock()
             self._observe(await self._put())
             self._renewed_at = sent_at
@@ -189,8 +197,7 @@ class Lease:
         """Note what the record is now and, if it is another than before, since when."""
         version = "" if record is None else str(record["metadata"]["resourceVersion"])
         if version != self._version:
-            # No lease yet, at the first look, is a new installation; a lease that vanishes later had a holder who relies on it.
-            self._version_seen_at = -math.inf if self._version is None and record is None else self._clock()
+            self._version_seen_at = self._clock()
         self._version, self._record = version, record
 
     def _spec(self) -> Object:
@@ -202,7 +209,7 @@ class Lease:
 
     def _free_at(self) -> float:
         """When others may take the lease, on our clock."""
-        if self._record is not None and not self._holder():
+        if not self._holder():
             return -math.inf
         declared = self._spec().get("leaseDurationSeconds")
         duration = declared if isinstance(declared, int) else 0
@@ -218,17 +225,18 @@ class Lease:
         renewed_at = self._renewed_at
         return 0.0 if renewed_at is None else renewed_at + self._timing.valid_seconds - self._clock()
 
+    def _new(self) -> Object:
+        metadata = {"namespace": self._namespace, "name": self._name}
+        spec = {"holderIdentity": NOBODY, "leaseDurationSeconds": self._timing.duration_seconds}
+        return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
+
     async def _put(self) -> Object:
         # The times are for people who read the record; no process reads them.
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {**self._spec(), "holderIdentity": self.identity, "leaseDurationSeconds": self._timing.duration_seconds, "renewTime": now}
         if self._holder() != self.identity:
             spec |= {"acquireTime": now, "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1}
-        if self._record is not None:
-            return await self._client.replace(self._path(), {**self._record, "spec": spec})
-        metadata = {"namespace": self._namespace, "name": self._name}
-        new = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
-        return await self._client.create(LEASES, new, self._namespace)
+        return await self._client.replace(self._path(), {**(self._record or {}), "spec": spec})
 
     def _path(self) -> str:
         return LEASES.path(self._namespace, self._name)
