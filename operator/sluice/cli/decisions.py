@@ -65,7 +65,7 @@ def _options(command: F) -> F:
 def approve(**arguments: Any) -> None:  # noqa: ANN401 - click's options
     """Approve RELEASE (mr/NAME) on exactly the evidence it has now.
 
-    Shows what is signed off – the release, its evidence, every requirement – and asks. The approval names both digests and dies when either changes.
+    Shows what is signed off (the release, its evidence, every requirement) and asks. The approval names both digests and dies when either changes.
     """
     _decide(ApprovalDecision.APPROVE, **arguments)
 
@@ -77,7 +77,7 @@ def reject(**arguments: Any) -> None:  # noqa: ANN401 - click's options
     _decide(ApprovalDecision.REJECT, **arguments)
 
 
-def _decide(  # noqa: PLR0913 - one argument for each option
+def _decide(
     decision: ApprovalDecision,
     *,
     release: str,
@@ -175,7 +175,7 @@ async def _ask(access: Access, request: Callable[[Any], Any], what: str) -> dict
     from sluice.cluster.errors import ApiError, Unavailable  # noqa: PLC0415 - see the package
 
     try:
-        async with ApiClient(Connection.load(access.kubeconfig, access.context)) as client:
+        async with ApiClient(Connection.load(kubeconfig=access.kubeconfig, context=access.context)) as client:
             answer: dict[str, Any] = await request(client)
             return answer
     except Unavailable as error:

@@ -1,0 +1,56 @@
+"""`python -m e2e.demo up|down`: set everything up and tell the story, or remove all of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from rich.console import Console
+
+from e2e.cluster import Narrator, StepFailed
+from e2e.demo.ingredients import STATE, gather
+from e2e.demo.install import install
+from e2e.demo.manifests import NAMESPACE
+from e2e.demo.story import Story
+from e2e.demo.target import Target
+from e2e.sigstore import PrivateSigstore
+
+
+def main() -> int:
+    """Run one command. Returns the exit code: 0 when done, 1 when a step failed, which is then named on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.demo", description=__doc__)
+    parser.add_argument("command", choices=["up", "down"])
+    command = parser.parse_args().command
+    narrator, console = Narrator(), Console(highlight=False)
+    try:
+        if command == "down":
+            Target.up(narrator).down(narrator)
+            return 0
+        _up(narrator, console)
+    except (StepFailed, AssertionError) as failure:
+        print(f"\nerror: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _up(narrator: Narrator, console: Console) -> None:
+    began = time.monotonic()
+    target = Target.up(narrator)
+    with narrator.step("train, quantise and evaluate the model, build the images"):
+        old, new, forged, sluice = gather(target, narrator)
+    with narrator.step("install Sluice with Helm"):
+        install(target, sluice)
+    with narrator.step("forget the last run of the demo"):
+        target.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    ready = time.monotonic()
+    story = Story(target, PrivateSigstore.in_folder(STATE / "sigstore"), console)
+    story.tell(old, new, forged)
+    console.print(f"\n[bold]Done:[/] {ready - began:.0f} s to set up, {time.monotonic() - ready:.0f} s for the story.")
+    console.print("Look further:")
+    for line in (f"get mr -n {NAMESPACE} -o wide", f"describe mr/digits-1-1-0 -n {NAMESPACE}", "get sluice -A", "describe mrp/production"):
+        console.print(f"  kubectl {target.access} {line}", soft_wrap=True)
+    console.print("Remove everything: make demo-down")
+
+
+sys.exit(main())

@@ -1,0 +1,244 @@
+"""The story, in the order people live it. Every line it prints as somebody's answer is what the cluster really said."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.console import Console
+
+from e2e.demo import manifests
+from e2e.demo.ingredients import Version
+from e2e.demo.manifests import BUILDER, EVALUATOR, ISSUER, NAMESPACE, TRAINER, Model
+from e2e.demo.target import Person, Target
+from e2e.sigstore import PrivateSigstore, evaluation_statement, model_signature_statement, slsa_statement
+
+OLGA = Person(user="olga@example.com", groups=("digits-leads",))
+SAM = Person(user="sam@example.com", groups=("appsec",))
+TINA = Person(user="tina@example.com", groups=("digits-trainers", "appsec"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One step and how long it took."""
+
+    step: str
+    seconds: float
+
+
+class Story:
+    """Tells the story on one target; `told` keeps the time of each step."""
+
+    def __init__(self, target: Target, sigstore: PrivateSigstore, console: Console) -> None:
+        """Begin."""
+        self.target, self.sigstore, self.console = target, sigstore, console
+        self.told: list[Told] = []
+
+    def tell(self, old: Version, new: Version, forged: Version) -> None:
+        """Refused, held, approved, served; and what is tampered with is stopped."""
+        self._set_up()
+        first, second = self._model(old), self._model(new)
+        self._nobody_gets_around_the_gate(first)
+        self._approved_and_served(old, first)
+        self._held_without_approval(new, second)
+        self._approved_and_rolled_out(second)
+        self._tampering_is_stopped(self._model(forged), forged, second, good=new)
+
+    def _set_up(self) -> None:
+        with self._step("The platform team opts a namespace in: policy, trust root, roles"):
+            self.target.apply(*manifests.platform(self.sigstore.trusted_root_json))
+            self.target.wait("the policy is accepted", lambda: self._condition("mrp/production", "Accepted") == "True")
+
+    def _nobody_gets_around_the_gate(self, model: Model) -> None:
+        with self._step("Serving the model without naming a release is refused"):
+            self.target.apply(manifests.release(model))
+            self.target.wait("the release is looked at", lambda: self._status(model.release).get("phase"))
+            self._refused(self.target.apply(manifests.pod(model, release_name=None), check=False))
+        with self._step("Naming a release that is not there is held"):
+            answer = self.target.apply(*manifests.serving(model, release_name="digits-9-9-9"))
+            self._said(answer.stderr)
+            self.target.wait("the Deployment is paused", lambda: self._deployment()["spec"].get("paused"))
+            self._no_pods("digits-9-9-9")
+            self._show("get", "deployment", "digits")
+
+    def _approved_and_served(self, version: Version, model: Model) -> None:
+        with self._step("CI signs weights, images and evaluation; the owner and security approve; it serves"):
+            self.target.apply(*manifests.serving(model, release_name=model.release))
+            self.target.apply(*self._evidence(version, model))
+            self.target.wait("the evidence is complete", lambda: self._status(model.release).get("phase") == "AwaitingApproval")
+            self._approve(model.release, "owner", OLGA)
+            self._approve(model.release, "security", SAM)
+            self._rolled_out()
+            self._predict(version)
+
+    def _held_without_approval(self, version: Version, model: Model) -> None:
+        with self._step(f"A quantised version {model.version} with evidence and no approval: the Deployment stays held, the old version untouched"):
+            before = self._running_pods()
+            self.target.apply(manifests.release(model), *self._evidence(version, model))
+            answer = self.target.apply(*manifests.serving(model, release_name=model.release))
+            self._said(answer.stderr)
+            self.target.wait("the evidence is complete", lambda: self._status(model.release).get("phase") == "AwaitingApproval")
+            held = self._deployment()
+            _expect(held["spec"].get("paused") is True, "the Deployment is paused")
+            _expect(self._running_pods() == before, "the old Pods are the same, all of them")
+            self._show("get", "mr")
+            self._show("get", "deployment,pods")
+
+    def _approved_and_rolled_out(self, model: Model) -> None:
+        with self._step("Approved by two people: the Deployment resumes, Pods run and answer"):
+            self._approve(model.release, "owner", OLGA)
+            self._approve(model.release, "security", SAM)
+            self._rolled_out()
+            pods = self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={model.release}")["items"]
+            _expect(len(pods) == 2 and all(pod["status"]["phase"] == "Running" for pod in pods), "both Pods run the new version")  # noqa: PLR2004 - replicas
+            self._show("get", "mr,pods")
+
+    def _tampering_is_stopped(self, model: Model, version: Version, approved: Model, *, good: Version) -> None:
+        with self._step("One byte of the signed weights manifest is changed: refused"):
+            genuine, changed = (json.loads(self._sign(model_signature_statement(folder))) for folder in (good.folder, version.folder))
+            genuine["dsseEnvelope"]["payload"] = changed["dsseEnvelope"]["payload"]
+            self.target.apply(manifests.release(model), manifests.evidence("tampered", json.dumps(genuine).encode()))
+            self.target.wait("the bundle is refused", lambda: self._condition("mre/tampered", "Verified") == "False")
+            self._said(self._message("mre/tampered", "Verified"))
+            self._refused(self.target.apply(manifests.pod(model, release_name=model.release), check=False))
+        with self._step("The same weights, signed by somebody else: refused"):
+            other = self._sign(model_signature_statement(version.folder), identity="mallory@example.com")
+            self.target.kubectl("delete", "mre/tampered", "-n", NAMESPACE)
+            self.target.apply(manifests.evidence("mallory", other))
+            self.target.wait("the signer is named", lambda: "mallory" in self._requirement(model.release, "weights-signed")["message"])
+            self._said(self._requirement(model.release, "weights-signed")["message"])
+            self._refused(self.target.apply(manifests.pod(model, release_name=model.release), check=False))
+        with self._step("A trainer approves what the trainers signed: not counted"):
+            next_version = replace(approved, version="1.2.0", baseline=approved.release)
+            self.target.apply(manifests.release(next_version))
+            self.target.wait("the release waits for approval", lambda: self._status(next_version.release).get("phase") == "AwaitingApproval")
+            name = self._approve(next_version.release, "security", TINA)
+            self.target.wait("the approval is looked at", lambda: self._condition(f"mra/{name}", "Counted") == "False")
+            self._said(self._message(f"mra/{name}", "Counted"))
+            _expect(self._status(next_version.release)["phase"] == "AwaitingApproval", "the release still waits")
+            self._show("get", "mr")
+
+    # What people do
+
+    def _model(self, version: Version) -> Model:
+        return Model(
+            version=version.number, change=version.change, weights=version.digest, image=version.image, server=version.server, baseline=version.baseline
+        )
+
+    def _evidence(self, version: Version, model: Model) -> list[dict[str, Any]]:
+        image, server = (reference.rpartition("@")[2] for reference in (model.image, model.server))
+        statements = {
+            "weights": self._sign(model_signature_statement(version.folder)),
+            "packaging": self._sign(slsa_statement({"digits": image}, BUILDER, [("file:weights", model.weights)])),
+            "server": self._sign(slsa_statement({"model-server": server}, BUILDER)),
+        }
+        raw = evaluation_statement(model.weights, version.results.name, version.results.read_bytes())
+        return [
+            *(manifests.evidence(f"{model.release}-{name}", bundle) for name, bundle in statements.items()),
+            manifests.evidence(f"{model.release}-evaluation", self._sign(raw, identity=EVALUATOR), (version.results.name, version.results.read_bytes())),
+        ]
+
+    def _sign(self, statement: Any, *, identity: str = TRAINER) -> bytes:  # noqa: ANN401 - a statement is JSON
+        return self.sigstore.sign_statement(statement, identity=identity, issuer=ISSUER)
+
+    def _approve(self, release: str, role: str, person: Person) -> str:
+        manifest = self.target.sluice("approve", f"mr/{release}", "-n", NAMESPACE, "--role", role, "--dry-run", "-o", "yaml").stdout
+        done = self.target.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.name}", person=person, stdin=manifest)
+        self.console.print(f"    [dim]$[/] kubectl sluice approve mr/{release} --role {role}   [dim]# {person.user}[/]", highlight=False)
+        return done.stdout
+
+    # What is looked at
+
+    def _status(self, release: str) -> dict[str, Any]:
+        return self.target.get("mr", release, "-n", NAMESPACE).get("status") or {}  # type: ignore[no-any-return]
+
+    def _requirement(self, release: str, name: str) -> dict[str, Any]:
+        return next((item for item in self._status(release).get("requirements", ()) if item["name"] == name), {"message": ""})
+
+    def _condition_of(self, what: str, type_: str) -> dict[str, Any]:
+        status = self.target.get(what, "-n", NAMESPACE).get("status") or {}
+        return next((item for item in status.get("conditions", ()) if item["type"] == type_), {})
+
+    def _condition(self, what: str, type_: str) -> str:
+        return str(self._condition_of(what, type_).get("status", ""))
+
+    def _message(self, what: str, type_: str) -> str:
+        return str(self._condition_of(what, type_).get("message", ""))
+
+    def _deployment(self) -> dict[str, Any]:
+        return self.target.get("deployment", "digits", "-n", NAMESPACE)  # type: ignore[no-any-return]
+
+    def _running_pods(self) -> set[str]:
+        items = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"]
+        return {item["metadata"]["uid"] for item in items if item["status"].get("phase") == "Running"}
+
+    def _no_pods(self, release: str) -> None:
+        _expect(not self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={release}")["items"], "no Pod exists")
+
+    def _rolled_out(self) -> None:
+        def done() -> bool:
+            item = self._deployment()
+            status = item.get("status") or {}
+            current = status.get("observedGeneration") == item["metadata"]["generation"] and not item["spec"].get("paused")
+            replicas = item["spec"]["replicas"]
+            return current and all(status.get(field) == replicas for field in ("updatedReplicas", "availableReplicas", "replicas"))
+
+        self.target.wait("the Deployment is rolled out", done, seconds=240)
+
+    def _predict(self, version: Version) -> None:
+        """Ask a serving Pod through the API server, which works on every cluster."""
+        pod = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"][0]["metadata"]["name"]
+        body = json.dumps({"inputs": [{"name": "predict", "shape": [1, 64], "datatype": "FP32", "data": version.example}]}).encode()
+        with _forwarded(self.target, pod) as port:
+            request = urllib.request.Request(  # noqa: S310 - our own address
+                f"http://127.0.0.1:{port}/v2/models/digits/infer", data=body, headers={"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
+                predicted = json.load(answer)["outputs"][0]["data"][0]
+        _expect(predicted == version.label, f"the model reads a {version.label} (it said {predicted})")
+        self.console.print(f"    a held-out image of a {version.label} → the model answers {predicted}", highlight=False)
+
+    # What is shown
+
+    @contextmanager
+    def _step(self, text: str) -> Iterator[None]:
+        self.console.print(f"\n[bold]{len(self.told) + 1}. {text}[/]", highlight=False)
+        began = time.monotonic()
+        yield
+        self.told.append(Told(step=text, seconds=time.monotonic() - began))
+        self.console.print(f"    [dim]{self.told[-1].seconds:.1f} s[/]", highlight=False)
+
+    def _refused(self, answer: Any) -> None:  # noqa: ANN401 - a finished process
+        _expect(answer.returncode != 0 and "denied by sluice" in answer.stderr, f"it is denied by sluice, with the reason ({answer.stderr or answer.stdout})")
+        self._said(answer.stderr)
+
+    def _said(self, text: str) -> None:
+        for line in text.strip().splitlines():
+            self.console.print(f"    {line}", style="yellow", markup=False, highlight=False)
+
+    def _show(self, *arguments: str) -> None:
+        self.console.print(f"    [dim]$[/] kubectl {' '.join(arguments)} -n {NAMESPACE}", highlight=False)
+        for line in self.target.kubectl(*arguments, "-n", NAMESPACE).stdout.splitlines():
+            self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _forwarded(target: Target, pod: str) -> Iterator[int]:
+    process = target.forward(f"pod/{pod}", NAMESPACE, 8080)
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        yield int(line.split(":")[1].split(" ")[0])
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _expect(true: bool, what: str) -> None:  # noqa: FBT001 - it reads as a sentence
+    if not true:
+        message = f"expected that {what}"
+        raise AssertionError(message)

@@ -1,0 +1,120 @@
+"""The cluster that the demo runs on: the embedded one, or an existing one (`KUBE_CONTEXT`), seen through kubectl, helm and a registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.cluster import Cluster, Narrator, StepFailed
+from e2e.cluster.build import Binaries
+from e2e.demo.manifests import NAMESPACE
+
+NAME = "sluice-demo"
+WAIT_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody with an account in the cluster, impersonated by the demo."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+
+
+class Target:
+    """A cluster, and the means to speak to it."""
+
+    def __init__(self, *, binaries: Binaries, access: list[str], cluster: Cluster | None, registry: str) -> None:
+        """Describe it; `Target.up` is the way here."""
+        self._binaries, self._access, self._cluster, self.registry = binaries, access, cluster, registry
+
+    @classmethod
+    def up(cls, narrator: Narrator) -> Target:
+        """Bring the embedded cluster up, or take the one that `KUBE_CONTEXT` names."""
+        context = os.environ.get("KUBE_CONTEXT")
+        if not context:
+            cluster = Cluster.up(NAME, narrator=narrator)
+            return cls(binaries=cluster.binaries, access=[f"--kubeconfig={cluster.kubeconfig}"], cluster=cluster, registry=cluster.registry)
+        registry = os.environ.get("REGISTRY")
+        if not registry:
+            message = "KUBE_CONTEXT needs REGISTRY=host[:port][/prefix] too: a registry that you may push to and the cluster pulls from"
+            raise StepFailed(message)
+        return cls(binaries=Binaries(narrator), access=[f"--context={context}"], cluster=None, registry=registry)
+
+    @property
+    def access(self) -> str:
+        """The flags that point kubectl here, to be shown to people."""
+        return " ".join(self._access)
+
+    def push(self, archive: Path, repository: str) -> str:
+        """Push an image archive; return its reference by digest."""
+        if self._cluster:
+            return self._cluster.load_image(archive, repository=repository)
+        target = f"{self.registry}/{repository}"
+        return self._run([str(self._binaries["crane"]), "push", str(archive), target]).stdout.strip().splitlines()[-1]
+
+    def kubectl(self, *arguments: str, person: Person | None = None, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run kubectl, as the administrator or as somebody else."""
+        identity = [f"--as={person.user}", *(f"--as-group={group}" for group in person.groups)] if person else []
+        return self._run([str(self._binaries["kubectl"]), *self._access, *identity, *arguments], stdin=stdin, check=check)
+
+    def apply(self, *items: dict[str, Any], person: Person | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Apply objects."""
+        return self.kubectl("apply", "-f", "-", person=person, stdin=yaml.safe_dump_all(items), check=check)
+
+    def get(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
+        """Read objects as JSON."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
+
+    def helm(self, *arguments: str) -> None:
+        """Run helm."""
+        flags = [flag.replace("--context=", "--kube-context=") for flag in self._access]
+        self._run([str(self._binaries["helm"]), *flags, *arguments])
+
+    def sluice(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run this checkout's `sluice`, as somebody who may read releases."""
+        command = Path(sys.executable).parent / "sluice"
+        return self._run([str(command), *arguments, *self._access])
+
+    def forward(self, what: str, namespace: str, port: int) -> subprocess.Popen[str]:
+        """Forward a free local port; the process's first line of output names it."""
+        command = [str(self._binaries["kubectl"]), *self._access, "port-forward", what, f":{port}", "-n", namespace]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def wait(self, what: str, condition: Any, *, seconds: float = WAIT_SECONDS) -> Any:  # noqa: ANN401 - whatever the condition gives
+        """Wait until `condition()` gives something; say what did not happen otherwise."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := condition():
+                return found
+            time.sleep(0.3)
+        events = self.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp", check=False).stdout.splitlines()[-20:]
+        message = f"{what}: not within {seconds:.0f} s. Last events:\n" + "\n".join(f"  | {line}" for line in events)
+        raise StepFailed(message)
+
+    def down(self, narrator: Narrator) -> None:
+        """Remove everything the demo made."""
+        if self._cluster:
+            self._cluster.down()
+            return
+        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        self.kubectl("delete", "mrp/production", "mtr/ci", "--ignore-not-found", check=False)
+        self.helm("uninstall", "sluice", "--namespace", "sluice-system", "--ignore-not-found", "--wait")
+        narrator.say("the cluster is yours: the demo's namespaces and policies are removed, images stay in your registry")
+
+    @staticmethod
+    def _run(command: list[str], *, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin or "", timeout=300)
+        if check and done.returncode:
+            shown = " ".join(Path(part).name if part.startswith("/") else part for part in command)
+            message = f"{shown}\n{(done.stderr or done.stdout).strip()}"
+            raise StepFailed(message)
+        return done

@@ -1,0 +1,70 @@
+"""`sluice controller` and `sluice webhook`: the two long-running processes. The chart starts them; so may a developer, against any kubeconfig.
+
+The flags of a process are the fields of its `Settings`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_WEBHOOK_FLAGS = (
+    click.option("--port", type=int, help="Port for admission reviews (HTTPS)."),
+    click.option("--probe-port", type=int, help="Port for /healthz, /readyz and /metrics (HTTP)."),
+    click.option("--host", help="Address to listen on."),
+    click.option("--also-named", multiple=True, help="Further DNS names or addresses of the serving certificate; repeatable."),
+    click.option("--world-max-age", type=float, metavar="SECONDS", help="Nothing is decided on knowledge older than this."),
+    click.option("--deadline", type=float, metavar="SECONDS", help="For reading a request; below the timeout of the webhook configurations."),
+    click.option("--drain", type=float, metavar="SECONDS", help="How long it answers after it has said that it is not ready."),
+    click.option("--ca-lifetime", type=float, metavar="SECONDS", help="Lifetime of the CA of the serving certificate."),
+    click.option("--certificate-lifetime", type=float, metavar="SECONDS", help="Lifetime of the serving certificate."),
+    click.option("--ca-overlap", type=float, metavar="SECONDS", help="How long an old CA is still published beside its successor."),
+    click.option("--certificate-check", type=float, metavar="SECONDS", help="How often the certificate is looked at."),
+)
+_COMMON_FLAGS = (
+    click.option("--namespace", envvar="POD_NAMESPACE", help="Namespace of Sluice itself.  [env: POD_NAMESPACE]"),
+    click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Path of a kubeconfig; default: the Pod's account."),
+    click.option("--context", help="Context in the kubeconfig."),
+    click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True, help="What is logged."),
+)
+
+
+def _with(*flags: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for flag in reversed(flags):
+            command = flag(command)
+        return command
+
+    return decorate
+
+
+def _settings(kind: Any, flags: dict[str, Any]) -> Any:  # noqa: ANN401 - any Settings
+    """Make Settings of the flags that were given; what was not given keeps the default of the field."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in flags.items() if name in fields and value not in (None, ())})
+
+
+def _log(level: str) -> None:
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+@click.command()
+@_with(*_COMMON_FLAGS, *_WEBHOOK_FLAGS)
+def webhook(*, log_level: str, **flags: Any) -> None:  # noqa: ANN401 - click's options
+    """Answer admission reviews: fast reasons for people, and approved models lose their gates in the same request.
+
+    Stateless; run two or more. It decides from its own watches and trusts no status. While it is down, the API server itself holds what is governed.
+    """
+    from sluice.webhook.run import Settings, run  # noqa: PLC0415 - see the package
+
+    _log(log_level)
+    asyncio.run(run(_settings(Settings, flags)))
