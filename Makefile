@@ -29,7 +29,7 @@ format: venv ## let ruff format the code and mend what it can
 lint: venv ## ruff, mypy --strict and the import layers
 	@$(STEP) ruff-check $(BIN)/ruff check .
 	@$(STEP) ruff-format $(BIN)/ruff format --check .
-	@$(STEP) mypy $(BIN)/mypy operator/sluice e2e tests
+	@$(STEP) mypy $(BIN)/mypy operator/sluice e2e tests benchmarks
 	@$(STEP) import-layers $(BIN)/lint-imports
 
 unit: venv ## unit tests: no sockets, seconds
