@@ -8,7 +8,6 @@ Specifications: Sigstore bundle v0.3 (`sigstore_bundle.proto`), DSSE v1.0 (`enve
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import dataclass
 
@@ -99,9 +98,10 @@ def _refuse_ambiguous(document: JsonObject) -> None:
 def _decoded(text: str, *, where: str) -> bytes:
     """Canonical base64 (RFC 4648 section 4): padded, no junk, no stray bits."""
     try:
-        content = base64.b64decode(text.encode("ascii"), validate=True)
+        encoded = text.encode("ascii")
+        content = binascii.a2b_base64(encoded, strict_mode=True)
     except (binascii.Error, UnicodeEncodeError):
         raise ProvenanceError(_MALFORMED, f"{where} is not base64") from None
-    if base64.b64encode(content).decode("ascii") != text:
+    if binascii.b2a_base64(content, newline=False) != encoded:
         raise ProvenanceError(_MALFORMED, f"{where} is base64 with another spelling of the same bytes; encode it anew")
     return content

@@ -12,6 +12,7 @@ Specification: https://github.com/ossf/model-signing-spec (predicate type v1.0)
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +28,8 @@ _PATH_LIMIT = 4096
 _ALGORITHMS = frozenset({"sha256", "blake2b", "blake3"})
 _BUNDLE_ENDINGS = (".sig", ".sigstore", ".sigstore.json")
 _MALFORMED = Reason.ManifestMalformed
+_FORBIDDEN_CHARACTER = re.compile(r"[\x00-\x1f\x7f\\]")
+_STRAY_PART = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)")  # a part that is empty, "." or ".."
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -101,14 +104,14 @@ def check_path(path: str) -> None:
     """Refuse a path that is not plainly one file below the model's folder. Raises ProvenanceError (ManifestMalformed)."""
     if len(path) > _PATH_LIMIT:
         raise ProvenanceError(_MALFORMED, f"a file name is {len(path):,} characters long; at most {_PATH_LIMIT:,} are read")
-    if any(character < " " or character in "\\\x7f" for character in path):
+    if _FORBIDDEN_CHARACTER.search(path):
         raise ProvenanceError(_MALFORMED, f"file name {path[:200]!r} holds a backslash or a control character")
-    if any(part in {"", ".", ".."} for part in path.split("/")):
+    if _STRAY_PART.search(path):
         raise ProvenanceError(_MALFORMED, f"file name {path[:200]!r} is not plainly a path below the model: no '/' at either end, no empty, '.' or '..' part")
 
 
 def _file(entry: JsonObject, *, where: str) -> ModelFile:
-    algorithm = text(entry, "algorithm", where=where, reason=_MALFORMED)
+    algorithm = member(entry, "algorithm", str, where=where, reason=_MALFORMED)
     if algorithm not in _ALGORITHMS:
         raise ProvenanceError(_MALFORMED, f"{where}.algorithm is {algorithm[:40]!r}; {', '.join(sorted(_ALGORITHMS))} are read")
     digest = member(entry, "digest", str, where=where, reason=_MALFORMED)

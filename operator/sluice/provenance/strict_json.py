@@ -7,6 +7,7 @@ leaves all of these to the implementation and RFC 7493 (I-JSON) forbids them; so
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -17,8 +18,11 @@ JsonValue = dict[str, "JsonValue"] | list["JsonValue"] | str | int | float | boo
 JsonObject = dict[str, JsonValue]
 
 DEPTH_LIMIT = 64
+VALUE_LIMIT = 100_000
+"""Counted by the commas and brackets of the text, those in strings too: an upper bound that costs nothing."""
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1  # what protobuf's and Go's integers hold
 _INTEGER_TEXT_LIMIT = 20
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 T = TypeVar("T", str, int, bool, float, dict[str, JsonValue], list[JsonValue])
 _WORDS: Mapping[type, str] = {str: "a string", int: "an integer", bool: "true or false", float: "a number", dict: "an object", list: "a list"}
@@ -35,6 +39,8 @@ def parse_object(raw: bytes, *, what: str, limit: int, reason: Reason, too_large
     """
     if len(raw) > limit:
         raise ProvenanceError(too_large or reason, f"{what} is {len(raw):,} bytes; at most {limit:,} are read")
+    if sum(map(raw.count, (b",", b"{", b"["))) > VALUE_LIMIT:
+        raise ProvenanceError(too_large or reason, f"{what} holds more than {VALUE_LIMIT:,} values")
     try:
         value: JsonValue = json.loads(
             raw.decode("utf-8"),
@@ -44,7 +50,7 @@ def parse_object(raw: bytes, *, what: str, limit: int, reason: Reason, too_large
             parse_float=_finite,
         )
         _refuse_depth(value)
-        if b"\\u" in raw:
+        if _ESCAPED_SURROGATE.search(raw):
             # An escaped lone surrogate has no UTF-8 form: it would fail later, in whoever writes it out.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:

@@ -59,6 +59,13 @@ def test_a_depth_bomb_is_an_error_and_not_a_crash(raw: bytes) -> None:
         parse(raw)
 
 
+@pytest.mark.parametrize("raw", [b'{"a":[' + b"{}," * 60_000 + b"{}]}", b'{"a":[' + b"1," * 110_000 + b"1]}"])
+def test_the_number_of_values_is_bounded_before_they_are_built(raw: bytes) -> None:
+    error = error_of(lambda: parse(raw))
+    assert error.reason is Reason.BundleTooLarge
+    assert "values" in str(error)
+
+
 def test_integers_of_64_bits_are_kept_exactly() -> None:
     assert parse(b'{"a":18446744073709551615,"b":-9223372036854775808}') == {"a": 2**64 - 1, "b": -(2**63)}
 
