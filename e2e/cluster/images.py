@@ -6,6 +6,7 @@ The archives are written byte for byte the same each time, so an image keeps its
 import hashlib
 import io
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -14,11 +15,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from e2e.cluster.host import BUSYBOX
 from e2e.cluster.narrate import StepFailed
 from e2e.cluster.place import Place
 
-BUSYBOX = Path("/bin/busybox")
 NOBODY = 65534
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""What OCI calls the machines that Linux calls otherwise."""
 PUSH_SECONDS = 600
 DEFAULT_NAME = "image:latest"
 
@@ -27,10 +30,9 @@ def write_busybox_archive(path: Path, *, tag: str, command: Sequence[str]) -> No
     """Write a docker-archive of an image with busybox and all its applets in /bin, which runs `command` when told nothing else."""
     layer = _layer()
     diff_id = f"sha256:{hashlib.sha256(layer).hexdigest()}"
-    architecture = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
     config = json.dumps(
         {
-            "architecture": architecture,
+            "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
             "config": {"Env": ["PATH=/bin"], "Cmd": list(command), "WorkingDir": "/"},

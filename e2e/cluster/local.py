@@ -11,13 +11,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from e2e.cluster import build, cgroups, control_plane, host, images, network, node, pki, place
+from e2e.cluster import build, cgroups, control_plane, host, images, network, node, pki, place, probe
 from e2e.cluster.narrate import Narrator, StepFailed
 from e2e.cluster.sandbox import Component, Sandbox, kill, processes, wait_until
 
@@ -152,13 +150,14 @@ class Cluster:
         if self.sandbox.init is None:
             return ["not running"]
         found = [f"{component.name} does not run as configured" for component in self.components() if not self.sandbox.running(component)]
-        if not self._answers(f"http://{self.registry}/v2/"):
+        if not probe.answers(f"http://{self.registry}/v2/"):
             found.append(f"registry {self.registry} does not answer")
-        if not self._answers(f"http://{self.place.node_address}:{node.DNS_READY_PORT}/ready"):
+        if not probe.answers(f"http://{self.place.node_address}:{node.DNS_READY_PORT}/ready"):
             found.append("the DNS server is not ready")
-        if not self._api_ready():
+        api = probe.ApiServer(self.place)
+        if not api.ready():
             found.append(f"API server {self.place.api} is not ready")
-        elif not self._node_ready():
+        elif not api.node_ready():
             found.append("the node is not Ready")
         return found
 
@@ -190,6 +189,7 @@ class Cluster:
                 shutil.rmtree(self.place.folder / "node", ignore_errors=True)
                 # Whatever a half-started sandbox left behind.
                 kill(self.place.folder, lambda _: True)
+                network.wait_until_gone(self.place, log=self.place.logs / "network.log")
             self.sandbox.ensure()
             network.connect(self.place, self.sandbox)
             cgroups.create(self.place)
@@ -197,9 +197,10 @@ class Cluster:
         with say.step(f"start the API server (log: {self.place.logs / 'kube-apiserver.log'})"):
             for name in ("etcd", "kube-apiserver", "containerd", "registry"):
                 self.sandbox.start(components[name])
+            api = probe.ApiServer(self.place)
             with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
                 loaded = pool.submit(self._load_own_images)
-                self._wait("kube-apiserver", self._api_ready, seconds=API_SECONDS, failure="the API server is not ready")
+                self._wait("kube-apiserver", api.ready, seconds=API_SECONDS, failure="the API server is not ready")
                 loaded.result()
         # 3. The rest, and what an installer would have put into the API server.
         with say.step(f"wait for the node (log: {self.place.logs / 'kubelet.log'})"):
@@ -207,17 +208,17 @@ class Cluster:
                 self.sandbox.start(components[name])
             base = {"apiVersion": "v1", "kind": "List", "items": control_plane.base_objects(self.place)}
             self.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=sluice-local", "--filename=-", stdin=json.dumps(base))
-            self._wait("kubelet", self._node_ready, seconds=NODE_SECONDS, failure="the node is not Ready")
+            self._wait("kubelet", api.node_ready, seconds=NODE_SECONDS, failure="the node is not Ready")
             dns_ready = f"http://{self.place.node_address}:{node.DNS_READY_PORT}/ready"
-            self._wait("coredns", lambda: self._answers(dns_ready), seconds=NODE_SECONDS, failure="the DNS server is not ready")
-            self._wait("kube-controller-manager", self._accounts_exist, seconds=NODE_SECONDS, failure="there is no default service account")
+            self._wait("coredns", lambda: probe.answers(dns_ready), seconds=NODE_SECONDS, failure="the DNS server is not ready")
+            self._wait("kube-controller-manager", api.accounts_exist, seconds=NODE_SECONDS, failure="there is no default service account")
         say.say(f"cluster {self.name} is up: {self.place.api}, registry {self.registry}, kubeconfig {self.kubeconfig}")
 
     def _load_own_images(self) -> None:
         """Give containerd its pause image and the registry the test image."""
         socket = Path(f"/proc/{self.sandbox.init}/root{node.CONTAINERD_SOCKET}")
         self._wait("containerd", socket.exists, seconds=API_SECONDS, failure="containerd does not answer")
-        self._wait("registry", lambda: self._answers(f"http://{self.registry}/v2/"), seconds=API_SECONDS, failure="the registry does not answer")
+        self._wait("registry", lambda: probe.answers(f"http://{self.registry}/v2/"), seconds=API_SECONDS, failure="the registry does not answer")
         with tempfile.TemporaryDirectory(dir=self.place.folder, prefix="images-") as scratch:
             pause, busybox = Path(scratch) / "pause.tar", Path(scratch) / "busybox.tar"
             sleep = ["/bin/sleep", "infinity"]
@@ -229,26 +230,6 @@ class Cluster:
 
     def _wait(self, component: str, condition: Callable[[], bool], *, seconds: float, failure: str) -> None:
         wait_until(condition, seconds=seconds, failure=failure, log=self.place.logs / f"{component}.log")
-
-    def _api_ready(self) -> bool:
-        return self.kubectl("get", "--raw=/readyz", "--request-timeout=5s", check=False).stdout == "ok"
-
-    def _node_ready(self) -> bool:
-        ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-        return self.kubectl("get", "node", pki.NODE_NAME, f"--output={ready}", check=False).stdout == "True"
-
-    def _accounts_exist(self) -> bool:
-        return self.kubectl("get", "serviceaccount", "default", "--namespace=default", check=False).returncode == 0
-
-    @staticmethod
-    def _answers(url: str) -> bool:
-        # The addresses are the cluster's own: a proxy from the environment has no business there.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(url, timeout=2) as response:
-                return bool(response.status == 200)  # noqa: PLR2004  the status of HTTP that means yes
-        except (OSError, urllib.error.URLError):
-            return False
 
 
 def down(name: str, *, narrator: Narrator) -> None:

@@ -6,6 +6,7 @@ DNS server and registry are processes of the node and not Pods: they need no ima
 import json
 from pathlib import Path
 
+from e2e.cluster.host import NETWORK_PLUGINS
 from e2e.cluster.pki import NODE_NAME
 from e2e.cluster.place import Place
 from e2e.cluster.sandbox import Component
@@ -58,7 +59,7 @@ disable_apparmor = true
 runtime_type = "io.containerd.runc.v2"
 
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni"
+bin_dir = "{NETWORK_PLUGINS}"
 conf_dir = "{folder / "cni"}"
 
 [plugins."io.containerd.grpc.v1.cri".registry]

@@ -11,7 +11,7 @@ import ipaddress
 import json
 import os
 import re
-import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,12 +177,22 @@ def _locked(folder: Path) -> Iterator[int]:
 def _free_octet(name: str) -> int:
     """Choose a range that neither another cluster nor a route of the host uses; the name decides where the search starts."""
     taken = {json.loads(record.read_text(encoding="utf-8"))["octet"] for record in state_root().glob("*/place.json")}
-    routes = json.loads(subprocess.run(["ip", "-json", "-4", "route"], check=True, capture_output=True, text=True).stdout)
-    used = [ipaddress.ip_network(route["dst"]) for route in routes if route["dst"] != "default"]
+    used = _routes()
     span = LAST_OCTET - FIRST_OCTET + 1
     start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
     for step in range(span):
         octet = FIRST_OCTET + (start + step) % span
-        if octet not in taken and not any(network.overlaps(ipaddress.ip_network(f"10.{octet}.0.0/16")) for network in used):
+        if octet not in taken and not any(network.overlaps(ipaddress.IPv4Network(f"10.{octet}.0.0/16")) for network in used):
             return octet
     raise StepFailed(f"no free address range: every 10.{FIRST_OCTET}.0.0/16 to 10.{LAST_OCTET}.0.0/16 has a cluster or a route of this host")
+
+
+def _routes() -> list[ipaddress.IPv4Network]:
+    """Read the networks that the host has routes to, the default route aside: the kernel writes addresses in its own byte order."""
+    networks = []
+    for line in Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        destination, mask = (int.from_bytes(bytes.fromhex(fields[column]), sys.byteorder) for column in (1, 7))
+        if mask:
+            networks.append(ipaddress.IPv4Network((destination, str(ipaddress.IPv4Address(mask)))))
+    return networks

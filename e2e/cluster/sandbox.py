@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from e2e.cluster.host import PROGRAM_PATH
 from e2e.cluster.narrate import StepFailed
 from e2e.cluster.place import Place
 
@@ -191,7 +192,7 @@ class Sandbox:
 
     def _environment(self, component: str) -> dict[str, str]:
         return {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": PROGRAM_PATH,
             CLUSTER_VARIABLE: str(self._place.folder),
             COMPONENT_VARIABLE: component,
         }

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster import Cluster, StepFailed, build, cgroups, place, sandbox
+from e2e.cluster import Cluster, Narrator, StepFailed, build, cgroups, place, sandbox
+from e2e.cluster.local import down
 from e2e.cluster.pki import NODE_NAME
 from tests.cluster.namespace import Namespace, Object, condition_of
 
@@ -161,16 +162,18 @@ def test_a_second_cluster_survives_a_killed_up_keeps_an_audit_log_and_leaves_not
         written = [event for event in events if event["verb"] == "create" and event.get("objectRef", {}).get("resource") == "namespaces"]
         authors = {event["objectRef"].get("name"): event["impersonatedUser"]["username"] for event in written if "impersonatedUser" in event}
         assert authors["audited"] == "alice"
-        # 4. A Pod makes shims, mounts, cgroups: `down` has something to clear away.
-        with Namespace(second) as namespace:
-            namespace.apply(pod(second, "one"))
-            namespace.wait_ready("one")
-            assert cgroups.folders(SECOND) != []
-            second.down()
-            assert traces(second.place) == []
-            # There is nobody left to delete the namespace from.
-            namespace.cluster = cluster
-        # 5. `up` killed in the middle, and nobody wants the cluster any more.
+        # 4. All of its processes killed: what the API server and the registry stored is there again, and so is the audit log.
+        sandbox.kill(second.place.folder, lambda _: True)
+        second = Cluster.up(SECOND)
+        assert second.problems() == []
+        assert second.kubectl("get", "namespace", "audited").returncode == 0
+        # 5. A Pod makes shims, mounts, cgroups: `down` has something to clear away.
+        second.kubectl("apply", "--filename=-", stdin=json.dumps(pod(second, "one")))
+        second.kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=60s")
+        assert cgroups.folders(SECOND) != []
+        second.down()
+        assert traces(second.place) == []
+        # 6. `up` killed in the middle, and nobody wants the cluster any more.
         kill_while("wait for the node")
         started = place.find(SECOND)
         assert started is not None
@@ -178,8 +181,7 @@ def test_a_second_cluster_survives_a_killed_up_keeps_an_audit_log_and_leaves_not
         second.down()
         assert traces(started) == []
     finally:
-        second = Cluster(place.find_or_choose(SECOND))
-        second.down()
+        down(SECOND, narrator=Narrator(quiet=True))
 
 
 def kill_while(step: str) -> None:

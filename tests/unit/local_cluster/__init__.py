@@ -1,0 +1,1 @@
+"""What the embedded cluster promises that can be tried without one."""
