@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import tarfile
 import urllib.request
 from pathlib import Path
 
@@ -126,8 +127,9 @@ def test_a_tests_namespace_and_its_cluster_scoped_objects_are_gone_after_it(clus
 
 def test_the_registry_lists_what_refers_to_an_image_also_after_a_restart(cluster: Cluster) -> None:
     digest = cluster.images["busybox"].partition("@")[2]
-    base = f"http://{cluster.registry}/v2/busybox"
-    subject = fetch(f"{base}/manifests/{digest}")
+    subject = fetch(f"http://{cluster.registry}/v2/busybox/manifests/{digest}")
+    base = f"http://{cluster.registry}/v2/with-referrers"
+    fetch(f"{base}/manifests/{digest}", method="PUT", body=subject, content_type=OCI_MANIFEST)
     empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": "sha256:" + "0" * 64, "size": 2}
     referrer = {
         "schemaVersion": 2,
@@ -209,3 +211,16 @@ def traces(location: place.Place) -> list[str]:
 def test_a_condition_that_is_absent_is_not_false() -> None:
     assert condition_of({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}, "Ready") == "False"
     assert condition_of({}, "Ready") is None
+
+
+def test_an_archive_of_either_kind_is_pushed_and_keeps_its_digest(cluster: Cluster, tmp_path: Path) -> None:
+    digest = cluster.images["busybox"].partition("@")[2]
+    crane = cluster.binaries["crane"]
+    layout, archive = tmp_path / "layout", tmp_path / "layout.tar"
+    subprocess.run([crane, "pull", "--insecure", "--format=oci", cluster.images["busybox"], layout], check=True)
+    with tarfile.open(archive, "w") as tar:
+        tar.add(layout, arcname=".")
+    docker_archive = tmp_path / "image.tar"
+    subprocess.run([crane, "pull", "--insecure", cluster.images["busybox"], docker_archive], check=True)
+    for source in (layout, archive, docker_archive):
+        assert cluster.load_image(source, repository="pushed:again") == f"{cluster.registry}/pushed@{digest}"
