@@ -97,14 +97,14 @@ def _decide(
     status = found.get("status") or {}
     if not status.get("releaseDigest") or not status.get("evidenceDigest"):
         message = f"mr/{release} has no status yet: is the controller running? (kubectl describe mr/{release} -n {namespace})"
-        raise _failure(message, EXIT_UNKNOWN)
+        raise Failure(message, EXIT_UNKNOWN)
     wanted = manifest(found, decision=decision, role=role, comment=comment, expires=expires)
     show(console, found, decision=decision, role=role)
     if dry_run:
         _print(wanted, output if output != "table" else "yaml")
         return
     if not yes and not click.confirm(f"{decision.value} as {role}?", err=True):
-        raise _failure("nothing was created", EXIT_REFUSED)
+        raise Failure("nothing was created", EXIT_REFUSED)
     created = asyncio.run(_create(access, namespace, wanted))
     if output == "table":
         console.print(f"[green]✓[/] mra/{created['metadata']['name']} created by {created['spec']['approver']['username']}")
@@ -151,10 +151,13 @@ def _print(item: dict[str, Any], output: str) -> None:
     click.echo(json.dumps(item, indent=2) if output == "json" else yaml.safe_dump(item, sort_keys=False).rstrip())
 
 
-def _failure(message: str, code: int) -> click.ClickException:
-    failure = click.ClickException(message)
-    failure.exit_code = code
-    return failure
+class Failure(click.ClickException):
+    """Ends the command with a message and an exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc] - click reads it from the instance
 
 
 async def _get(access: Access, namespace: str, name: str) -> dict[str, Any]:
@@ -180,7 +183,7 @@ async def _ask(access: Access, request: Callable[[Any], Any], what: str) -> dict
             return answer
     except Unavailable as error:
         message = f"the API server cannot be reached: {error}"
-        raise _failure(message, EXIT_UNKNOWN) from error
+        raise Failure(message, EXIT_UNKNOWN) from error
     except ApiError as error:
         message = f"{what}: {error}"
-        raise _failure(message, EXIT_REFUSED) from error
+        raise Failure(message, EXIT_REFUSED) from error
