@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 STEP := scripts/step
 SUITES := tests/unit tests/property tests/faults tests/cluster
+# Seconds. Tests that hang are interrupted, so that pytest says where, and the cluster is taken down.
+TESTS_END_WITHIN := 3600
 
 # KUBE_CONTEXT (demo, demo-down) and PYTHON (venv) reach the programs as they are given, on the command line or in the environment.
 
@@ -48,7 +50,7 @@ test: ## everything that CI runs, quietly; ends with pytest's closing line, or w
 	@$(STEP) venv scripts/venv
 	@$(MAKE) lint
 	@$(STEP) binaries $(BIN)/python -m e2e.cluster build
-	@$(STEP) --closing-line pytest $(BIN)/pytest --durations=15 $(SUITES)
+	@$(STEP) --closing-line '^=+ .* in .*=+$$' pytest timeout --foreground --signal=INT --kill-after=60 $(TESTS_END_WITHIN) $(BIN)/pytest --durations=15 $(SUITES)
 
 binaries: venv ## build the local cluster's programs now (Kubernetes, etcd, CoreDNS, Helm), instead of when they are first needed
 	@$(BIN)/python -m e2e.cluster build
