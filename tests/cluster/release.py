@@ -1,0 +1,75 @@
+"""A release with real signatures for one test namespace, as people would apply it."""
+
+from __future__ import annotations
+
+import base64
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+from sluice.decision.records import Key
+from sluice.decision.world import World
+from tests.cluster.namespace import Namespace
+from tests.unit.decision import case
+
+Object = dict[str, Any]
+STAGE = "production"
+
+
+class ReleaseCase:
+    """The objects, and a world of them for the digests that an approval names."""
+
+    def __init__(self, ns: Namespace) -> None:
+        self.ns = ns
+        self.name = case.NAME
+        self._world = World()
+        self._labels = {"sluice.dev/govern": "true", "sluice.dev/stage": STAGE, "sluice.dev/test": ns.name}
+
+    def apply_all_but_approvals(self) -> None:
+        """Opt the namespace in and apply trust root, policy, release and evidence."""
+        self.ns.label(self._labels)
+        self.ns.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "churn"}})
+        self._world.put("Namespace", {"metadata": {"name": self.ns.name, "labels": self._labels}})
+        self.put(case.item("TrustRoot", self.ns.name, case.trust_root()["spec"], namespace=""))
+        policy = case.policy_spec()
+        policy["selector"]["namespaces"]["matchLabels"] = {"sluice.dev/test": self.ns.name}
+        for signer in policy["signers"]:
+            signer["trustRoot"] = self.ns.name
+        for requirement in policy["requirements"]:
+            for measure in requirement.get("measures", ()):
+                # The evidence is signed at the fixed time of the unit tests, which passes.
+                measure.pop("maxAge")
+        self.put(case.item("ReleasePolicy", self.ns.name, policy, namespace=""))
+        self.put(case.item("ModelRelease", self.name, case.release_spec(), namespace=self.ns.name))
+        for name, bundle in case.bundles().items():
+            spec: Object = {"bundle": {"inline": base64.b64encode(bundle).decode()}}
+            if name == "evaluation":
+                spec["attachments"] = [{"name": "results.json", "inline": base64.b64encode(case.raw_results()).decode()}]
+            self.put(case.item("ReleaseEvidence", name, spec, namespace=self.ns.name))
+
+    def approve(self) -> None:
+        """Both roles sign off."""
+        self.decide("by-owner", role="owner", username="olga@example.com", groups=["payments-ml-leads"])
+        self.decide("by-security", role="security", username="sam@example.com", groups=[])
+
+    def decide(self, name: str, *, role: str, username: str, groups: list[str], decision: str = "Approve") -> None:
+        """One person decides on what is there now."""
+        verdict = self._world.verdict(Key(namespace=self.ns.name, name=self.name), now=datetime.now(UTC))
+        assert verdict is not None
+        spec = {
+            "release": {"name": self.name},
+            "releaseDigest": verdict.release_digest,
+            "evidenceDigest": verdict.evidence_digest,
+            "role": role,
+            "decision": decision,
+            "approver": {"username": username, "groups": groups},
+        }
+        self.put(case.item("ReleaseApproval", name, spec, namespace=self.ns.name))
+
+    def put(self, obj: Object) -> None:
+        """Apply an object, and take it into the world."""
+        self._world.put(obj["kind"], obj)
+        sent = deepcopy(obj)
+        for stamped in ("uid", "generation"):
+            sent["metadata"].pop(stamped, None)
+        self.ns.apply(sent)

@@ -1,0 +1,223 @@
+"""The webhook in front of a real API server: what people see, and that no request is lost while certificates and replicas change.
+
+L0 is not installed here: the test puts gates and pauses where L0 would, so that each answer is the webhook's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from e2e.cluster import Cluster
+from sluice.cluster.connection import Connection
+from tests.cluster.namespace import Namespace
+from tests.cluster.release import ReleaseCase
+from tests.cluster.webhook import Webhook
+from tests.unit.decision.case import NAME
+from tests.unit.webhook.reviews import READINESS, SCHEDULING, deployment, pod
+
+Object = dict[str, Any]
+SEEN_SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def webhook(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
+    """Two replicas, whose CA and certificate live for seconds."""
+    lifetimes = {"ca_lifetime": 16, "certificate_lifetime": 7, "ca_overlap": 1, "certificate_check": 0.3, "drain": 3}
+    with Webhook(cluster, tmp_path_factory.mktemp("webhook"), **lifetimes) as running:
+        yield running
+
+
+@pytest.fixture
+def release(webhook: Webhook, ns: Namespace) -> ReleaseCase:
+    """A release that waits for its approvals, in a governed namespace."""
+    assert webhook.replicas
+    prepared = ReleaseCase(ns)
+    prepared.apply_all_but_approvals()
+    return prepared
+
+
+def create(ns: Namespace, obj: Object, *flags: str) -> tuple[Object | None, str]:
+    """Create an object like a person; gives it as stored, or None, and what was written to the terminal."""
+    done = ns.kubectl("create", "--filename=-", "--output=json", *flags, stdin=json.dumps(obj), check=False)
+    return (json.loads(done.stdout) if done.returncode == 0 else None), done.stderr
+
+
+def create_until(ns: Namespace, obj: Object, condition: Callable[[Object | None, str], object]) -> tuple[Object | None, str]:
+    """Try in dry run until what was just applied has reached both replicas' watches: several answers in a row, since either may be asked."""
+    deadline, row = time.monotonic() + SEEN_SECONDS, 0
+    while True:
+        answer = create(ns, obj, "--dry-run=server")
+        row = row + 1 if condition(*answer) else 0
+        if row == 4:
+            return answer
+        assert time.monotonic() < deadline, answer
+
+
+def gates(obj: Object | None) -> tuple[list[Object], list[Object]]:
+    assert obj is not None
+    return obj["spec"].get("schedulingGates", []), obj["spec"].get("readinessGates", [])
+
+
+def test_a_pod_that_waits_goes_in_gated_and_the_terminal_says_once_what_is_missing(ns: Namespace, release: ReleaseCase) -> None:
+    stored, terminal = create_until(ns, pod(), lambda _, said: "ApprovalMissing" in said)
+    assert gates(stored) == ([SCHEDULING], [READINESS])
+    lines = terminal.splitlines()
+    assert lines[0] == f"Warning: held by sluice: churn/2.1.0 is not entitled to serve in namespace {ns.name} (ApprovalMissing)"
+    assert any("security" in line for line in lines)
+    assert len(lines) == len(set(lines))
+    assert release.name == NAME
+
+
+def test_approval_opens_the_gate_in_the_same_request(ns: Namespace, release: ReleaseCase) -> None:
+    create_until(ns, pod(), lambda _, said: "ApprovalMissing" in said)
+    release.approve()
+    create_until(ns, pod(), lambda obj, _: obj is not None and gates(obj) == ([], []))
+    stored, terminal = create(ns, pod())
+    assert (gates(stored), terminal) == (([], []), "")
+
+
+def test_a_rejection_denies_the_pod_and_only_warns_the_deployment(ns: Namespace, release: ReleaseCase) -> None:
+    release.decide("no", role="security", username="sam@example.com", groups=[], decision="Reject")
+    _, terminal = create_until(ns, pod(), lambda obj, said: obj is None and "Rejected" in said)
+    assert f"denied by sluice: churn/2.1.0 was rejected for namespace {ns.name} (Rejected)" in terminal
+    assert "→ apply a new ModelRelease" in terminal
+    obj = _deployment(ns)
+    for flags in ((), ("--dry-run=server",)):
+        stored, terminal = create(ns, obj | {"metadata": obj["metadata"] | {"name": f"churn{len(flags)}"}}, *flags)
+        assert stored is not None
+        assert terminal.startswith("Warning: Pods will be denied by sluice: ")
+
+
+def test_what_contradicts_an_approved_release_is_denied_with_the_place_and_the_remedy(ns: Namespace, release: ReleaseCase) -> None:
+    release.approve()
+    create_until(ns, pod(), lambda obj, _: obj is not None and gates(obj) == ([], []))
+    other = pod(initContainers=[{"name": "fetch", "image": "busybox:latest"}])
+    stored, terminal = create(ns, other)
+    assert stored is None
+    assert "spec.initContainers[fetch].image is busybox:latest, which names no digest (ImageNotPinned)" in terminal
+
+
+def test_a_known_model_without_a_release_is_denied(ns: Namespace, release: ReleaseCase) -> None:
+    _, terminal = create_until(ns, pod(release=None, gated=False), lambda obj, _: obj is None)
+    assert "ReleaseNotNamed" in terminal
+    assert f"sluice.dev/release: {release.name}" in terminal
+
+
+def test_without_the_gate_a_pod_that_should_wait_is_denied(ns: Namespace, release: ReleaseCase) -> None:
+    _, terminal = create_until(ns, pod(gated=False), lambda obj, said: obj is None and "ApprovalMissing" in said)
+    assert "no scheduling gate sluice.dev/release" in terminal
+    assert release.name == NAME
+
+
+def test_an_ephemeral_container_of_another_image_is_denied(ns: Namespace, release: ReleaseCase) -> None:
+    release.approve()
+    create_until(ns, pod(), lambda obj, _: obj is not None and gates(obj) == ([], []))
+    stored, _ = create(ns, pod())
+    assert stored is not None
+    done = ns.kubectl("debug", stored["metadata"]["name"], "--image=busybox:latest", "--container=look", check=False)
+    assert done.returncode != 0
+    assert "spec.ephemeralContainers[look].image is busybox:latest, which names no digest (ImageNotPinned)" in done.stderr
+
+
+def _deployment(ns: Namespace) -> Object:
+    obj = deployment()
+    obj["metadata"]["namespace"] = ns.name
+    obj["spec"] |= {"replicas": 0, "selector": {"matchLabels": {"app": "churn"}}}
+    del obj["spec"]["template"]["metadata"]["generateName"]
+    return obj
+
+
+def test_a_held_deployment_is_resumed_by_the_next_request_after_the_approval(ns: Namespace, release: ReleaseCase) -> None:
+    stored, terminal = create_until(ns, _deployment(ns), lambda _, said: "ApprovalMissing" in said)
+    assert stored is not None
+    assert stored["spec"]["paused"] is True
+    assert terminal.startswith("Warning: held by sluice: ")
+    create(ns, _deployment(ns))
+    release.approve()
+    create_until(ns, pod(), lambda obj, _: obj is not None and gates(obj) == ([], []))
+    ns.kubectl("label", "deployment", "churn", "applied=again")
+    after = ns.get("deployment", "churn")
+    assert "paused" not in after["spec"]
+    assert "sluice.dev/held" not in after["metadata"]["annotations"]
+    assert after["metadata"]["annotations"]["note"] == "kept"
+
+
+class Load:
+    """Dry-run creations of Pods that the webhook must be asked about, from several clients at once."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        connection = Connection.load(kubeconfig=Path(cluster.kubeconfig))
+        self._tls = connection.tls
+        self._url = f"{connection.server}/api/v1/namespaces/{namespace}/pods?dryRun=All"
+        self.answered = 0
+        self.failures: list[str] = []
+
+    async def during(self, body: Callable[[], object], *, clients: int = 4) -> None:
+        """Keep asking while `body` runs in a thread."""
+        ending = asyncio.Event()
+        spec = {"containers": [{"name": "web", "image": "nginx"}]}
+        obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "web-"}, "spec": spec}
+
+        async def ask(session: aiohttp.ClientSession) -> None:
+            while not ending.is_set():
+                async with session.post(self._url, json=obj) as response:
+                    if response.status != 201:
+                        self.failures.append(await response.text())
+                self.answered += 1
+
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._tls or False)) as session, asyncio.TaskGroup() as group:
+            for _ in range(clients):
+                group.create_task(ask(session))
+            try:
+                await asyncio.to_thread(body)
+            finally:
+                ending.set()
+
+
+async def test_no_request_is_lost_while_certificate_and_ca_are_replaced(cluster: Cluster, webhook: Webhook, ns: Namespace, release: ReleaseCase) -> None:
+    await asyncio.to_thread(create_until, ns, pod(release=None, gated=False), lambda obj, _: obj is None)
+    authorities: set[str] = set()
+    leaves: set[str] = set()
+
+    def until_two_authorities_later() -> None:
+        deadline = time.monotonic() + 90
+        while len(authorities) < 3:
+            assert time.monotonic() < deadline, (len(authorities), len(leaves))
+            data = webhook.secret()
+            authorities.add(data["ca.key"])
+            leaves.add(data["tls.crt"])
+            time.sleep(0.5)
+
+    load = Load(cluster, ns.name)
+    await load.during(until_two_authorities_later)
+    assert load.failures == []
+    assert load.answered > 100
+    assert len(leaves) >= 3
+    assert webhook.bundles() == {webhook.secret()["ca.crt"]}
+    assert release.name == NAME
+
+
+async def test_no_request_is_lost_when_a_replica_ends(cluster: Cluster, webhook: Webhook, ns: Namespace, release: ReleaseCase) -> None:
+    await asyncio.to_thread(create_until, ns, pod(release=None, gated=False), lambda obj, _: obj is None)
+    leaving = webhook.replicas[0]
+
+    def leave() -> None:
+        leaving.process.terminate()
+        while leaving.probe("/readyz")[0] == 200:
+            time.sleep(0.05)
+        leaving.publish(ready=False)
+        assert leaving.end() == 0, leaving.log.read_text()
+
+    load = Load(cluster, ns.name)
+    await load.during(leave)
+    assert load.failures == []
+    assert load.answered > 50
+    assert release.name == NAME

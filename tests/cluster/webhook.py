@@ -1,0 +1,173 @@
+"""Two replicas of the webhook as processes of this machine, behind the Service and the configurations that the chart installs.
+
+They run with a certificate of the service account's name, so the chart's RBAC is what they have. Each has an EndpointSlice of its own in place of a Pod.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from e2e.cluster import Cluster
+from sluice.api.names import WEBHOOK
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "sluice-webhook-test"
+READY_SECONDS = 40
+_RUN = """
+import asyncio, json, logging, pathlib, sys
+from sluice.webhook.run import Settings, run
+logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
+asyncio.run(run(Settings(kubeconfig=pathlib.Path(sys.argv[1]), **json.loads(sys.argv[2]))))
+"""
+_TEMPLATES = ("templates/rbac.yaml", "templates/webhooks.yaml")
+
+
+class Replica:
+    """One process and its endpoint."""
+
+    def __init__(self, cluster: Cluster, folder: Path, name: str, lifetimes: Mapping[str, float]) -> None:
+        self.name = name
+        self._cluster = cluster
+        self.log = folder / f"{name}.log"
+        self.host = str(cluster.place.host_address)
+        self.port, self.probe_port = (_free_port(self.host) for _ in range(2))
+        kubeconfig = folder / "kubeconfig"
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"]
+        kubeconfig.write_text(cluster.user_kubeconfig(f"system:serviceaccount:{NAMESPACE}:{WEBHOOK}", groups=groups))
+        settings = {"namespace": NAMESPACE, "host": self.host, "port": self.port, "probe_port": self.probe_port, **lifetimes}
+        command = [sys.executable, "-c", _RUN, str(kubeconfig), json.dumps(settings)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+
+    def probe(self, path: str) -> tuple[int, str]:
+        """Ask the plain HTTP port."""
+        try:
+            with urllib.request.urlopen(f"http://{self.host}:{self.probe_port}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def wait_ready(self) -> None:
+        """Wait until it says that it is ready."""
+        deadline = time.monotonic() + READY_SECONDS
+        while (answer := self.probe("/readyz"))[0] != 200:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"{answer}\n{self.log.read_text()}"
+            time.sleep(0.1)
+
+    def publish(self, *, ready: bool = True) -> None:
+        """Do what the kubelet and the endpoint controller do for a Pod."""
+        apply(
+            self._cluster,
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {"name": self.name, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": WEBHOOK}},
+                "addressType": "IPv4",
+                "endpoints": [{"addresses": [self.host], "conditions": {"ready": ready}}],
+                "ports": [{"name": "admission", "port": self.port, "protocol": "TCP"}],
+            },
+        )
+
+    def end(self) -> int:
+        """Ask it to end, and wait until it has."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+class Webhook:
+    """Two replicas; everything is gone at the end of the `with` block, except the CRDs."""
+
+    def __init__(self, cluster: Cluster, folder: Path, **lifetimes: float) -> None:
+        self.cluster = cluster
+        self._folder = folder
+        self._lifetimes = lifetimes
+        self.replicas: list[Replica] = []
+        self._manifests = _rendered(cluster)
+
+    def __enter__(self) -> Self:
+        apply_file(self.cluster, *sorted((ROOT / "crds").glob("*.yaml")))
+        self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        apply(self.cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        apply(
+            self.cluster,
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": WEBHOOK, "namespace": NAMESPACE},
+                "spec": {"ports": [{"name": "admission", "port": 443, "targetPort": 9443}]},
+            },
+        )
+        self.cluster.kubectl("apply", "--server-side", "--filename=-", stdin=self._manifests)
+        for number in range(2):
+            folder = self._folder / str(number)
+            folder.mkdir()
+            self.replicas.append(Replica(self.cluster, folder, f"replica-{number}", self._lifetimes))
+        try:
+            for replica in self.replicas:
+                replica.wait_ready()
+                replica.publish()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=self._manifests)
+        for replica in self.replicas:
+            replica.end()
+        self.cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
+
+    def secret(self) -> dict[str, str]:
+        """The data of the Secret that the replicas share."""
+        done = self.cluster.kubectl("get", "secret", f"{WEBHOOK}-tls", f"--namespace={NAMESPACE}", "--output=json")
+        data: dict[str, str] = json.loads(done.stdout)["data"]
+        return data
+
+    def bundles(self) -> set[str]:
+        """The `caBundle` of every entry of both configurations."""
+        configurations = ("mutatingwebhookconfiguration", "validatingwebhookconfiguration")
+        found = [json.loads(self.cluster.kubectl("get", kind, WEBHOOK, "--output=json").stdout) for kind in configurations]
+        return {webhook["clientConfig"].get("caBundle", "") for configuration in found for webhook in configuration["webhooks"]}
+
+
+def apply(cluster: Cluster, obj: dict[str, Any]) -> None:
+    """Apply an object, cluster-scoped or with its namespace in it."""
+    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(obj))
+
+
+def apply_file(cluster: Cluster, *files: Path) -> None:
+    """Apply manifests."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", *(f"--filename={file}" for file in files))
+
+
+def _rendered(cluster: Cluster) -> str:
+    """What the chart installs for the webhook."""
+    image = ("--set=image.repository=registry.example.com/sluice", f"--set=image.digest=sha256:{'0' * 64}")
+    only = [f"--show-only={template}" for template in _TEMPLATES]
+    command = [str(cluster.binaries["helm"]), "template", "sluice", str(ROOT / "charts/sluice"), f"--namespace={NAMESPACE}", *image, *only]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
