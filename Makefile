@@ -20,7 +20,7 @@ demo-down: venv ## remove everything that `make demo` made
 	@$(BIN)/python -m e2e.demo down
 
 ##@ Work on it
-.PHONY: venv lint format unit property faults cluster-test test binaries crds reference requirements clean
+.PHONY: venv lint format unit property faults cluster-test test image binaries generated crds chart reference requirements clean
 venv: ## the virtual environment in .venv, from pinned and hashed requirements (PYTHON=python3.12 for another interpreter)
 	@scripts/venv
 
@@ -52,11 +52,19 @@ test: ## everything that CI runs, quietly; ends with pytest's closing line, or w
 	@$(STEP) binaries $(BIN)/python -m e2e.cluster build
 	@$(STEP) --closing-line '^=+ .* in .*=+$$' pytest timeout --foreground --signal=INT --kill-after=60 $(TESTS_END_WITHIN) $(BIN)/pytest --durations=15 $(SUITES)
 
+image: venv ## build the Sluice image without a container engine; prints its name, digest and OCI layout folder
+	@$(BIN)/python -m e2e.images build sluice
+
 binaries: venv ## build the local cluster's programs now (Kubernetes, etcd, CoreDNS, Helm), instead of when they are first needed
 	@$(BIN)/python -m e2e.cluster build
 
+generated: crds chart reference ## write again everything that is generated and checked in; a test notices when it differs
+
 crds: venv ## write crds/*.yaml from the models in operator/sluice/api
 	@$(BIN)/python -m sluice.api.crd crds/
+
+chart: venv ## write the chart's admission policies, webhook configurations and CRDs from the code
+	@$(BIN)/python -m sluice.gate charts/sluice/templates
 
 reference: venv ## write docs/reasons.md from the reason codes
 	@$(BIN)/python -m sluice.decision.reasons > docs/reasons.md

@@ -46,6 +46,8 @@ UNFINISHED = re.compile(
     )
 )
 
+GENERATED = re.compile(r"Generated from operator/sluice\S* by `make [a-z-]+`\. Do not edit\.")
+
 PURE_PACKAGES = ["api", "provenance", "evidence", "decision"]
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time"), ("time", "monotonic")}
 
@@ -122,10 +124,20 @@ def test_no_module_is_too_long_to_have_one_reason_to_exist() -> None:
     assert {name: length for name, length in lengths.items() if length > LARGEST_MODULE} == {}
 
 
-@pytest.mark.parametrize("path", files("crds/*.yaml"), ids=lambda path: path.name)
-def test_a_generated_file_says_so_and_how(path: Path) -> None:
-    first = path.read_text().splitlines()[0]
-    assert re.match(r"# Generated\b.*make crds", first)
+def test_generated_files_say_so_and_how() -> None:
+    silent = [str(path.relative_to(CHECKOUT)) for path in files("crds/*.yaml", "docs/reasons.md") if not GENERATED.search(path.read_text()[:200])]
+    assert silent == []
+
+
+def test_every_make_target_that_a_text_names_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = {
+        (str(path.relative_to(CHECKOUT)), target)
+        for path in files("*.md", "*.py", "*.yaml", "*.toml", "*.tpl", "requirements/*")
+        for target in re.findall(r"`make ([a-z-]+)", path.read_text())
+    }
+    assert {target for _, target in named} >= {"crds", "test", "demo"}
+    assert {(name, target) for name, target in named if target not in targets} == set()
 
 
 def test_what_decides_reads_no_clock() -> None:
