@@ -55,6 +55,11 @@ class Connection:
             )
         return cls(configuration)
 
+    @property
+    def configuration(self) -> Configuration:
+        """The settings as the `kubernetes` package read them, for another client of the same cluster. Not to be changed."""
+        return self._configuration
+
     async def authorization(self) -> dict[str, str]:
         """Headers that authenticate a request now; none when the client certificate does.
 

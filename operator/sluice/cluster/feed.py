@@ -25,11 +25,21 @@ log: Final = logging.getLogger(__name__)
 
 
 class WorldFeed:
-    """Run `run()` as a task; read `world`. `on_touched` is called in the event loop with the releases that a change touches."""
+    """Run `run()` as a task; read `world`.
 
-    def __init__(self, client: ApiClient, *, on_touched: Callable[[frozenset[Key]], None] | None = None) -> None:
+    `on_touched` is called in the event loop with the releases that a change touches, `on_object` with the kind and key of the object itself.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        on_touched: Callable[[frozenset[Key]], None] | None = None,
+        on_object: Callable[[str, Key], None] | None = None,
+    ) -> None:
         self.world = World()
         self._on_touched = on_touched
+        self._on_object = on_object
         self._reflectors = {kind: Reflector(client, _RESOURCES[kind], on_change=self._changed) for kind in self.world.kinds}
         self._unsound: dict[tuple[str, Key], str] = {}
 
@@ -79,6 +89,8 @@ class WorldFeed:
             self._unsound[kind, key] = type(error).__name__
             return
         self._unsound.pop((kind, key), None)
+        if self._on_object is not None:
+            self._on_object(kind, key)
         if touched and self._on_touched is not None:
             self._on_touched(touched)
 

@@ -101,7 +101,8 @@ class Lease:
         self._name = name
         self._timing = timing
         self._clock = clock
-        self._record: Object | None = None  # As last seen; None: look before writing.
+        self._record: Object | None = None  # As last seen; None: there is none.
+        self._sure = False  # Whether the record is what our own last write made of it.
         self._version: str | None = None  # Its resource version; "" for a record that is missing.
         self._version_seen_at = 0.0
         self._renewed_at: float | None = None  # When the last confirmed write was sent; None: we do not hold the lease.
@@ -162,8 +163,9 @@ class Lease:
         """Try once to take or renew the lease; tells whether a write confirmed just now made or kept this process the holder."""
         try:
             # 1. Look at the record, unless our own last write is what we know of it.
-            if self._record is None:
+            if not self._sure:
                 self._observe(await self._look())
+            self._sure = False
             # 2. A holder never takes back what it no longer finds in its name: in between, others may have written.
             if self._renewed_at is not None and self._holder() != self.identity:
                 log.error("lease %s: found in the name of %r", self._name, self._holder())
@@ -174,15 +176,13 @@ class Lease:
                 self._observe(await self._client.create(LEASES, self._new(), self._namespace))
             # 4. Another holder counts until its record has stayed unchanged, before our eyes, for its duration.
             if self._holder() != self.identity and self._clock() < self._free_at():
-                self._record = None
                 return False
             # 5. Write under the version seen: of two that try, one gets a conflict.
             sent_at = self._clock()
             self._observe(await self._put())
-            self._renewed_at = sent_at
+            self._renewed_at, self._sure = sent_at, True
         except ApiError as error:
             # Whether the write happened is unknown: look again, and rely on nothing newer than the last confirmed one.
-            self._record = None
             log.log(logging.DEBUG if isinstance(error, Conflict) else logging.WARNING, "lease %s: %s", self._name, error)
             return False
         return True
@@ -209,7 +209,7 @@ class Lease:
 
     def _free_at(self) -> float:
         """When others may take the lease, on our clock."""
-        if not self._holder():
+        if self._record is None or not self._holder():
             return -math.inf
         declared = self._spec().get("leaseDurationSeconds")
         duration = declared if isinstance(declared, int) else 0
@@ -217,7 +217,7 @@ class Lease:
         return self._version_seen_at + max(self._timing.duration_seconds, min(duration, MAX_DURATION_SECONDS))
 
     def _until_next_look(self) -> float:
-        until_free = self._free_at() - self._clock() if self._version is not None else 0.0
+        until_free = self._free_at() - self._clock()
         return max(0.05, min(self._timing.retry_seconds, until_free)) if until_free > 0 else self._timing.retry_seconds
 
     def _remaining(self) -> float:

@@ -1,0 +1,1 @@
+"""`sluice.cluster` as far as it needs no socket."""
