@@ -1,4 +1,4 @@
-"""What the chart installs and people do not write: admission policies, webhook configurations, CRDs.
+"""What the chart installs and people do not write: admission policies and CRDs.
 
 `make chart` writes the checked-in templates; a test compares them.
 CRDs are templates, and not in the chart's `crds/` folder, because Helm never updates what is there. They are kept when the chart is removed:
@@ -15,7 +15,7 @@ import yaml
 
 from sluice.api.crd import crd
 from sluice.api.kinds import KINDS
-from sluice.gate import calls, owners, people, pods
+from sluice.gate import owners, people, pods
 from sluice.gate.policy import Installation, Manifest
 
 HEADER: Final = "{{- /* Generated from operator/sluice by `make chart`. Do not edit. */ -}}\n"
@@ -31,7 +31,7 @@ def policies(installation: Installation) -> dict[str, list[Manifest]]:
     """Return what is guarded → the policies and bindings that do it."""
     return {
         "pods": [
-            *pods.hold_pods(installation), *pods.hold_strict_pods(installation), *pods.refuse_unnamed_models(installation), *pods.guard_pods(installation),
+            *pods.hold_pods(installation), *pods.hold_strict_pods(installation), *pods.guard_pods(installation),
         ],
         "owners": owners.pause_owners(installation),
         "people": [
@@ -47,10 +47,9 @@ def manifests(installation: Installation) -> list[Manifest]:
 
 def render() -> dict[str, str]:
     """Return file name → content of the generated templates."""
-    asked = [calls.mutating_calls(HELM), calls.validating_calls(HELM, failure_policy="{{ .Values.webhook.failurePolicy }}")]
     kept = {"annotations": {"helm.sh/resource-policy": "keep"}}
     crds = [definition | {"metadata": definition["metadata"] | kept} for definition in map(crd, KINDS)]
-    groups = {f"policies-{name}": group for name, group in policies(HELM).items()} | {"webhook-configurations": asked, "crds": crds}
+    groups = {f"policies-{name}": group for name, group in policies(HELM).items()} | {"crds": crds}
     return {f"{name}.yaml": HEADER + _yaml(group) for name, group in groups.items()}
 
 

@@ -71,8 +71,7 @@ def guard_namespaces(installation: Installation) -> list[Manifest]:
     The stage is kept as well: a release that is for staging only must not become entitled by a label. Status and finalizers can be used to write labels.
     """
     trusted = (
-        f"request.userInfo.username in {installation.trusted_users}"
-        f"\n  || request.userInfo.?groups.orValue([]).exists(g, g in {installation.trusted_groups})"
+        f"request.userInfo.username in {installation.trusted_users}\n  || request.userInfo.?groups.orValue([]).exists(g, g in {installation.trusted_groups})"
     )
     return validating(
         "sluice-guard-namespaces",

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from sluice.api.names import API_VERSION, READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE, STRICT_LABEL
+from sluice.api.names import READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE, STRICT_LABEL
 from sluice.gate.policy import (
-    CREATE, OPTED_IN, UPDATE, Installation, Manifest, Matches, Rule, apply, governed, mutating, patch, release_named_by, validating,
-)  # fmt: skip
+    CREATE,
+    OPTED_IN,
+    UPDATE,
+    Installation,
+    Manifest,
+    Matches,
+    Rule,
+    apply,
+    governed,
+    mutating,
+    patch,
+    release_named_by,
+    validating,
+)
 
 # Labels can be written through the status, too. Images cannot, but one list is easier to keep whole than two.
 _EVERY_WAY_TO_CHANGE_A_POD: Final = ("pods", "pods/status", "pods/ephemeralcontainers", "pods/resize")
@@ -49,41 +61,6 @@ def hold_strict_pods(installation: Installation) -> list[Manifest]:
         matches=Matches(group="", version="v1", resources=["pods"], operations=CREATE, namespaces=strict),
         conditions={"names-no-release": f"!({_NAMES_A_RELEASE})"},
         mutations=[_HOLD, _WITHHOLD],
-    )
-
-
-def refuse_unnamed_models(installation: Installation) -> list[Manifest]:
-    """Refuse a Pod that carries a model of a release of its namespace and names no release, which would leave it unheld.
-
-    The API server reads the releases itself, so this holds without the webhook. The webhook knows the releases of all namespaces.
-    The digests are those that the uri of weights and adapters pins, as in `sluice.decision.model.Release.model_digests`.
-    """
-    images = """\
-(object.spec.containers.map(c, c.?image.orValue(''))
-  + object.spec.?initContainers.orValue([]).map(c, c.?image.orValue(''))
-  + object.spec.?volumes.orValue([]).map(v, v.?image.?reference.orValue('')))
-  .filter(i, i.contains('@sha256:'))"""
-    models = """\
-params.spec.artifacts
-  .filter(a, a.type in ['Weights', 'Adapter'] && a.?uri.orValue('').matches('@sha256:[0-9a-f]{64}$'))
-  .map(a, a.uri.substring(a.uri.lastIndexOf('@')))"""
-    return validating(
-        "sluice-refuse-unnamed-models",
-        why="A Pod that serves a model of a release of its namespace names the release; else nothing would hold it.",
-        matches=Matches(group="", version="v1", resources=["pods"], operations=CREATE, namespaces=governed(installation)),
-        conditions={"names-no-release": f"!({_NAMES_A_RELEASE})"},
-        parameters={"apiVersion": API_VERSION, "kind": "ModelRelease"},
-        variables={"models": models, "images": images},
-        rules=[
-            Rule(
-                expression="!variables.images.exists(i, variables.models.exists(m, i.endsWith(m)))",
-                message=f"denied by sluice: the Pod carries a model of a release and names none; set the label {RELEASE_LABEL}",
-                details=(
-                    "'denied by sluice: an image of this Pod is a model of release ' + params.metadata.name"
-                    f" + ', and the Pod names no release; set the label {RELEASE_LABEL}: ' + params.metadata.name + ' on the Pod template'"
-                ),
-            )
-        ],
     )
 
 

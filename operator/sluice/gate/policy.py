@@ -121,17 +121,12 @@ def mutating(
 
 def validating(
     name: str, *, why: str, matches: Matches, rules: Sequence[Rule], conditions: Mapping[str, str] | None = None,
-    variables: Mapping[str, str] | None = None, parameters: Manifest | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> list[Manifest]:  # fmt: skip
-    """Give a validating policy and its binding. With `parameters`, the rules hold for each object of that kind in the request's namespace."""
+    """Give a validating policy and its binding."""
     parts: Manifest = {"validations": [rule.manifest() for rule in rules]}
     binding: Manifest = {"validationActions": ["Deny"]}
-    if parameters:
-        parts["paramKind"] = parameters
-        binding["paramRef"] = {"selector": {}, "parameterNotFoundAction": "Allow"}
-    return _policy(
-        "ValidatingAdmissionPolicy", name, why=why, matches=matches, conditions=conditions, variables=variables, parts=parts, binding=binding
-    )
+    return _policy("ValidatingAdmissionPolicy", name, why=why, matches=matches, conditions=conditions, variables=variables, parts=parts, binding=binding)
 
 
 def _policy(
@@ -141,9 +136,9 @@ def _policy(
     metadata = {"name": name, "annotations": {"kubernetes.io/description": why}}
     spec: Manifest = {"failurePolicy": "Fail", "matchConstraints": matches.manifest()}
     if conditions:
-        spec["matchConditions"] = named(conditions)
+        spec["matchConditions"] = _named(conditions)
     if variables:
-        spec["variables"] = named(variables)
+        spec["variables"] = _named(variables)
     version = "admissionregistration.k8s.io/v1"
     return [
         {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec | parts},
@@ -151,6 +146,5 @@ def _policy(
     ]
 
 
-def named(expressions: Mapping[str, str]) -> list[Manifest]:
-    """Give expressions as the list in which the API server reads them."""
+def _named(expressions: Mapping[str, str]) -> list[Manifest]:
     return [{"name": name, "expression": expression} for name, expression in expressions.items()]
