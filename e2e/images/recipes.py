@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from e2e.cluster.images import BUSYBOX
 from e2e.cluster.narrate import Narrator, StepFailed
 from e2e.images import debian, wheels
 from e2e.images.inputs import CHECKOUT, key_of, read
 from e2e.images.store import Image, alone, build, find
 
 HERE = Path(__file__).resolve().parent
+BUSYBOX = Path("/bin/busybox")
 WHEELS, PIP = "/wheels", "/usr/lib/python3/dist-packages/pip"
 
 

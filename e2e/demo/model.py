@@ -1,0 +1,121 @@
+"""The demo's model versions: trained and evaluated once, then kept under a key of everything that goes into them.
+
+What imports scikit-learn or lm-eval is in `e2e.demo.digits` and runs in an environment of its own, outside the checkout.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cluster.narrate import Narrator, StepFailed
+from e2e.images.inputs import CHECKOUT, key_of, read
+
+PINS = CHECKOUT / "requirements" / "demo.txt"
+PROGRAMS = CHECKOUT / "e2e" / "demo" / "digits"
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+"""The task is a local file: the harness must not look for it anywhere else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """One version of the model, with what lm-eval found out about it and one held-out image to ask it about."""
+
+    version: str
+    folder: Path
+    """`model.joblib`, `parameters.json`, `model-settings.json`, and nothing else: all of it is served, all of it gets signed."""
+    results: Path
+    """lm-eval's own `results_*.json` over 897 held-out images: task `digits`, metric `acc`."""
+    image: tuple[float, ...]
+    """64 pixels from 0 to 16, row by row."""
+    label: int
+    """What the image shows, by the people who labelled it."""
+
+
+def trained(version: str, *, bits: int | None = None, narrator: Narrator) -> Trained:
+    """Give a version of the model; train and evaluate it when it is not there. With `bits`, its weights are rounded to that many bits.
+
+    The same version has the same bytes each time on one machine. Raises StepFailed with the end of the log.
+    """
+    key = key_of({**read([PINS, PROGRAMS], below=CHECKOUT), "version": f"{version} {bits}".encode()})
+    folder = _cache() / f"digits-{version}-{key}"
+    if not folder.exists():
+        with _alone() as scratch:
+            python = _environment(narrator)
+            model = scratch / "made" / "model"
+            rounding = [] if bits is None else [f"--bits={bits}"]
+            with narrator.step(f"train digits {version}"):
+                _run(python, "e2e.demo.digits.train", str(model), f"--version={version}", *rounding, log=_cache() / "train.log")
+            with narrator.step(f"evaluate digits {version} with lm-eval (log: {_cache() / 'evaluate.log'})"):
+                _run(python, "e2e.demo.digits.evaluate", str(model), str(scratch / "made" / "evaluation"), log=_cache() / "evaluate.log")
+            (scratch / "made").rename(folder)
+    (results,) = folder.glob("evaluation/*/results_*.json")
+    with (folder / "evaluation" / "held-out.jsonl").open(encoding="utf-8") as questions:
+        first = json.loads(next(questions))
+    pixels = tuple(float(pixel) for line in first["prompt"].splitlines()[:8] for pixel in line.split())
+    return Trained(version=version, folder=folder / "model", results=results, image=pixels, label=first["label"])
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sluice" / "demo"
+
+
+@contextmanager
+def _alone() -> Iterator[Path]:
+    """Hold the cache to ourselves, and give a scratch folder in it that goes with the block."""
+    _cache().mkdir(parents=True, exist_ok=True)
+    handle = os.open(_cache(), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for leftover in _cache().glob(".making-*"):
+            shutil.rmtree(leftover)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=_cache()) as scratch:
+            yield Path(scratch)
+    finally:
+        os.close(handle)
+
+
+def _environment(narrator: Narrator) -> Path:
+    """Give the Python that has scikit-learn and lm-eval; install them when it is not there."""
+    key = key_of({"pins": PINS.read_bytes(), "python": f"{sys.executable} {sys.version}".encode()})
+    folder = _cache() / f"venv-{key}"
+    python = folder / "bin" / "python"
+    if (folder / "complete").exists():
+        return python
+    for other in _cache().glob("venv-*"):
+        shutil.rmtree(other)
+    log = _cache() / "install.log"
+    with narrator.step(f"install scikit-learn and lm-eval for the demo (log: {log})"):
+        _call([sys.executable, "-m", "venv", str(folder)], log=log)
+        # The list is complete. Three packages in it come as source only: their setup.py runs here, after its hash was checked.
+        _call([str(python), "-m", "pip", "install", "--progress-bar=off", "--no-deps", "--require-hashes", "--requirement", str(PINS)], log=log)
+    (folder / "complete").touch()
+    return python
+
+
+def _run(python: Path, program: str, *arguments: str, log: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="sluice-demo-") as home:
+        # The harness keeps the task's file in a cache below HF_HOME: with a fresh one it never meets yesterday's.
+        _call([str(python), "-m", program, *arguments], log=log, environment={**OFFLINE, "HF_HOME": home})
+
+
+def _call(command: list[str], *, log: Path, environment: dict[str, str] | None = None) -> None:
+    with log.open("wb") as output:
+        done = subprocess.run(
+            ["setpriv", "--pdeathsig", "TERM", *command],
+            check=False,
+            cwd=CHECKOUT,
+            env=os.environ | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    if done.returncode:
+        raise StepFailed(f"{' '.join(command[:3])} failed with exit code {done.returncode}", log=log)
