@@ -271,8 +271,8 @@ class Outcome(StrEnum):
 class Risk(Model):
     """How much is at stake, computed from facts."""
 
-    tier: Label
-    """First tier of the policies whose condition holds."""
+    tier: Line
+    """The tier of the release; with several policies that see it differently, all of them, separated by commas."""
 
 
 class RequirementStatus(Model):

@@ -27,17 +27,19 @@ log: Final = logging.getLogger(__name__)
 class WorldFeed:
     """Run `run()` as a task; read `world`.
 
-    `on_touched` is called in the event loop with the releases that a change touches, `on_object` with the kind and key of the object itself.
+    `world` is one to fill, when somebody else knows it already. `on_touched` is called in the event loop with the releases that a
+    change touches, `on_object` with the kind and key of the object itself.
     """
 
     def __init__(
         self,
         client: ApiClient,
+        world: World | None = None,
         *,
         on_touched: Callable[[frozenset[Key]], None] | None = None,
         on_object: Callable[[str, Key], None] | None = None,
     ) -> None:
-        self.world = World()
+        self.world = World() if world is None else world
         self._on_touched = on_touched
         self._on_object = on_object
         self._reflectors = {kind: Reflector(client, _RESOURCES[kind], on_change=self._changed) for kind in self.world.kinds}

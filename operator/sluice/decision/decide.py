@@ -83,12 +83,13 @@ def _approved(ask: Asked, case: Case, approvals: Sequence[tuple[Approval, Findin
     lapsed = any(finding.reason is Reason.Expired and finding.role in short for _, finding in approvals)
     notes = [*barred, *(f"{finding.name} does not count: {finding.message}" for _, finding in approvals if not finding.counts)]
     total = f"{sum(got.values())} of {sum(counts.values())}"
-    return ask.result(
+    waiting = ask.result(
         Outcome.EXPIRED if lapsed else Outcome.MISSING,
         Reason.ApprovalMissing,
         "; ".join([f"{total}; {', '.join(short)} is missing; approved so far: {names}", *notes]),
         remedy=f"kubectl sluice approve mr/{case.release.name} -n {case.release.namespace} --role {short[0]}",
     )
+    return replace(waiting, lacks=tuple(short))
 
 
 def _explained(approval: Approval, finding: Finding, case: Case) -> Finding:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluice.api.approval import ApprovalSpec, WaiverSpec
-    from sluice.api.policy import PolicySpec, Requirement
+    from sluice.api.policy import PolicySpec, Requirement, RequirementType
     from sluice.api.release import Artifact, ReleaseSpec
     from sluice.decision.tiers import TierProgram
     from sluice.evidence.facts import Fact
@@ -136,6 +136,10 @@ class Result:
     evidence: tuple[str, ...] = ()
     changes_at: datetime | None = None
     """When time alone changes the result."""
+    type: RequirementType | None = None
+    """What kind of requirement it is; None when no requirement was asked."""
+    lacks: tuple[str, ...] = ()
+    """What exactly is short, in a word each: the roles nobody signed off in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,7 @@ class Asked:
             remedy=remedy,
             evidence=evidence,
             changes_at=changes_at,
+            type=self.requirement.type,
         )
 
 

@@ -47,6 +47,12 @@ class Reason(StrEnum):
     SeparationOfDuties = "SeparationOfDuties"
     NothingToWaive = "NothingToWaive"
     ObjectInvalid = "ObjectInvalid"
+    # What the platform team writes
+    Accepted = "Accepted"
+    TrustRootNotFound = "TrustRootNotFound"
+    TrustRootInvalid = "TrustRootInvalid"
+    RoleNotDefined = "RoleNotDefined"
+    TierNotDefined = "TierNotDefined"
     # A Pod
     NotGoverned = "NotGoverned"
     StageNotPermitted = "StageNotPermitted"
@@ -93,6 +99,11 @@ MEANING: dict[Reason, str] = {
     Reason.SeparationOfDuties: "The person stands behind a signature that the release relies on, and may not decide about it.",
     Reason.NothingToWaive: "No requirement of this name may be waived by this person.",
     Reason.ObjectInvalid: "The object cannot be read.",
+    Reason.Accepted: "The policy or the trust root can be used as it is.",
+    Reason.TrustRootNotFound: "The policy names a TrustRoot that does not exist, so no signature of that signer counts.",
+    Reason.TrustRootInvalid: "The trust material does not parse, so nothing can be verified against it.",
+    Reason.RoleNotDefined: "A requirement names a role that the policy does not define, so nobody can decide in it.",
+    Reason.TierNotDefined: "A requirement is for a tier that the policy does not define, so it may never apply.",
     Reason.NotGoverned: "The Pod serves no model that Sluice knows.",
     Reason.StageNotPermitted: "The release is not meant for the stage of the namespace.",
     Reason.ImageNotPinned: "An image is named by tag. Tags move; name it by digest.",

@@ -119,6 +119,11 @@ class World:
             waivers=tuple(w for kind, at in decided if kind == "waiver" and isinstance(w := self.waivers[at], Waiver)),
         )
 
+    def decisions_on(self, key: Key) -> frozenset[tuple[str, Key]]:
+        """Approvals and waivers that name this release, each with its kind. The release need not exist."""
+        kinds_of = {"approval": kinds.RELEASE_APPROVAL.name, "waiver": kinds.RELEASE_WAIVER.name}
+        return frozenset((kinds_of[kind], at) for kind, at in self._decisions_on.get(key, ()))
+
     # One method for each kind: what it changes, and whom it touches.
 
     def _namespace(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:

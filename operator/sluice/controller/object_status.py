@@ -1,0 +1,123 @@
+"""The statuses of everything a release depends on: evidence, what people decided, policies, trust roots.
+
+Whatever somebody wrote, its own object says what is wrong with it and what to do; nothing else suffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from sluice.api import kinds
+from sluice.api.approval import DecisionStatus
+from sluice.api.evidence import EvidenceStatus, SignerStatus, SubjectStatus
+from sluice.api.policy import PolicyStatus
+from sluice.api.trust import TrustRootStatus
+from sluice.cluster.client import Object
+from sluice.controller.conditions import Moment, cut, wire
+from sluice.decision.model import Approval, InvalidPolicy, Release, Waiver
+from sluice.decision.problems import policy_problems
+from sluice.decision.reasons import Reason
+from sluice.decision.records import Key
+from sluice.decision.signers import describe
+from sluice.decision.world import World
+
+_LINE: Final = 253
+_URI: Final = 2048
+
+
+def evidence_status(world: World, key: Key, moment: Moment) -> Object | None:
+    """Say what the bundle proves, or why it proves nothing."""
+    evidence = world.evidence.get(key)
+    if evidence is None:
+        return None
+    refusal = evidence.refusal
+    if refusal is not None:
+        message = f"{refusal.message}; evidence never changes: delete it, and apply another" if evidence.problem else refusal.message
+        return wire(EvidenceStatus(observed_generation=moment.generation, conditions=[moment.condition("Verified", False, refusal.reason, message)]))  # noqa: FBT003
+    fact = evidence.facts[0]
+    signer = SignerStatus(
+        identity=None if fact.signer.identity is None else cut(fact.signer.identity, _URI),
+        issuer=None if fact.signer.issuer is None else cut(fact.signer.issuer, _URI),
+        key=None if fact.signer.key is None else cut(fact.signer.key, _LINE),
+        trust_root=fact.signer.trust_root,
+    )
+    verified = moment.condition("Verified", True, Reason.SignatureVerified, f"signed by {describe(fact)}")  # noqa: FBT003 - the condition's status
+    return wire(
+        EvidenceStatus(
+            observed_generation=moment.generation,
+            bundle_digest=fact.bundle_digest,
+            predicate_type=cut(fact.predicate_type, _URI),
+            subjects=[SubjectStatus(digest=digest) for digest in sorted(fact.subjects)[:64]],
+            signer=signer,
+            conditions=[verified],
+        )
+    )
+
+
+def decision_status(kind: str) -> Callable[[World, Key, Moment], Object | None]:
+    """Say whether what a person decided counts now, and if not why; `kind` is `ReleaseApproval` or `ReleaseWaiver`."""
+
+    def status(world: World, key: Key, moment: Moment) -> Object | None:
+        known: Mapping[Key, Approval | Waiver | str] = world.approvals if kind == kinds.RELEASE_APPROVAL.name else world.waivers
+        item = known.get(key)
+        if item is None:
+            return None
+        counts, reason, message = _counted(world, key, item, now=moment.now)
+        return wire(DecisionStatus(observed_generation=moment.generation, conditions=[moment.condition("Counted", counts, reason, message)]))
+
+    return status
+
+
+def _counted(world: World, key: Key, item: Approval | Waiver | str, *, now: datetime) -> tuple[bool, Reason, str]:
+    if isinstance(item, str):
+        return False, Reason.ObjectInvalid, f"{item}; delete it, and decide again"
+    name = item.spec.release.name
+    release = world.releases.get(Key(namespace=key.namespace, name=name))
+    if release is None:
+        return False, Reason.ReleaseNotFound, f"spec.release.name: there is no ModelRelease {name} in namespace {key.namespace}"
+    if not isinstance(release, Release):
+        return False, Reason.ReleaseInvalid, f"ModelRelease {name} cannot be read: {release}"
+    verdict = world.verdict(Key(namespace=key.namespace, name=name), now=now)
+    findings = () if verdict is None else verdict.approvals if isinstance(item, Approval) else verdict.waivers
+    finding = next((finding for finding in findings if finding.name == key.name), None)
+    if finding is None:
+        return False, Reason.NoPolicyMatches, f"no ReleasePolicy that can be used selects namespace {key.namespace}, so nobody holds a role in it"
+    return finding.counts, finding.reason, finding.message
+
+
+def policy_status(world: World, key: Key, moment: Moment) -> Object | None:
+    """Say whether everything that the policy names leads somewhere."""
+    policy = world.policies.get(key.name)
+    if policy is None:
+        return None
+    if isinstance(policy, InvalidPolicy):
+        condition = moment.condition("Accepted", False, Reason.PolicyInvalid, f"{policy.message}; releases that it selects wait until it is repaired")  # noqa: FBT003
+    elif problems := policy_problems(policy.spec, world.trust_roots):
+        message = "; ".join(f"{problem.message} → {problem.remedy}" for problem in problems)
+        condition = moment.condition("Accepted", False, problems[0].reason, message)  # noqa: FBT003 - the condition's status
+    else:
+        condition = moment.condition("Accepted", True, Reason.Accepted, "every expression, role, tier and trust root in it can be used")  # noqa: FBT003
+    return wire(PolicyStatus(observed_generation=moment.generation, conditions=[condition]))
+
+
+def trust_root_status(world: World, key: Key, moment: Moment) -> Object | None:
+    """Say whether the trust material parses."""
+    root = world.trust_roots.get(key.name)
+    if root is None:
+        return None
+    reason = Reason.Accepted if root.anchors else Reason.TrustRootInvalid
+    message = "the trust material parses" if root.anchors else f"{root.problem}; nothing is verified against it until it is repaired"
+    condition = moment.condition("Accepted", root.anchors is not None, reason, message)
+    return wire(TrustRootStatus(observed_generation=moment.generation, digest=root.digest or None, conditions=[condition]))
+
+
+STATUSES: Final[dict[str, Callable[[World, Key, Moment], Object | None]]] = {
+    kinds.RELEASE_EVIDENCE.name: evidence_status,
+    kinds.RELEASE_APPROVAL.name: decision_status(kinds.RELEASE_APPROVAL.name),
+    kinds.RELEASE_WAIVER.name: decision_status(kinds.RELEASE_WAIVER.name),
+    kinds.RELEASE_POLICY.name: policy_status,
+    kinds.TRUST_ROOT.name: trust_root_status,
+}
+"""How the status of each kind but the release itself comes about; None for an object that is gone."""

@@ -1,0 +1,36 @@
+"""One object that releases depend on: its status, from what the world makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sluice.cluster.client import ApiClient, Object
+from sluice.cluster.feed import WorldFeed
+from sluice.cluster.resource import APPROVALS, EVIDENCE, POLICIES, TRUST_ROOTS, WAIVERS, Resource
+from sluice.cluster.resource import Key as Address
+from sluice.controller.conditions import Moment
+from sluice.controller.object_status import STATUSES
+from sluice.controller.work import Item
+from sluice.controller.writing import write_status
+
+RESOURCES: Final[dict[str, Resource]] = {resource.kind: resource for resource in (EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectReconciler:
+    """Writes the status of evidence, decisions of people, policies and trust roots."""
+
+    client: ApiClient
+    feed: WorldFeed
+
+    async def settle(self, item: Item) -> None:
+        """Look at one object. Raises `ApiError`."""
+        stored = self.feed.store(item.kind).get(Address(*item.key))
+        if stored is None:
+            return
+
+        def status_at(moment: Moment) -> Object | None:
+            return STATUSES[item.kind](self.feed.world, item.key, moment)
+
+        await write_status(self.client, RESOURCES[item.kind], stored, status_at)

@@ -1,0 +1,145 @@
+"""One release: its verdict now, its status, and what follows for its workloads.
+
+Level-triggered: it looks at what is there, whatever brought it here. A second look at the same things writes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from sluice.api.names import RELEASE_LABEL
+from sluice.api.release import Phase
+from sluice.cluster.client import ApiClient, Object
+from sluice.cluster.errors import ApiError
+from sluice.cluster.events import EventRecorder
+from sluice.cluster.feed import WorldFeed
+from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES
+from sluice.cluster.resource import Key as Address
+from sluice.controller.conditions import Moment
+from sluice.controller.observe import Metrics
+from sluice.controller.release_status import headline, status_of, unreadable_status
+from sluice.controller.writing import write_status
+from sluice.decision.gate import Action, Decision, decide_pod
+from sluice.decision.model import Release
+from sluice.decision.pod import PodView
+from sluice.decision.reasons import Reason
+from sluice.decision.records import Key
+from sluice.rollout.actuation import Actuation, Announcer, Settled
+from sluice.rollout.owners import releases_of, settle_deployment
+from sluice.rollout.pods import settle_pod
+
+CHANGED_SECONDS: Final = 0.5
+"""When to look again at a workload that changed while it was judged."""
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    """Looks at releases and their workloads. `resync_seconds`: how often a workload that waits is looked at without any reason."""
+
+    client: ApiClient
+    feed: WorldFeed
+    events: EventRecorder
+    announcer: Announcer
+    metrics: Metrics
+    max_age_seconds: float
+    resync_seconds: float
+
+    async def release(self, key: Key) -> float | None:
+        """Look at one release; return in how many seconds to look again, if time alone may change something. Raises `ApiError`."""
+        now = datetime.now(UTC)
+        await self._status(key)
+        waits = [await self._workloads(key)]
+        verdict = self.feed.world.verdict(key, now=now)
+        if verdict is None:
+            self.metrics.forget(key)
+        else:
+            self.metrics.judged(key, verdict.phase, [result.outcome for result in verdict.results])
+            if verdict.changes_at is not None:
+                # A moment later: at the very end of a sign-off it is still there.
+                waits.append(max(0.0, (verdict.changes_at - now).total_seconds()) + 0.1)
+        return min((seconds for seconds in waits if seconds is not None), default=None)
+
+    async def unnamed_pod(self, key: Key) -> float | None:
+        """Look at a held Pod that names no release (strict namespaces hold every Pod). Raises `ApiError`."""
+        found = await self.client.list(PODS, key.namespace, field_selector=f"metadata.name={key.name}")
+        return self._again([await settle_pod(_typed(pod, PODS.api_version, PODS.kind), self._actuation()) for pod in found])
+
+    async def _status(self, key: Key) -> None:
+        stored = self.feed.store(RELEASES.kind).get(Address(*key))
+        release = self.feed.world.releases.get(key)
+        if stored is None or release is None:
+            return
+
+        def status_at(moment: Moment) -> Object | None:
+            known = self.feed.world.releases.get(key)
+            if not isinstance(known, Release):
+                return None if known is None else unreadable_status(str(known), moment)
+            verdict = self.feed.world.verdict(key, now=moment.now)
+            return None if verdict is None else status_of(known, verdict, moment)
+
+        before = await write_status(self.client, RELEASES, stored, status_at)
+        if before is not None:
+            await self._tell_transition(key, stored, before)
+
+    async def _tell_transition(self, key: Key, stored: Object, before: Object) -> None:
+        release, verdict = self.feed.world.releases.get(key), self.feed.world.verdict(key, now=datetime.now(UTC))
+        if isinstance(release, Release) and verdict is not None:
+            phase, (reason, note) = verdict.phase, headline(release, verdict)
+        else:
+            phase, reason, note = Phase.PENDING, Reason.ReleaseInvalid, f"it cannot be read: {release}"
+        was = before.get("phase")
+        if was == phase:
+            return
+        log.info("release %s: %s → %s (%s)", key, was or "(new)", phase, reason)
+        self.metrics.moved(phase)
+        type_: Literal["Normal", "Warning"] = "Warning" if phase is Phase.REJECTED or reason is Reason.ReleaseInvalid else "Normal"
+        await self.events.record(stored, type_=type_, reason=str(reason), action=str(phase), note=note)
+
+    async def _workloads(self, key: Key) -> float | None:
+        tools = self._actuation()
+        settled: list[Settled] = []
+        failures: list[ApiError] = []
+        for pod in await self.client.list(PODS, key.namespace, label_selector=f"{RELEASE_LABEL}={key.name}"):
+            try:
+                settled.append(await settle_pod(_typed(pod, PODS.api_version, PODS.kind), tools))
+            except ApiError as error:
+                failures.append(error)
+        for deployment in await self.client.list(DEPLOYMENTS, key.namespace):
+            if key.name not in releases_of(deployment):
+                continue
+            try:
+                settled.append(await settle_deployment(_typed(deployment, DEPLOYMENTS.api_version, DEPLOYMENTS.kind), tools))
+            except ApiError as error:
+                failures.append(error)
+        if failures:
+            # One workload that cannot be changed keeps no other from it; the queue comes back with growing pauses.
+            raise failures[0]
+        return self._again(settled)
+
+    def _again(self, settled: Iterable[Settled]) -> float | None:
+        states = set(settled)
+        return CHANGED_SECONDS if Settled.CHANGED in states else self.resync_seconds if Settled.WAITING in states else None
+
+    def _actuation(self) -> Actuation:
+        return Actuation(client=self.client, judge=self._judge, announcer=self.announcer)
+
+    def _judge(self, pod: PodView, namespace: str) -> Decision:
+        world, now = self.feed.world, datetime.now(UTC)
+        blind = self.feed.blind(max_age_seconds=self.max_age_seconds)
+        known = world.namespaces.get(namespace)
+        if blind or known is None:
+            why = blind or f"it does not know namespace {namespace} yet"
+            return Decision(action=Action.HOLD, reason=Reason.NotReady, message=f"the controller cannot decide now: {why}", remedy="wait a minute")
+        subject = None if pod.release is None else world.subject(namespace, pod.release, now=now)
+        return decide_pod(pod, known, subject, serves=world.serves(image.digest for image in pod.images if image.digest))
+
+
+def _typed(obj: Object, api_version: str, kind: str) -> Object:
+    """Items of a list come without these two."""
+    return {**obj, "apiVersion": api_version, "kind": kind}

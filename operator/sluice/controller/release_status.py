@@ -1,0 +1,107 @@
+"""The status of a `ModelRelease`: a verdict in the words of the API.
+
+kstatus: `Ready` is always there; `Reconciling` only while Sluice waits for something that can still come, `Stalled` only while it needs a person to repair
+or to replace something. The other conditions are there when a policy asks for what they are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sluice.api.base import Condition
+from sluice.api.policy import RequirementType
+from sluice.api.release import ApprovalStatus, Outcome, Phase, ReleaseStatus, RequirementStatus, Risk
+from sluice.cluster.client import Object
+from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut, wire
+from sluice.decision.model import Allowance, Finding, Release, Result, Verdict
+from sluice.decision.reasons import Reason
+
+_LINE: Final = 1024
+_MET: Final = frozenset({Outcome.SATISFIED, Outcome.WAIVED})
+_SIGNATURES: Final = frozenset({RequirementType.MODEL_SIGNATURE, RequirementType.PROVENANCE})
+_ABOUT: Final = (
+    ("Verified", _SIGNATURES, Reason.SignatureVerified, "everything that must be signed is signed by somebody who may"),
+    ("EvidenceComplete", frozenset(RequirementType) - {RequirementType.APPROVAL}, Reason.Entitled, "all evidence that the policies ask for is there"),
+    ("Approved", frozenset({RequirementType.APPROVAL}), Reason.Approved, "enough people signed off this release on this evidence"),
+)
+"""Conditions about a part of the requirements: type, which requirements, reason and message when all of them are met."""
+
+
+def status_of(release: Release, verdict: Verdict, moment: Moment) -> Object:
+    """Give the status for a verdict. The same verdict on the same previous status gives the same bytes, whatever the time."""
+    return wire(
+        ReleaseStatus(
+            observed_generation=moment.generation,
+            phase=verdict.phase,
+            release_digest=verdict.release_digest,
+            evidence_digest=verdict.evidence_digest,
+            risk=Risk(tier=verdict.tier) if verdict.tier else None,
+            missing=cut(missing(verdict), _LINE) or None,
+            requirements=[_requirement(result) for result in verdict.results[:256]],
+            approvals=[_approval(finding) for finding in verdict.approvals if finding.counts][:64],
+            conditions=list(_conditions(release, verdict, moment)),
+        )
+    )
+
+
+def unreadable_status(problem: str, moment: Moment) -> Object:
+    """Give the status of a release whose spec cannot be read; `problem` names field and value."""
+    message = f"{problem}; a release never changes: delete it, and apply one that is right"
+    conditions = [moment.condition(type_, type_ == "Stalled", Reason.ReleaseInvalid, message) for type_ in ("Ready", "Stalled")]
+    line = f"a readable spec: {problem}"
+    return wire(ReleaseStatus(observed_generation=moment.generation, phase=Phase.PENDING, missing=cut(line, _LINE), conditions=conditions))
+
+
+def missing(verdict: Verdict) -> str:
+    """Say in one line what stands between the release and serving: `weights-signed, approvals: security`."""
+    rejections = [f"rejected as {finding.role} by {finding.username}" for finding in verdict.approvals if finding.rejects and finding.counts]
+    waits = [f"{result.requirement}: {', '.join(result.lacks)}" if result.lacks else result.requirement for result in verdict.open]
+    return "; ".join([*rejections, ", ".join(dict.fromkeys(waits))] if waits else rejections)
+
+
+def headline(release: Release, verdict: Verdict) -> tuple[Reason, str]:
+    """Say why the release stands where it stands, and what to do, in the words of what is open first."""
+    title = f"{release.spec.model}/{release.spec.version}"
+    if verdict.allows is Allowance.SERVE:
+        return Reason.Entitled, f"{title} may serve in namespace {release.namespace}"
+    rejection = next((finding for finding in verdict.approvals if finding.rejects and finding.counts), None)
+    if rejection is not None:
+        return Reason.Rejected, f"{rejection.message}; apply a new ModelRelease that answers the objection"
+    return _first(verdict.open)
+
+
+def _first(unmet: Sequence[Result]) -> tuple[Reason, str]:
+    first = unmet[0]
+    return first.reason, f"{first.requirement}: {first.message}" + (f" → {first.remedy}" if first.remedy else "")
+
+
+def _conditions(release: Release, verdict: Verdict, moment: Moment) -> Iterator[Condition]:
+    reason, message = headline(release, verdict)
+    ready = verdict.allows is Allowance.SERVE
+    yield moment.condition("Ready", ready, reason, message)
+    if not ready:
+        yield moment.condition("Stalled" if verdict.hopeless else "Reconciling", True, reason, message)  # noqa: FBT003 - the condition's status
+    for type_, about, met_reason, met_message in _ABOUT:
+        results = [result for result in verdict.results if result.type in about]
+        if not results:
+            continue
+        unmet = [result for result in verdict.open if result.type in about]
+        why, words = _first(unmet) if unmet else (met_reason, met_message)
+        yield moment.condition(type_, not unmet, why, words)
+
+
+def _requirement(result: Result) -> RequirementStatus:
+    return RequirementStatus(
+        policy=result.policy,
+        name=result.requirement,
+        outcome=result.outcome,
+        reason=result.reason,
+        message=cut(result.message, MESSAGE_LIMIT),
+        remedy=cut(result.remedy, _LINE) if result.remedy else None,
+        evidence=list(result.evidence[:64]),
+    )
+
+
+def _approval(finding: Finding) -> ApprovalStatus:
+    return ApprovalStatus(name=finding.name, role=finding.role, username=finding.username, decision="Reject" if finding.rejects else "Approve")

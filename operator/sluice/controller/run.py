@@ -1,0 +1,183 @@
+"""Wires the controller together and runs it until it is told to end, or loses the Lease.
+
+Every process watches; the one that holds the Lease acts. So a follower takes over with everything known already, and has only the Lease to wait for.
+Every write passes the fence of the Lease. A process that loses it exits at once and writes nothing more, not even a farewell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sluice.api.names import CONTROLLER, GROUP
+from sluice.cluster.client import ApiClient
+from sluice.cluster.connection import Connection
+from sluice.cluster.events import EventRecorder
+from sluice.cluster.feed import WorldFeed
+from sluice.cluster.lease import Lease, Timing
+from sluice.cluster.queue import WorkQueue
+from sluice.cluster.resource import PODS, RELEASES
+from sluice.controller.handlers import Deliveries, registry_of
+from sluice.controller.objects import ObjectReconciler
+from sluice.controller.observe import Heartbeat, Metrics, Probes
+from sluice.controller.release import Reconciler
+from sluice.controller.triggers import Triggers
+from sluice.controller.work import Item
+from sluice.decision.world import World
+from sluice.rollout.actuation import Announcer
+
+LEASE_LOST_STATUS: Final = 75
+"""Exit status of a process that lost the Lease (EX_TEMPFAIL of sysexits): start it again."""
+_STOP_SECONDS: Final = 10.0
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The flags of `sluice controller`. Times are in seconds."""
+
+    namespace: str = "sluice-system"
+    """Where the Lease is."""
+    identity: str = ""
+    """Name of the Pod; empty: the host's. Each start adds something random to it."""
+    kubeconfig: Path | None = None
+    context: str | None = None
+    host: str = "0.0.0.0"  # noqa: S104 - a Pod is reached at its own address, which it does not know
+    probe_port: int = 8080
+    """For /healthz, /readyz and /metrics (HTTP); 0: any free port."""
+    lease_duration: int = Timing().duration_seconds
+    lease_renew_deadline: float = Timing().renew_deadline_seconds
+    lease_retry: float = Timing().retry_seconds
+    resync: float = 300.0
+    """How often everything is looked at without any reason."""
+    world_max_age: float = 90.0
+    """Nothing is let in on knowledge older than this. The API server proves it anew about every 30 s."""
+    concurrency: int = 8
+    """Objects looked at at once."""
+
+    @property
+    def timing(self) -> Timing:
+        """Durations of the Lease. Raises ValueError when they do not fit together."""
+        return Timing(duration_seconds=self.lease_duration, renew_deadline_seconds=self.lease_renew_deadline, retry_seconds=self.lease_retry)
+
+
+async def run(settings: Settings) -> None:
+    """Watch, lead when it is our turn, and return on SIGTERM or SIGINT. Raises when a part that must run for ever ends."""
+    connection = Connection.load(kubeconfig=settings.kubeconfig, context=settings.context)
+    instance = settings.identity or socket.gethostname()
+    timing, loop, ending = settings.timing, asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    async with ApiClient(connection, timeout_seconds=timing.request_timeout_seconds) as lease_client:
+        lease = Lease(lease_client, namespace=settings.namespace, name=CONTROLLER, identity=f"{instance}_{secrets.token_hex(4)}", timing=timing)
+        async with ApiClient(connection, guard=lease.fence) as client:
+            try:
+                await _run(settings, connection, client, lease, instance=instance, ending=ending)
+            finally:
+                # All work has ended by now: the next process may write from this moment on.
+                await lease.release()
+
+
+async def _run(settings: Settings, connection: Connection, client: ApiClient, lease: Lease, *, instance: str, ending: asyncio.Event) -> None:
+    world = World()
+    metrics = Metrics(leads=lambda: lease.held)
+    queue: WorkQueue[Item] = WorkQueue(on_depth=metrics.depth)
+    triggers = Triggers(world, queue)
+    feed = WorldFeed(client, world, on_touched=triggers.touched, on_object=triggers.changed)
+    metrics.age_of_world(feed.age_seconds)
+    events = EventRecorder(client, controller=f"{GROUP}/controller", instance=instance)
+    releases = Reconciler(
+        client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
+        max_age_seconds=settings.world_max_age, resync_seconds=settings.resync,
+    )  # fmt: skip
+    work = _timed(_worker(releases, ObjectReconciler(client=client, feed=feed)), metrics)
+    heartbeat = Heartbeat()
+    probes = Probes(
+        host=settings.host, port=settings.probe_port, metrics=metrics,
+        healthy=heartbeat.problem, ready=lambda: feed.blind(max_age_seconds=settings.world_max_age),
+    )  # fmt: skip
+    deliveries = _deliveries(connection, queue, ending)
+
+    async def lead() -> None:
+        await feed.wait_synced()
+        log.info("everything is listed; waiting for the lease")
+        await lease.acquire()
+        triggers.start()
+        deliveries.start()
+        async with asyncio.TaskGroup() as leading:
+            leading.create_task(queue.run(work, concurrency=settings.concurrency), name="work")
+            leading.create_task(_resync(triggers, settings.resync), name="resync")
+            leading.create_task(_leave_when_lost(lease), name="lease")
+
+    log.info("probes and metrics on port %d", probes.port)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(feed.run(), name="world"), group.create_task(heartbeat.run(), name="heartbeat"), group.create_task(lead(), name="lead")]
+            await ending.wait()
+            log.info("ending")
+            for task in tasks:
+                task.cancel()
+    finally:
+        await asyncio.to_thread(deliveries.stop, timeout_seconds=_STOP_SECONDS)
+        probes.close()
+
+
+def _deliveries(connection: Connection, queue: WorkQueue[Item], ending: asyncio.Event) -> Deliveries:
+    loop = asyncio.get_running_loop()
+
+    def hand_over(item: Item) -> None:
+        loop.call_soon_threadsafe(queue.add, item)
+
+    def on_end() -> None:
+        # Without kopf no workload is seen any more: end, and be started again.
+        loop.call_soon_threadsafe(ending.set)
+
+    return Deliveries(registry_of(hand_over, connection), on_end=on_end)
+
+
+def _worker(releases: Reconciler, objects: ObjectReconciler) -> Callable[[Item], Awaitable[float | None]]:
+    async def work(item: Item) -> float | None:
+        if item.kind == RELEASES.kind:
+            return await releases.release(item.key)
+        if item.kind == PODS.kind:
+            return await releases.unnamed_pod(item.key)
+        await objects.settle(item)
+        return None
+
+    return work
+
+
+def _timed(work: Callable[[Item], Awaitable[float | None]], metrics: Metrics) -> Callable[[Item], Awaitable[float | None]]:
+    async def timed(item: Item) -> float | None:
+        started, failed = time.monotonic(), True
+        try:
+            again = await work(item)
+            failed = False
+            return again
+        finally:
+            metrics.looked(item.kind, seconds=time.monotonic() - started, failed=failed)
+
+    return timed
+
+
+async def _resync(triggers: Triggers, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        triggers.everything()
+
+
+async def _leave_when_lost(lease: Lease) -> None:
+    await lease.lost.wait()
+    log.critical("the lease is lost: another process may write now, so this one ends at once")
+    logging.shutdown()
+    os._exit(LEASE_LOST_STATUS)

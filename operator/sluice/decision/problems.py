@@ -1,0 +1,71 @@
+"""What is wrong with a policy that could be read: names in it that lead nowhere.
+
+Such a policy still counts as it stands (it is never ignored), and it may wait for something that nobody can supply; so its author hears of it.
+Whether a `TrustRoot` is there changes with time and is no part of the policy: this is asked anew whenever one comes or goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sluice.api.policy import PolicySpec
+from sluice.decision.reasons import Reason
+from sluice.decision.records import TrustRoot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing to repair: which field, which value, what to do."""
+
+    reason: Reason
+    message: str
+    remedy: str
+
+
+def policy_problems(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> tuple[Problem, ...]:
+    """Return what its author has to repair, in the order of the fields."""
+    return (*_signers(policy, trust_roots), *_requirements(policy))
+
+
+def _signers(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> Iterator[Problem]:
+    for signer in policy.signers:
+        field = f"spec.signers[{signer.name}].trustRoot"
+        root = trust_roots.get(signer.trust_root)
+        if root is None:
+            yield Problem(
+                reason=Reason.TrustRootNotFound,
+                message=f"{field}: there is no TrustRoot {signer.trust_root!r}",
+                remedy=f"apply the TrustRoot {signer.trust_root}, or name one that exists ({_names(trust_roots)})",
+            )
+        elif root.anchors is None:
+            yield Problem(
+                reason=Reason.TrustRootInvalid,
+                message=f"{field}: TrustRoot {signer.trust_root!r} cannot be used",
+                remedy=f"repair the TrustRoot: kubectl describe mtr/{signer.trust_root}",
+            )
+
+
+def _requirements(policy: PolicySpec) -> Iterator[Problem]:
+    roles, tiers = {role.name for role in policy.roles}, {tier.name for tier in policy.tiers}
+    for requirement in policy.requirements:
+        at = f"spec.requirements[{requirement.name}]"
+        for field, named in (("counts", requirement.counts or {}), ("waivableBy", requirement.waivable_by or [])):
+            for role in named:
+                if role not in roles:
+                    yield Problem(
+                        reason=Reason.RoleNotDefined,
+                        message=f"{at}.{field}: no role is called {role!r}",
+                        remedy=f"define it in spec.roles, or name one that is there ({_names(roles)})",
+                    )
+        for tier in requirement.tiers or []:
+            if tier not in tiers:
+                yield Problem(
+                    reason=Reason.TierNotDefined,
+                    message=f"{at}.tiers: no tier is called {tier!r}",
+                    remedy=f"define it in spec.tiers, or name one that is there ({_names(tiers)})",
+                )
+
+
+def _names(known: Mapping[str, object] | set[str]) -> str:
+    return ", ".join(sorted(known)[:8]) or "there is none"
