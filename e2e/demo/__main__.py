@@ -38,14 +38,14 @@ def _up(narrator: Narrator, console: Console) -> None:
     began = time.monotonic()
     target = Target.up(narrator)
     with narrator.step("train, quantise and evaluate the model, build the images"):
-        old, new, forged, sluice = gather(target, narrator)
+        ingredients = gather(target, narrator)
     with narrator.step("install Sluice with Helm"):
-        install(target, sluice)
+        install(target, ingredients.sluice)
     with narrator.step("forget the last run of the demo"):
         target.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     ready = time.monotonic()
     story = Story(target, PrivateSigstore.in_folder(STATE / "sigstore"), console)
-    story.tell(old, new, forged)
+    story.tell(ingredients.old, ingredients.new, ingredients.forged)
     console.print(f"\n[bold]Done:[/] {ready - began:.0f} s to set up, {time.monotonic() - ready:.0f} s for the story.")
     console.print("Look further:")
     for line in (f"get mr -n {NAMESPACE} -o wide", f"describe mr/digits-1-1-0 -n {NAMESPACE}", "get sluice -A", "describe mrp/production"):

@@ -58,9 +58,7 @@ def platform(trusted_root: str) -> list[dict[str, Any]]:
             "kind": "RoleBinding",
             "metadata": {"name": "approver", "namespace": NAMESPACE},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "approver"},
-            "subjects": [
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": name} for name in ("digits-leads", "appsec", "digits-trainers")
-            ],
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": name} for name in ("digits-leads", "appsec", "digits-trainers")],
         },
         _object("TrustRoot", "ci", {"sigstore": {"trustedRoot": trusted_root}}, namespaced=False),
         _object("ReleasePolicy", "production", policy(), namespaced=False),

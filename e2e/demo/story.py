@@ -155,7 +155,7 @@ class Story:
     # What is looked at
 
     def _status(self, release: str) -> dict[str, Any]:
-        return self.target.get("mr", release, "-n", NAMESPACE).get("status") or {}  # type: ignore[no-any-return]
+        return self.target.get("mr", release, "-n", NAMESPACE).get("status") or {}
 
     def _requirement(self, release: str, name: str) -> dict[str, Any]:
         return next((item for item in self._status(release).get("requirements", ()) if item["name"] == name), {"message": ""})
@@ -195,9 +195,7 @@ class Story:
         pod = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"][0]["metadata"]["name"]
         body = json.dumps({"inputs": [{"name": "predict", "shape": [1, 64], "datatype": "FP32", "data": version.example}]}).encode()
         with _forwarded(self.target, pod) as port:
-            request = urllib.request.Request(  # noqa: S310 - our own address
-                f"http://127.0.0.1:{port}/v2/models/digits/infer", data=body, headers={"Content-Type": "application/json"}
-            )
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/v2/models/digits/infer", data=body, headers={"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
                 predicted = json.load(answer)["outputs"][0]["data"][0]
         _expect(predicted == version.label, f"the model reads a {version.label} (it said {predicted})")

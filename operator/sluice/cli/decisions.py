@@ -20,7 +20,6 @@ from rich.table import Table
 from sluice.api.approval import ApprovalDecision
 from sluice.api.names import API_VERSION
 
-EXIT_REFUSED, EXIT_UNKNOWN = 1, 3
 _COLOURS = {"Satisfied": "green", "Waived": "yellow", "Missing": "yellow", "Expired": "yellow", "Failed": "red"}
 _KINDS = {"mr", "modelrelease", "modelreleases", "modelrelease.sluice.dev"}
 F = TypeVar("F", bound=Callable[..., Any])
@@ -97,14 +96,14 @@ def _decide(
     status = found.get("status") or {}
     if not status.get("releaseDigest") or not status.get("evidenceDigest"):
         message = f"mr/{release} has no status yet: is the controller running? (kubectl describe mr/{release} -n {namespace})"
-        raise Failure(message, EXIT_UNKNOWN)
+        raise Unknown(message)
     wanted = manifest(found, decision=decision, role=role, comment=comment, expires=expires)
     show(console, found, decision=decision, role=role)
     if dry_run:
         _print(wanted, output if output != "table" else "yaml")
         return
     if not yes and not click.confirm(f"{decision.value} as {role}?", err=True):
-        raise Failure("nothing was created", EXIT_REFUSED)
+        raise Refused("nothing was created")
     created = asyncio.run(_create(access, namespace, wanted))
     if output == "table":
         console.print(f"[green]✓[/] mra/{created['metadata']['name']} created by {created['spec']['approver']['username']}")
@@ -151,13 +150,16 @@ def _print(item: dict[str, Any], output: str) -> None:
     click.echo(json.dumps(item, indent=2) if output == "json" else yaml.safe_dump(item, sort_keys=False).rstrip())
 
 
-class Failure(click.ClickException):
-    """Ends the command with a message and an exit code."""
+class Refused(click.ClickException):
+    """The answer is no."""
 
-    def __init__(self, message: str, code: int) -> None:
-        """Keep both."""
-        super().__init__(message)
-        self.exit_code = code  # type: ignore[misc] - click reads it from the instance
+    exit_code = 1
+
+
+class Unknown(click.ClickException):
+    """It could not be told."""
+
+    exit_code = 3
 
 
 async def _get(access: Access, namespace: str, name: str) -> dict[str, Any]:
@@ -183,7 +185,7 @@ async def _ask(access: Access, request: Callable[[Any], Any], what: str) -> dict
             return answer
     except Unavailable as error:
         message = f"the API server cannot be reached: {error}"
-        raise Failure(message, EXIT_UNKNOWN) from error
+        raise Unknown(message) from error
     except ApiError as error:
         message = f"{what}: {error}"
-        raise Failure(message, EXIT_REFUSED) from error
+        raise Refused(message) from error

@@ -68,3 +68,29 @@ def webhook(*, log_level: str, **flags: Any) -> None:  # noqa: ANN401 - click's 
 
     _log(log_level)
     asyncio.run(run(_settings(Settings, flags)))
+
+
+_CONTROLLER_FLAGS = (
+    click.option("--identity", envvar="POD_NAME", help="Name of this replica in the Lease and in events.  [env: POD_NAME]"),
+    click.option("--probe-port", type=int, help="Port for /healthz, /readyz and /metrics (HTTP)."),
+    click.option("--host", help="Address to listen on."),
+    click.option("--lease-duration", type=int, metavar="SECONDS", help="How long a Lease lasts that nobody renews."),
+    click.option("--lease-renew-deadline", type=float, metavar="SECONDS", help="A holder that could not renew for this long ends itself."),
+    click.option("--lease-retry", type=float, metavar="SECONDS", help="How often the Lease is looked at."),
+    click.option("--resync", type=float, metavar="SECONDS", help="How often everything is looked at without any reason."),
+    click.option("--world-max-age", type=float, metavar="SECONDS", help="Nothing is let in on knowledge older than this."),
+    click.option("--concurrency", type=int, help="Objects looked at at once."),
+)
+
+
+@click.command()
+@_with(*_COMMON_FLAGS, *_CONTROLLER_FLAGS)
+def controller(*, log_level: str, **flags: Any) -> None:  # noqa: ANN401 - click's options
+    """Verify, decide, say so in status and events, and lift what is entitled.
+
+    One replica is active, by Lease; others wait with everything in memory and take over within 20 seconds.
+    """
+    from sluice.controller.run import Settings, run  # noqa: PLC0415 - see the package
+
+    _log(log_level)
+    asyncio.run(run(_settings(Settings, flags)))

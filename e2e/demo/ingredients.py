@@ -1,0 +1,98 @@
+"""What the story is told with: model versions with their evaluations, and images in the cluster's registry."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cluster import Narrator
+from e2e.demo.model import Trained, trained
+from e2e.demo.target import Target
+from e2e.images import build_model, build_model_server, build_sluice
+from sluice.provenance.model_directory import manifest_of
+
+STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sluice-demo"
+MODEL = "digits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of the model, ready to be released."""
+
+    number: str
+    change: str
+    folder: Path
+    """The files that are signed and served."""
+    digest: str
+    """Name-binding digest of the files."""
+    results: Path
+    """lm-eval's own results file."""
+    example: list[float]
+    label: int
+    image: str
+    server: str
+    baseline: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """All of it."""
+
+    old: Version
+    new: Version
+    forged: Version
+    sluice: str
+
+
+def gather(target: Target, narrator: Narrator) -> Ingredients:
+    """Train, quantise and evaluate; build the images and push them. What is there already is not made again."""
+    sluice = target.push(build_sluice(narrator=narrator).layout, "sluice")
+    server = target.push(build_model_server(narrator=narrator).layout, "model-server")
+    old = _version(target, trained("1.0.0", narrator=narrator), server, narrator, change="Train")
+    new = _version(target, trained("1.1.0", bits=8, narrator=narrator), server, narrator, change="Quantize", baseline="digits-1-0-0")
+    return Ingredients(old=old, new=new, forged=_forged(new), sluice=sluice)
+
+
+def _version(target: Target, model: Trained, server: str, narrator: Narrator, *, change: str, baseline: str | None = None) -> Version:
+    image = target.push(build_model(MODEL, model.version, model.folder, narrator=narrator).layout, f"models/{MODEL}")
+    return Version(
+        number=model.version,
+        change=change,
+        folder=model.folder,
+        digest=manifest_of(model.folder).digest,
+        results=model.results,
+        example=list(model.image),
+        label=model.label,
+        image=image,
+        server=server,
+        baseline=baseline,
+    )
+
+
+def _forged(genuine: Version) -> Version:
+    """Change one byte of the weights."""
+    folder = STATE / "forged"
+    shutil.rmtree(folder, ignore_errors=True)
+    STATE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=STATE) as scratch:
+        copy = Path(scratch) / "model"
+        shutil.copytree(genuine.folder, copy)
+        weights = bytearray((copy / "model.joblib").read_bytes())
+        weights[len(weights) // 2] ^= 1
+        (copy / "model.joblib").write_bytes(weights)
+        copy.rename(folder)
+    return Version(
+        number="1.1.1",
+        change="Quantize",
+        folder=folder,
+        digest=manifest_of(folder).digest,
+        results=genuine.results,
+        example=genuine.example,
+        label=genuine.label,
+        image=genuine.image,
+        server=genuine.server,
+        baseline="digits-1-1-0",
+    )
