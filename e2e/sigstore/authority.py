@@ -84,11 +84,16 @@ def issue(
     when: datetime,
     authority: Authority,
     transparency_key: ec.EllipticCurvePrivateKey,
+    deprecated_issuer: str | None = None,
     lifetime: timedelta = CERTIFICATE_LIFETIME,
-    extra: Sequence[tuple[str, bytes]] = (),
 ) -> x509.Certificate:
-    """A signing certificate for `names`, vouched for by `issuer`, with an SCT; `extra` extensions (OID, DER) are for tests."""
+    """A signing certificate for `names`, vouched for by `issuer`, with an SCT.
+
+    Fulcio writes the issuer twice, in a current and a deprecated extension; `deprecated_issuer` (default: the same) lets tests tell them apart, and an
+    empty name leaves its extension out.
+    """
     serial = x509.random_serial_number()
+    issuer_v1 = issuer if deprecated_issuer is None else deprecated_issuer
 
     def signed(sct_list: bytes) -> x509.Certificate:
         builder = (
@@ -97,7 +102,12 @@ def issue(
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=True)
         )
-        for oid, value in ((_ISSUER_V1, issuer.encode()), (_ISSUER_V2, _der(0x0C, issuer.encode())), *extra, (_SCT_LIST, sct_list)):
+        extensions = [(_SCT_LIST, sct_list)]
+        if issuer:
+            extensions.append((_ISSUER_V2, _der(0x0C, issuer.encode())))
+        if issuer_v1:
+            extensions.append((_ISSUER_V1, issuer_v1.encode()))
+        for oid, value in extensions:
             builder = builder.add_extension(x509.UnrecognizedExtension(ObjectIdentifier(oid), value), critical=False)
         return builder.sign(authority.key, hashes.SHA256())
 

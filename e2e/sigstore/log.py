@@ -53,18 +53,11 @@ class TransparencyLog:
         content = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
         self.leaves.append(hashlib.sha256(b"\0" + content).digest())
         index = len(self.leaves) - 1
-        root = _root(self.leaves)
         entry: dict[str, Any] = {
             "logIndex": str(index),
             "logId": {"keyId": b64(self.log_id)},
             "kindVersion": {"kind": body["kind"], "version": body["apiVersion"]},
-            "inclusionProof": {
-                "logIndex": str(index),
-                "rootHash": b64(root),
-                "treeSize": str(len(self.leaves)),
-                "hashes": [b64(each) for each in _path(index, self.leaves)],
-                "checkpoint": {"envelope": self._checkpoint(root)},
-            },
+            "inclusionProof": self.inclusion_proof(index),
             "canonicalizedBody": b64(content),
         }
         if isinstance(self.key, ec.EllipticCurvePrivateKey):
@@ -73,6 +66,17 @@ class TransparencyLog:
             entry["integratedTime"] = str(seconds)
             entry["inclusionPromise"] = {"signedEntryTimestamp": b64(self._sign(json.dumps(promised, sort_keys=True, separators=(",", ":")).encode()))}
         return entry
+
+    def inclusion_proof(self, index: int) -> dict[str, Any]:
+        """That entry `index` is in the tree as it is now."""
+        root = _root(self.leaves)
+        return {
+            "logIndex": str(index),
+            "rootHash": b64(root),
+            "treeSize": str(len(self.leaves)),
+            "hashes": [b64(each) for each in _path(index, self.leaves)],
+            "checkpoint": {"envelope": self._checkpoint(root)},
+        }
 
     def _checkpoint(self, root: bytes) -> str:
         """C2SP tlog-checkpoint, as a signed note with this log's one signature."""

@@ -117,7 +117,7 @@ class PrivateSigstore:
         rekor: RekorVersion = 1,
         payload_type: str = IN_TOTO,
         logged_after: timedelta = _LOGGED_AFTER,
-        extra_extensions: Sequence[tuple[str, bytes]] = (),
+        deprecated_issuer: str | None = None,
     ) -> bytes:
         """A bundle of `statement`, signed at `when` (default: the clock) by `identity` that `issuer` vouches for.
 
@@ -132,7 +132,7 @@ class PrivateSigstore:
             when=when,
             authority=self.intermediate,
             transparency_key=self.transparency_key,
-            extra=extra_extensions,
+            deprecated_issuer=deprecated_issuer,
         )
         payload = _payload(statement)
         encoded = _signed_bytes(payload_type, payload)

@@ -6,18 +6,30 @@ for the other.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sluice.provenance.envelope import read_bundle
 from sluice.provenance.errors import ProvenanceError
 from sluice.provenance.model_signature import PREDICATE_TYPE, parse_model_manifest
 from sluice.provenance.statement import parse_statement
 
 
-def claimed_subjects(raw_bundle: bytes) -> frozenset[str]:
-    """Digests that the unverified bundle claims to speak of; empty when it cannot be read. Raises nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What an unverified bundle says it is: empty when it cannot be read."""
+
+    predicate_type: str = ""
+    subjects: frozenset[str] = frozenset()
+
+
+def read_claims(raw_bundle: bytes) -> Claims:
+    """Read what the unverified bundle claims to speak of. Raises nothing."""
     try:
         statement = parse_statement(read_bundle(raw_bundle).payload)
         if statement.predicate_type == PREDICATE_TYPE:
-            return frozenset({parse_model_manifest(statement).digest})
-        return frozenset(subject.sha256 for subject in statement.subjects)
+            subjects = frozenset({parse_model_manifest(statement).digest})
+        else:
+            subjects = frozenset(subject.sha256 for subject in statement.subjects)
+        return Claims(predicate_type=statement.predicate_type, subjects=subjects)
     except ProvenanceError:
-        return frozenset()
+        return Claims()

@@ -119,6 +119,7 @@ def test_a_raw_file_of_no_harness_that_we_read_is_refused(raw: bytes) -> None:
         (lm_eval_results("t", "acc", 0.9, 500, evaluated=499), "499 of 500"),
         (lm_eval_results("t", "acc", 0.9, 500, evaluated=0), "0 of 500"),
         (lm_eval_results("t", "acc", 0.9, 500, evaluated=501), "501 of 500"),
+        (changed(lambda d: d["n-samples"]["churn-core"].update(effective=0, original=0)), "0 of 0"),
         (changed(lambda d: d["config"].pop("limit")), "config.limit is absent"),
         (changed(lambda d: d["config"].update(limit=0)), "--limit 0"),
         (changed(lambda d: d.update({"n-samples": {}})), "does not say how many cases"),

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from e2e.sigstore import evaluation_statement, lm_eval_results, model_signature_statement, sign_with_key, slsa_statement
-from sluice.evidence.claims import claimed_subjects
+from sluice.evidence.claims import read_claims
 from sluice.evidence.evaluation import Evaluation
 from sluice.evidence.facts import OtherStatement, establish, fact_key
 from sluice.provenance.errors import Reason
@@ -96,10 +96,10 @@ def test_establishing_a_fact_does_not_depend_on_the_clock() -> None:
 def test_what_a_refused_bundle_claims_to_be_about_can_be_told() -> None:
     broken = edited(bundle(), lambda d: d["dsseEnvelope"]["signatures"][0].update(sig=flipped(d["dsseEnvelope"]["signatures"][0]["sig"], 9)))
     assert error_of(lambda: establish(broken, {}, anchors())).reason is Reason.SignatureInvalid
-    assert claimed_subjects(broken) == establish(bundle(), {}, anchors()).subjects
-    assert claimed_subjects(sign(slsa_statement({"server": IMAGE}, "https://ci.example.com/runner"))) == {IMAGE}
+    assert read_claims(broken).subjects == establish(bundle(), {}, anchors()).subjects
+    assert read_claims(sign(slsa_statement({"server": IMAGE}, "https://ci.example.com/runner"))).subjects == {IMAGE}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", json.dumps({"dsseEnvelope": {"payload": "e30="}}).encode(), b"\xff" * 100])
 def test_what_cannot_be_read_claims_nothing(raw: bytes) -> None:
-    assert claimed_subjects(raw) == frozenset()
+    assert read_claims(raw).subjects == frozenset()

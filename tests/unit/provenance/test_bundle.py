@@ -27,6 +27,7 @@ from tests.signing import (
     anchors,
     bundle,
     edited,
+    error_of,
     flipped,
     key_anchors,
     plain_keys,
@@ -173,6 +174,51 @@ EDITS: list[tuple[str, Callable[[Json], object], set[Reason]]] = [
 @pytest.mark.parametrize(("edit", "reasons"), [pytest.param(edit, reasons, id=name) for name, edit, reasons in EDITS])
 def test_a_bundle_is_refused_when(edit: Callable[[Json], object], reasons: set[Reason], rekor: int) -> None:
     assert refusal(edited(bundle(rekor), edit)) in reasons
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda d: material(d).update(tlog_entries=[]),
+        lambda d: d.update(mediaType="application/vnd.dev.sigstore.bundle+json;version=0.2"),
+        lambda d: d["dsseEnvelope"].update(signatures=[signature(d)] * 2),
+        lambda d: material(d).update(certificate={"rawBytes": "AAAA"}),
+        lambda d: material(d).update(publicKey="p256"),
+        lambda d: material(d)["publicKey"].update(hint=7),
+    ],
+)
+def test_a_key_bundle_of_another_shape_is_malformed_although_its_signature_holds(edit: Callable[[Json], object]) -> None:
+    assert refusal(edited(sign_with_key(STATEMENT, plain_keys()["p256"], "p256"), edit), key_anchors()) is Reason.BundleMalformed
+
+
+def test_base64_has_one_spelling() -> None:
+    """The last character before the padding carries bits that no byte takes; most decoders ignore them."""
+
+    def respell(document: Json) -> None:
+        spelled = entry(document)["logId"]["keyId"]
+        assert spelled[-1] == "="
+        entry(document)["logId"]["keyId"] = spelled[:-2] + chr(ord(spelled[-2]) + 1) + "="
+
+    error = error_of(lambda: verify_bundle(edited(bundle(), respell), anchors()))
+    assert (error.reason, "another spelling" in str(error)) == (Reason.BundleMalformed, True)
+
+
+def test_an_entry_that_is_not_the_newest_verifies_against_the_size_that_the_log_signed_and_no_other() -> None:
+    """For an older entry several sizes make a proof of the same shape; only the checkpoint says which is true."""
+    private = PrivateSigstore.create(now=NOW)
+    trust = TrustAnchors.sigstore("ci", private.trusted_root_json)
+    first, *_ = [private.sign_statement(STATEMENT, identity=TRAINER, issuer=ISSUER, when=NOW) for _ in range(3)]
+    proven = edited(first, lambda d: entry(d).update(inclusionProof=private.logs[1].inclusion_proof(0)))
+    assert verify_bundle(proven, trust).signed_at == LOGGED
+    lied = edited(proven, lambda d: entry(d)["inclusionProof"].update(treeSize="4"))
+    assert "the log signed another" in str(error_of(lambda: verify_bundle(lied, trust)))
+
+
+def test_the_two_places_of_the_issuer_must_agree() -> None:
+    assert refusal(sign(STATEMENT, deprecated_issuer="https://evil.example.com")) is Reason.IdentityMalformed
+    assert verify_bundle(sign(STATEMENT, deprecated_issuer=""), anchors()).signer.issuer == ISSUER
+    assert verify_bundle(sign(STATEMENT, issuer="", deprecated_issuer=ISSUER), anchors()).signer.issuer == ISSUER
+    assert refusal(sign(STATEMENT, issuer="")) is Reason.IdentityMalformed
 
 
 def test_an_older_integrated_time_is_refused() -> None:

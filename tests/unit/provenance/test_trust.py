@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 
+from e2e.sigstore import PrivateSigstore
 from sluice.provenance.bundle import verify_bundle
 from sluice.provenance.errors import Reason
 from sluice.provenance.trust import TrustAnchors
@@ -47,6 +48,15 @@ def test_material_whose_window_starts_after_the_signature_vouches_for_nothing(pa
 def test_a_window_that_ended_after_the_signature_still_vouches_for_it(part: str, rekor: int) -> None:
     index = rekor - 1 if part == "tlogs" else 0
     assert verify_bundle(bundle(rekor), window(part, index, end=LOGGED.isoformat())).signed_at == LOGGED
+
+
+def test_a_certificate_promised_by_a_retired_log_is_refused_although_another_log_is_valid() -> None:
+    def retire(document: Json) -> None:
+        other = json.loads(PrivateSigstore.create(now=NOW).trusted_root_json)["ctlogs"][0]
+        document["ctlogs"][0]["publicKey"]["validFor"] = {"start": "2020-01-01T00:00:00Z", "end": (NOW - timedelta(days=1)).isoformat()}
+        document["ctlogs"].append(other)
+
+    assert refusal(bundle(), root(retire)) is Reason.CertificateUntrusted
 
 
 def test_a_window_that_opens_in_the_far_future_does_not_disturb_what_is_valid_now() -> None:
