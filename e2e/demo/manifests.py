@@ -136,6 +136,7 @@ def _pod_spec(model: Model) -> dict[str, Any]:
     return {
         "serviceAccountName": "digits",
         "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 5,
         "initContainers": [{"name": "model", "image": model.image, "volumeMounts": volumes, "securityContext": hardened}],
         "containers": [
             {
@@ -177,6 +178,11 @@ def serving(model: Model, *, release_name: str) -> list[dict[str, Any]]:
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": "digits", "namespace": NAMESPACE},
-            "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": template},
+            "spec": {
+                "replicas": 2,
+                "strategy": {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
+                "selector": {"matchLabels": labels},
+                "template": template,
+            },
         },
     ]

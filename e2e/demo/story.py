@@ -149,7 +149,7 @@ class Story:
     def _approve(self, release: str, role: str, person: Person) -> str:
         manifest = self.target.sluice("approve", f"mr/{release}", "-n", NAMESPACE, "--role", role, "--dry-run", "-o", "yaml").stdout
         done = self.target.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.name}", person=person, stdin=manifest)
-        self.console.print(f"    [dim]$[/] kubectl sluice approve mr/{release} --role {role}   [dim]# {person.user}[/]", highlight=False)
+        self.console.print(f"    [dim]$[/] kubectl sluice approve mr/{release} --role {role}   [dim]# {person.user}[/]", highlight=False, soft_wrap=True)
         return done.stdout
 
     # What is looked at
@@ -205,7 +205,7 @@ class Story:
 
     @contextmanager
     def _step(self, text: str) -> Iterator[None]:
-        self.console.print(f"\n[bold]{len(self.told) + 1}. {text}[/]", highlight=False)
+        self.console.print(f"\n[bold]{len(self.told) + 1}. {text}[/]", highlight=False, soft_wrap=True)
         began = time.monotonic()
         yield
         self.told.append(Told(step=text, seconds=time.monotonic() - began))
@@ -217,7 +217,7 @@ class Story:
 
     def _said(self, text: str) -> None:
         for line in text.strip().splitlines():
-            self.console.print(f"    {line}", style="yellow", markup=False, highlight=False)
+            self.console.print(f"    {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, *arguments: str) -> None:
         self.console.print(f"    [dim]$[/] kubectl {' '.join(arguments)} -n {NAMESPACE}", highlight=False)

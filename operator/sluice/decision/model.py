@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sluice.api.policy import PolicySpec, Requirement, RequirementType
     from sluice.api.release import Artifact, ReleaseSpec
     from sluice.decision.tiers import TierProgram
+    from sluice.evidence.claims import Claims
     from sluice.evidence.facts import Fact
 
 _SHA256_HEX = 64
@@ -106,7 +107,7 @@ class Refusal:
     """A bundle that could not be verified. Its claims are used to explain, never to satisfy."""
 
     source: str
-    claims: frozenset[str]
+    claims: Claims
     reason: str
     message: str
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sluice.api.evidence import EvidenceSpec
 from sluice.api.trust import TrustRootSpec
 from sluice.decision.model import Refusal
-from sluice.evidence.claims import claimed_subjects
+from sluice.evidence.claims import Claims, read_claims
 from sluice.evidence.facts import Fact, establish
 from sluice.provenance.errors import ProvenanceError
 from sluice.provenance.trust import TrustAnchors
@@ -72,7 +72,7 @@ class Evidence:
     key: Key
     bundle: bytes
     attachments: Mapping[str, bytes]
-    claims: frozenset[str]
+    claims: Claims
     by_trust: Mapping[str, Fact | ProvenanceError]
     problem: tuple[str, str] | None = None
 
@@ -92,7 +92,7 @@ class Evidence:
     @property
     def speaks_of(self) -> frozenset[str]:
         """Digests of releases that this may concern."""
-        return self.claims.union(*(fact.subjects for fact in self.facts))
+        return self.claims.subjects.union(*(fact.subjects for fact in self.facts))
 
     def _refused(self) -> tuple[str, str]:
         errors = [error for error in self.by_trust.values() if isinstance(error, ProvenanceError)]
@@ -105,7 +105,7 @@ class Evidence:
     @classmethod
     def of(cls, key: Key, spec: EvidenceSpec | str, trust_roots: Iterable[TrustRoot]) -> Evidence:
         """Decode and verify; `spec` is a text when even the object could not be read."""
-        empty = cls(key=key, bundle=b"", attachments={}, claims=frozenset(), by_trust={})
+        empty = cls(key=key, bundle=b"", attachments={}, claims=Claims(), by_trust={})
         if isinstance(spec, str):
             return replace(empty, problem=("ObjectInvalid", spec))
         try:
@@ -113,7 +113,7 @@ class Evidence:
             attachments = {item.name: _decoded(f"spec.attachments[{item.name}].inline", item.inline) for item in spec.attachments}
         except ValueError as error:
             return replace(empty, problem=("Base64Malformed", str(error)))
-        claims = claimed_subjects(bundle)
+        claims = read_claims(bundle)
         return cls(key=key, bundle=bundle, attachments=attachments, claims=claims, by_trust={}).against(trust_roots)
 
     def against(self, trust_roots: Iterable[TrustRoot]) -> Evidence:

@@ -18,7 +18,7 @@ from sluice.decision.durations import parse_duration
 from sluice.decision.intervals import wilson
 from sluice.decision.model import Asked, Case, Policy, Result, carrier
 from sluice.decision.reasons import Reason
-from sluice.decision.signers import describe, kind_of, permitted_signer
+from sluice.decision.signers import describe, kind_of, kind_of_predicate, permitted_signer
 from sluice.evidence.evaluation import Evaluation
 from sluice.provenance.slsa import BuildProvenance
 
@@ -158,7 +158,14 @@ def _statement(
             f"{artifact}: policy {asked.policy.name} lets nobody but {_who_may(asked.policy, kind)} sign {kind.value}; this is signed by {describe(about[0])}",
             remedy=f"have {_who_may(asked.policy, kind)} sign {digest}",
         )  # fmt: skip
-    refused = next((refusal for refusal in sorted(case.refusals, key=lambda r: r.source) if digest in refusal.claims), None)
+    refused = next(
+        (
+            refusal
+            for refusal in sorted(case.refusals, key=lambda r: r.source)
+            if digest in refusal.claims.subjects and kind_of_predicate(refusal.claims.predicate_type) is kind
+        ),
+        None,
+    )
     if refused:
         return asked.result(Outcome.FAILED, Reason.EvidenceRefused,
             f"{artifact}: ReleaseEvidence {refused.source} was refused ({refused.reason}): {refused.message}",

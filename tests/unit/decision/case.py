@@ -15,7 +15,7 @@ from typing import Any
 from e2e.sigstore import PrivateSigstore, evaluation_statement, lm_eval_results, model_signature_statement, slsa_statement
 from sluice.decision.records import Key
 from sluice.decision.world import World
-from sluice.evidence.claims import claimed_subjects
+from sluice.evidence.claims import read_claims
 
 __all__ = ["Key", "World", "evaluation_statement", "lm_eval_results", "model_signature_statement", "slsa_statement"]
 
@@ -70,7 +70,7 @@ def raw_results() -> bytes:
 @cache
 def weights_digest() -> str:
     """Name-binding digest of the weights."""
-    (digest,) = claimed_subjects(sign(model_signature_statement(WEIGHTS_FILES)))
+    (digest,) = read_claims(sign(model_signature_statement(WEIGHTS_FILES))).subjects
     return digest
 
 

@@ -126,6 +126,16 @@ def test_a_tampered_bundle_fails_the_requirement_it_claims_to_meet() -> None:
     result = result_of(verdict_of(world), "weights-signed")
     assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.EvidenceRefused)
     assert "tampered" in result.message
+    assert result_of(verdict_of(world), "quality").outcome is Outcome.SATISFIED
+
+
+def test_a_refused_bundle_explains_only_the_kind_of_requirement_it_claims_to_meet() -> None:
+    world = c.verified_world()
+    world.remove("ReleaseEvidence", c.Key(namespace=c.NAMESPACE, name="evaluation"))
+    world.put("ReleaseEvidence", c.evidence("unattached", c.bundles()["evaluation"]))
+    verdict = verdict_of(world)
+    assert result_of(verdict, "quality").reason is Reason.EvidenceRefused
+    assert result_of(verdict, "weights-signed").outcome is Outcome.SATISFIED
 
 
 @pytest.mark.parametrize(
