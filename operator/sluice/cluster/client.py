@@ -130,7 +130,7 @@ class ApiClient:
         label_selector: str | None = None,
         field_selector: str | None = None,
     ) -> AsyncGenerator[Object, None]:
-        """Follow a collection from `resource_version` on: yields `{"type": …, "object": …}`, bookmarks included.
+        """Follow a collection from `resource_version` on: yields `{"type": …, "object": …}`, bookmarks included, errors not.
 
         Ends when the server ends it after `seconds`. Raises `Unavailable` when nothing was heard for `silence_seconds` or the
         connection broke, `Gone` when the server no longer knows the version, `Malformed` and `TooLarge` for what is no event.
@@ -151,7 +151,7 @@ class ApiClient:
                 for end in ends:
                     line += end
                     if line.strip():
-                        yield _decode(200, bytes(line))
+                        yield _event(bytes(line))
                     line.clear()
                 line += rest
                 if len(line) > MAX_EVENT_BYTES:
@@ -178,7 +178,7 @@ class ApiClient:
     async def patch_json(
         self, path: str, operations: Sequence[Mapping[str, object]], *, field_manager: str = FIELD_MANAGER, subresource: str | None = None
     ) -> Object:
-        """JSON Patch (RFC 6902), all or nothing; raises `TestFailed` when a `test` operation finds another value, `Invalid` for a missing path."""
+        """JSON Patch (RFC 6902), all or nothing; raises `DoesNotFit` when a `test` or a path fails."""
         query = {"fieldManager": field_manager}
         return await self._write("PATCH", _sub(path, subresource), operations, query=query, content_type="application/json-patch+json")
 
@@ -303,3 +303,12 @@ def _decode(status: int, content: bytes) -> Object:
     if not isinstance(document, dict):
         raise Malformed(status, "NoObject", f"the answer is a JSON {type(document).__name__}, not an object")
     return document
+
+
+def _event(line: bytes) -> Object:
+    event = _decode(200, line)
+    if event.get("type") == "ERROR":
+        status = event.get("object")
+        code = status.get("code") if isinstance(status, dict) else None
+        raise error_from(code, status) if isinstance(code, int) else Malformed(200, "NoStatus", "a watch failed without a status")
+    return event

@@ -23,7 +23,7 @@ from time import monotonic
 from typing import Final
 
 from sluice.cluster.client import PAGE_LIMIT, ApiClient, check_count
-from sluice.cluster.errors import ApiError, Malformed, TooLarge, Unavailable, error_from
+from sluice.cluster.errors import ApiError, Malformed, TooLarge, Unavailable
 from sluice.cluster.resource import Key, Resource
 from sluice.cluster.store import Change, Entry, Object, OnChange, Store
 
@@ -110,8 +110,9 @@ class Reflector:
                 # A server that accepts each watch and ends it at once, without a word, is failing too.
                 failed = self._now() - started_at < 1 and self._heard == heard
             except _Lost as lost:
+                # Each new trouble is told once, its repetitions only to those who debug.
+                log.log(logging.DEBUG if self.last_error == str(lost.cause) else logging.WARNING, "%s: %s", self._resource.plural, lost.cause)
                 version, failed, self.last_error = lost.version, True, str(lost.cause)
-                log.warning("%s: %s", self._resource.plural, lost.cause)
             # Only a watch that told something ends a row of failures: lists that work beside watches that fail do not.
             failures = failed + (failures if self._heard == heard else 0)
             if failures >= RESUMES:
@@ -171,9 +172,6 @@ class Reflector:
     def _apply(self, event: Object) -> str:
         """Bring one watch event into the store; returns its version. Raises `ApiError` for anything that is not an event."""
         kind, obj = event.get("type"), event.get("object")
-        if kind == "ERROR":
-            code = obj.get("code") if isinstance(obj, dict) else None
-            raise error_from(code, obj) if isinstance(code, int) else Malformed(200, "NoStatus", "a watch failed without a status")
         metadata = obj.get("metadata") if isinstance(obj, dict) else None
         version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
         if kind not in {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"} or not isinstance(version, str) or not version:
