@@ -14,7 +14,10 @@ import pytest
 from e2e.cluster import Cluster, Narrator
 from e2e.cluster.build import cache_folder
 from e2e.cluster.local import down
+from tests.cluster.gate import crds, gate, governed
 from tests.cluster.namespace import Namespace
+
+__all__ = ["cluster", "crds", "gate", "governed", "ns"]
 
 NAME = "sluice-test"
 

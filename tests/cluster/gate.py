@@ -1,0 +1,152 @@
+"""L0 as the chart installs it, with nothing else of Sluice running: no webhook, no controller. What holds here holds with both dead."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.cluster import Cluster, StepFailed
+from sluice.api.names import GOVERN_LABEL, RELEASE_LABEL, STAGE_LABEL
+from tests.cluster.namespace import Namespace
+
+ROOT = Path(__file__).parents[2]
+HOME = "sluice-system"
+CONTROLLER = f"system:serviceaccount:{HOME}:sluice-controller"
+WEBHOOK = f"system:serviceaccount:{HOME}:sluice-webhook"
+GITOPS = "system:serviceaccount:argocd:argocd-application-controller"
+"""Bound to cluster-admin: every verb on every resource, as in Argo CD's default installation."""
+EDITOR = "alice@example.com"
+"""Has the role `edit` in the namespace of the test."""
+DIGEST = "sha256:" + "5" * 64
+OTHER_IMAGE = f"registry.example.com/other@{DIGEST}"
+
+Object = dict[str, Any]
+
+_TEMPLATES = ("crds", "rbac", "policies-pods", "policies-owners", "policies-people")
+_EFFECTIVE_SECONDS = 30
+_PROBE = "sluice-gate-probe"
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> None:
+    """Our kinds exist, and stay."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
+    cluster.kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
+
+
+@pytest.fixture(scope="module")
+def gate(cluster: Cluster, crds: None) -> Iterator[None]:  # noqa: ARG001 - the policies are about our kinds
+    """The admission policies are effective, for the tests of one module; other modules may need a cluster without."""
+    manifests = rendered(cluster, *(template for template in _TEMPLATES if template != "crds"))
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}
+    probe = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _PROBE, "labels": {GOVERN_LABEL: "true"}}}
+    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(namespace))
+    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(probe))
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=manifests)
+    try:
+        _wait_effective(cluster)
+        yield
+    finally:
+        cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=manifests)
+        cluster.kubectl("delete", "namespace", _PROBE, "--wait=false")
+
+
+@pytest.fixture
+def governed(gate: None, ns: Namespace) -> Namespace:  # noqa: ARG001 - the policies are effective
+    """A governed namespace, with an editor of it and a GitOps account that may do everything."""
+    ns.label({GOVERN_LABEL: "true", STAGE_LABEL: "production"})
+    ns.apply(_binding("RoleBinding", "editor", "edit", EDITOR))
+    # kubectl reads a subresource before it patches it; the controller does not, and may not.
+    ns.apply(_binding("RoleBinding", "controller-view", "view", CONTROLLER))
+    ns.apply(_binding("ClusterRoleBinding", f"gitops-{ns.name}", "cluster-admin", GITOPS))
+    return ns
+
+
+def rendered(cluster: Cluster, *templates: str) -> str:
+    """What the chart installs; all of it when no template is named."""
+    image = ("--set=image.repository=registry.example.com/sluice", f"--set=image.digest=sha256:{'0' * 64}")
+    only = [f"--show-only=templates/{template}.yaml" for template in templates]
+    chart = str(ROOT / "charts/sluice")
+    command = [str(cluster.binaries["helm"]), "template", "sluice", chart, f"--namespace={HOME}", "--kube-version=1.36.3", *image, *only]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def pod(cluster: Cluster, name: str, *, release: str | None = None, **spec: Any) -> Object:  # noqa: ANN401 - fields of the Pod
+    """A Pod that sleeps."""
+    labels = {"app": name} | ({RELEASE_LABEL: release} if release else {})
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "server", "image": cluster.images["busybox"]}], **spec},
+    }
+
+
+def deployment(cluster: Cluster, name: str, *, release: str | None, **spec: Any) -> Object:  # noqa: ANN401 - fields of the Deployment
+    """A Deployment of one Pod that sleeps."""
+    template = pod(cluster, name, release=release)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": template["metadata"]["labels"]}, "spec": template["spec"]},
+            **spec,
+        },
+    }
+
+
+def patched(
+    ns: Namespace, target: str, patch: Mapping[str, Any] | list[Object], *, as_user: str | None = None, subresource: str = "", type_: str = "merge"
+) -> Object:
+    """Patch an object and give it as stored. Raises StepFailed with the API server's message when it is refused."""
+    sub = (f"--subresource={subresource}",) if subresource else ()
+    done = ns.kubectl("patch", target, f"--type={type_}", f"--patch={json.dumps(patch)}", *sub, "--output=json", as_user=as_user)
+    stored: Object = json.loads(done.stdout)
+    return stored
+
+
+def _binding(kind: str, name: str, role: str, user: str) -> Object:
+    rbac = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{rbac}/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": user}],
+    }
+
+
+def _wait_effective(cluster: Cluster) -> None:
+    """Ask, without changing anything, for what the last policy of either kind does. The API server takes up all policies of a kind together."""
+    approval = {
+        "apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseApproval", "metadata": {"name": "probe", "namespace": _PROBE},
+        "spec": {"release": {"name": "r"}, "releaseDigest": DIGEST, "evidenceDigest": DIGEST, "role": "r", "decision": "Approve"},
+    }  # fmt: skip
+
+    def stamped() -> bool:
+        done = cluster.kubectl("create", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(approval))
+        return "approver" in json.loads(done.stdout)["spec"]
+
+    def guarded() -> bool:
+        # The account may do everything but this.
+        words = ("label", "namespace", _PROBE, f"{GOVERN_LABEL}-", "--dry-run=server")
+        done = cluster.kubectl(*words, as_user="probe", groups=["sluice-gate-probe"], check=False)
+        return "denied by sluice" in done.stderr
+
+    binding = _binding("ClusterRoleBinding", _PROBE, "cluster-admin", "probe")
+    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(binding))
+    deadline = time.monotonic() + _EFFECTIVE_SECONDS
+    while not (stamped() and guarded()):
+        if time.monotonic() > deadline:
+            raise StepFailed(f"the admission policies were not effective after {_EFFECTIVE_SECONDS} s")
+        time.sleep(0.1)
+    cluster.kubectl("delete", "clusterrolebinding", _PROBE)
