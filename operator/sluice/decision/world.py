@@ -56,6 +56,7 @@ class World:
         self.trust_roots: dict[str, TrustRoot] = {}
         self._selectors: dict[str, Mapping[str, str]] = {}
         self._by_digest: dict[str, set[Key]] = defaultdict(set)
+        self._evidence_on: dict[tuple[str, str], set[Key]] = defaultdict(set)
         self._decisions_on: dict[Key, set[tuple[str, Key]]] = defaultdict(set)
         self._put: dict[str, Callable[[Key, Mapping[str, Any] | None], set[Key]]] = {
             NAMESPACE: self._namespace,
@@ -108,7 +109,8 @@ class World:
     def case(self, release: Release) -> Case:
         """Gather all that a verdict about `release` depends on."""
         key = Key(namespace=release.namespace, name=release.name)
-        about = [item for at, item in self.evidence.items() if at.namespace == release.namespace and item.speaks_of & release.digests]
+        speaking = {at for digest in release.digests for at in self._evidence_on.get((release.namespace, digest), ())}
+        about = [self.evidence[at] for at in sorted(speaking)]
         decided = self._decisions_on.get(key, set())
         return Case(
             release=release,
@@ -147,13 +149,23 @@ class World:
         return {key}
 
     def _evidence(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
-        before = self.evidence.pop(key, None)
+        before = self.evidence.get(key)
         touched = self._naming(key.namespace, before.speaks_of) if before else set()
-        if item is not None:
-            spec = read(EvidenceSpec, item)
-            self.evidence[key] = Evidence.of(key, spec, self.trust_roots.values())
-            touched |= self._naming(key.namespace, self.evidence[key].speaks_of)
-        return touched
+        after = None if item is None else Evidence.of(key, read(EvidenceSpec, item), self.trust_roots.values())
+        self._keep(key, after)
+        return touched | (self._naming(key.namespace, after.speaks_of) if after else set())
+
+    def _keep(self, key: Key, after: Evidence | None) -> None:
+        """Store evidence under its key and under every digest that it may concern: a verdict looks at its own evidence only, however much there is."""
+        before = self.evidence.pop(key, None)
+        for digest in before.speaks_of if before else ():
+            self._evidence_on[key.namespace, digest].discard(key)
+            if not self._evidence_on[key.namespace, digest]:
+                del self._evidence_on[key.namespace, digest]
+        if after is not None:
+            self.evidence[key] = after
+            for digest in after.speaks_of:
+                self._evidence_on[key.namespace, digest].add(key)
 
     def _approval(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         spec = None if item is None else read(ApprovalSpec, item)
@@ -204,11 +216,11 @@ class World:
         if before and after and before.digest == after.digest:
             return set()
         touched = set()
-        for at, item_ in self.evidence.items():
+        for at, item_ in list(self.evidence.items()):
             renewed = item_.against(self.trust_roots.values())
             if renewed.facts != item_.facts or renewed.refusal != item_.refusal:
                 touched |= self._naming(at.namespace, renewed.speaks_of | item_.speaks_of)
-            self.evidence[at] = renewed
+            self._keep(at, renewed)
         return touched
 
     def _selects(self, policy: str, namespace: str) -> bool:
