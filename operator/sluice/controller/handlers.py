@@ -101,6 +101,8 @@ class Deliveries:
             # One line for each event and handler is noise: what was done is logged where it is done.
             for name in ("kopf", "kopf.objects"):
                 logging.getLogger(name).setLevel(logging.WARNING)
+            # It warns that signals are not its business in this thread; they are ours.
+            logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
             operator = kopf.operator(registry=self._registry, settings=settings, standalone=True, clusterwide=True, stop_flag=self._stop)
             asyncio.run(operator)
         except Exception:

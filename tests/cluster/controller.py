@@ -1,0 +1,134 @@
+"""The controller as processes of this machine, with what the chart installs for it: CRDs, the admission policies of L0 and the least rights.
+
+Each process has a certificate of the service account's name, so RBAC and the API server's own policies treat it as they treat the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from e2e.cluster import Cluster
+from sluice.api.names import CONTROLLER
+from sluice.gate.chart import manifests
+from sluice.gate.policy import Installation
+from tests.cluster.webhook import ROOT, apply, apply_file
+
+NAMESPACE = "sluice-system"
+USER = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
+READY_SECONDS = 40
+_RUN = """
+import asyncio, json, logging, pathlib, sys
+from sluice.controller.run import Settings, run
+logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
+asyncio.run(run(Settings(kubeconfig=pathlib.Path(sys.argv[1]), **json.loads(sys.argv[2]))))
+"""
+
+
+class Process:
+    """One controller."""
+
+    def __init__(self, cluster: Cluster, folder: Path, identity: str, **settings: object) -> None:
+        self.identity = identity
+        self.log = folder / f"{identity}.log"
+        kubeconfig = folder / f"{identity}.kubeconfig"
+        kubeconfig.write_text(cluster.user_kubeconfig(USER, groups=["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"]))
+        given = {"namespace": NAMESPACE, "identity": identity, "host": "127.0.0.1", "probe_port": 0, **settings}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _RUN, str(kubeconfig), json.dumps(given)], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            )
+
+    def said(self) -> str:
+        """Everything it logged so far."""
+        return self.log.read_text()
+
+    def wait_said(self, text: str, *, seconds: float = READY_SECONDS) -> None:
+        """Wait until it has logged something."""
+        deadline = time.monotonic() + seconds
+        while text not in self.said():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, f"{self.identity} did not say {text!r}:\n{self.said()}"
+            time.sleep(0.05)
+
+    def probe(self, path: str) -> tuple[int, str]:
+        """Ask the port of probes and metrics."""
+        self.wait_said("probes and metrics on port ")
+        port = self.said().partition("probes and metrics on port ")[2].split()[0]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name: str) -> float:
+        """The value of one series, named as in the text format."""
+        lines = self.probe("/metrics")[1].splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> int:
+        """Ask it to end, and wait until it has."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+class Controller:
+    """What the chart installs, and processes; everything is gone at the end of the `with` block, except the CRDs."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster = cluster
+        self.folder = folder
+        self.processes: list[Process] = []
+        policies = manifests(Installation(namespace=NAMESPACE, trusted_users="[]", trusted_groups="['system:masters']"))
+        self._manifests = "\n---\n".join([json.dumps(manifest) for manifest in policies]) + "\n---\n" + _rbac(cluster)
+
+    def __enter__(self) -> Self:
+        apply_file(self.cluster, *sorted((ROOT / "crds").glob("*.yaml")))
+        self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        apply(self.cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        self.cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=self._manifests)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for process in self.processes:
+            if process.process.poll() is None:
+                process.kill()
+        self.cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=self._manifests)
+        self.cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
+
+    def start(self, identity: str, **settings: object) -> Process:
+        """Start a process; it need not be the leader."""
+        process = Process(self.cluster, self.folder, identity, **settings)
+        self.processes.append(process)
+        return process
+
+    def lead(self, identity: str, **settings: object) -> Process:
+        """Start a process and wait until it leads."""
+        process = self.start(identity, **settings)
+        process.wait_said("lease sluice-controller: held by")
+        return process
+
+
+def _rbac(cluster: Cluster) -> str:
+    image = ("--set=image.repository=registry.example.com/sluice", f"--set=image.digest=sha256:{'0' * 64}")
+    chart = str(ROOT / "charts/sluice")
+    command: list[Any] = [str(cluster.binaries["helm"]), "template", "sluice", chart, f"--namespace={NAMESPACE}", *image, "--show-only=templates/rbac.yaml"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
