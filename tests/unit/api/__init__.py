@@ -1,0 +1,1 @@
+"""Tests of the resources and of the CRDs generated from them."""
