@@ -5,7 +5,7 @@ finished image in well under a second.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from e2e.cluster.narrate import Narrator, StepFailed
@@ -23,8 +23,8 @@ def build_sluice(*, narrator: Narrator) -> Image:
     return _with_packages(
         "sluice",
         containerfile=CHECKOUT / "Containerfile",
-        context=CHECKOUT,
-        sources=["LICENSE", "operator/sluice", ".dockerignore"],
+        context=".",
+        sources=["LICENSE", "operator/sluice"],
         requirements="runtime.txt",
         narrator=narrator,
     )
@@ -35,7 +35,7 @@ def build_model_server(*, narrator: Narrator) -> Image:
     return _with_packages(
         "model-server",
         containerfile=HERE / "model-server.Containerfile",
-        context=CHECKOUT / "requirements",
+        context="requirements",
         sources=[],
         requirements="model-server.txt",
         narrator=narrator,
@@ -54,30 +54,24 @@ def build_model(model: str, version: str, folder: Path, *, narrator: Narrator) -
     inputs = {f"models/{name}": content for name, content in files.items()}
     name = f"model-{model}-{version}"
     key = key_of({**inputs, "busybox": BUSYBOX.read_bytes(), **_recipe(HERE / "model.Containerfile")})
-    found = find(name, key)
-    if found:
-        return found
-    with alone(narrator) as scratch:
-        context = scratch / "context"
-        for member, content in inputs.items():
-            target = context / member
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+
+    def make(scratch: Path) -> Image:
+        context = _written(inputs, scratch / "context")
         shutil.copyfile(BUSYBOX, context / "busybox")
-        for path in [context, *context.rglob("*")]:
-            path.chmod(0o755 if path.is_dir() or path.name == "busybox" else 0o644)
+        (context / "busybox").chmod(0o755)
         with narrator.step(f"image of model {model} {version}"):
             return build(name, key, containerfile=HERE / "model.Containerfile", context=context, scratch=scratch)
 
+    return _found_or_made(name, key, make, narrator=narrator)
 
-def _with_packages(name: str, *, containerfile: Path, context: Path, sources: list[str], requirements: str, narrator: Narrator) -> Image:
+
+def _with_packages(name: str, *, containerfile: Path, context: str, sources: list[str], requirements: str, narrator: Narrator) -> Image:
+    """Build an image of pinned packages and `sources`; `context` is the build's folder, seen from the checkout."""
     pins = CHECKOUT / "requirements" / requirements
-    inputs = read([pins, *(context / source for source in sources)], below=CHECKOUT)
+    inputs = read([pins, *(CHECKOUT / source for source in sources)], below=CHECKOUT)
     key = key_of({**inputs, **_recipe(containerfile)})
-    found = find(name, key)
-    if found:
-        return found
-    with alone(narrator) as scratch:
+
+    def make(scratch: Path) -> Image:
         base = debian.base(scratch=scratch, narrator=narrator)
         packages = wheels.fetch(pins, scratch=scratch, narrator=narrator)
         with narrator.step(f"image {name}"):
@@ -85,11 +79,33 @@ def _with_packages(name: str, *, containerfile: Path, context: Path, sources: li
                 name,
                 key,
                 containerfile=containerfile,
-                context=context,
+                # The bytes that the key is about, and not what an editor may have made of the files since.
+                context=_written(inputs, scratch / "context") / context,
                 scratch=scratch,
                 arguments={"BASE": base, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS},
                 volumes={packages: WHEELS, wheels.pip_folder(): PIP},
             )
+
+    return _found_or_made(name, key, make, narrator=narrator)
+
+
+def _found_or_made(name: str, key: str, make: Callable[[Path], Image], *, narrator: Narrator) -> Image:
+    if found := find(name, key):
+        return found
+    with alone(narrator) as scratch:
+        # Whoever held the lock before us may have made it.
+        return find(name, key) or make(scratch)
+
+
+def _written(inputs: Mapping[str, bytes], folder: Path) -> Path:
+    """Write files below a new folder, all with the same modes."""
+    for name, content in inputs.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
 
 
 def _recipe(containerfile: Path) -> Mapping[str, bytes]:

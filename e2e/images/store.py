@@ -21,6 +21,8 @@ DRIVERS = ("overlay", "vfs")
 """Tried in this order; overlay does not work on an overlay file system, as inside most containers. vfs copies every layer in full."""
 
 
+ISOLATED = ("unshare", "--mount")
+"""The overlay driver mounts the store's own folder and leaves it mounted: in a mount namespace of its own that ends with the program."""
 KEPT_LAYOUTS = 2
 """Finished images kept of each name: the new one, and the one before, which somebody may just be pushing."""
 TOOLS = {
@@ -141,7 +143,7 @@ def tag(
 def holds(name: str, key: str) -> str | None:
     """Give the reference of an image in buildah's store, when it is there."""
     reference = _reference(name, key)
-    found = subprocess.run([*_command(), "inspect", "--type=image", reference], check=False, capture_output=True)
+    found = subprocess.run([*ISOLATED, *_command(), "inspect", "--type=image", reference], check=False, capture_output=True)
     return None if found.returncode else reference
 
 
@@ -183,7 +185,7 @@ def _buildah(*arguments: str, log: Path) -> None:
 def _run(command: Sequence[str], *, log: Path) -> None:
     with log.open("ab") as output:
         # The kernel ends the program when we are killed: an orphan would hold the store's locks.
-        done = subprocess.run(["setpriv", "--pdeathsig", "TERM", *command], check=False, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        done = subprocess.run(["setpriv", "--pdeathsig", "TERM", *ISOLATED, *command], check=False, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     if done.returncode:
         raise StepFailed(f"{command[0]} failed with exit code {done.returncode}", log=log)
 
@@ -206,13 +208,11 @@ def _working_driver(folder: Path) -> str:
     for driver in DRIVERS:
         with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as scratch:
             tried = subprocess.run(
-                ["buildah", "--root", f"{scratch}/store", "--runroot", f"{scratch}/run", "--storage-driver", driver, "info"],
+                [*ISOLATED, "buildah", "--root", f"{scratch}/store", "--runroot", f"{scratch}/run", "--storage-driver", driver, "info"],
                 check=False,
                 capture_output=True,
                 text=True,
             )
-            # The driver leaves a mount point behind, which has to go before the folder can.
-            subprocess.run(["umount", "--quiet", f"{scratch}/store/{driver}"], check=False, capture_output=True)
         if tried.returncode == 0:
             return driver
         complaints.append(f"{driver}: {tried.stderr.strip()}")

@@ -1,0 +1,1 @@
+"""What goes into the images, and when they are made again."""
