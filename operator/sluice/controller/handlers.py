@@ -44,7 +44,8 @@ def registry_of(hand_over: HandOver, connection: Connection) -> kopf.OperatorReg
             ca_path=found.ssl_ca_cert,
             insecure=not found.verify_ssl,
             scheme="Bearer" if token else None,
-            token=token.removeprefix("Bearer ").strip() if token else None,
+            # A Pod's token comes with "bearer" before it, in whatever case, and a newline after it.
+            token=token.split()[-1] if token else None,
             certificate_path=found.cert_file,
             private_key_path=found.key_file,
         )

@@ -1,0 +1,137 @@
+"""Sluice as people install it – the image, the chart, in-cluster Pods – and what holds when its parts die.
+
+Each test takes a part away and shows the same three things: nothing unapproved starts, nothing that runs is touched, and approved Pods start as soon as
+either part is back.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.cluster import Cluster, Narrator, StepFailed
+from e2e.images import build_sluice
+from sluice.api.names import HELD_ANNOTATION, SCHEDULING_GATE
+from tests.cluster.namespace import Namespace, condition_of
+from tests.cluster.story import Story
+
+CHART = Path(__file__).parents[2] / "charts" / "sluice"
+SYSTEM = "sluice-system"
+CONTROLLER, WEBHOOK = "sluice-controller", "sluice-webhook"
+Object = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster) -> Iterator[Cluster]:
+    """Sluice, installed with Helm. Other modules of this run may have installed parts of it by hand, which Helm takes over."""
+    image = cluster.load_image(build_sluice(narrator=Narrator(quiet=True)).layout, repository="sluice")
+    repository, _, digest = image.partition("@")
+    values = (f"--set=image.repository={repository}", f"--set=image.digest={digest}")
+    _helm(cluster, "upgrade", "--install", "sluice", str(CHART), "--create-namespace", "--take-ownership", "--wait", "--timeout=3m", *values)
+    yield cluster
+    _helm(cluster, "uninstall", "sluice", "--wait")
+
+
+def _helm(cluster: Cluster, *arguments: str) -> None:
+    command = [str(cluster.binaries["helm"]), f"--kubeconfig={cluster.kubeconfig}", f"--namespace={SYSTEM}", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def scale(cluster: Cluster, name: str, replicas: int) -> None:
+    """Set the replicas of one of our Deployments, and wait until so many are there, and no Pod more."""
+    cluster.kubectl("scale", f"deployment/{name}", f"--replicas={replicas}", f"--namespace={SYSTEM}")
+    cluster.kubectl("rollout", "status", f"deployment/{name}", f"--namespace={SYSTEM}", "--timeout=60s")
+    if not replicas:
+        component = name.removeprefix("sluice-")
+        cluster.kubectl("delete", "pods", f"--selector=app.kubernetes.io/component={component}", f"--namespace={SYSTEM}", "--grace-period=1", "--timeout=30s")
+
+
+@pytest.fixture
+def dead(installed: Cluster, request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
+    """Name the parts that `kill` takes away; they are back afterwards."""
+    yield request.param
+    for name in request.param:
+        scale(installed, name, 2)
+
+
+def kill(story: Story, parts: tuple[str, ...]) -> None:
+    for name in parts:
+        scale(story.ns.cluster, name, 0)
+
+
+def gated(pod: Object) -> bool:
+    return any(gate["name"] == SCHEDULING_GATE for gate in pod["spec"].get("schedulingGates", ()))
+
+
+def running(pod: Object) -> bool:
+    return pod["status"].get("phase") == "Running" and not gated(pod)
+
+
+def available(deployment: Object) -> bool:
+    return bool(deployment["status"].get("availableReplicas") == deployment["spec"]["replicas"])
+
+
+def held_for(deployment: Object, release: str) -> bool:
+    return deployment["spec"].get("paused") is True and deployment["metadata"]["annotations"][HELD_ANNOTATION] == release
+
+
+def serving(ns: Namespace) -> tuple[Story, set[str]]:
+    """An approved release that serves, and its running Pods."""
+    story = Story(ns)
+    story.until_serving()
+    ns.apply(story.deployment("churn"))
+    ns.wait("deployment", "churn", available)
+    return story, {pod["metadata"]["uid"] for pod in ns.list("pods", selector="app=churn")}
+
+
+def test_an_approved_release_starts_and_another_waits(installed: Cluster, ns: Namespace) -> None:
+    story, pods = serving(ns)
+    assert len(pods) == 2
+    ns.apply(story.pod("other", release="churn-9"))
+    assert gated(ns.get("pod", "other"))
+    assert installed.kubectl("get", "mr", "-n", ns.name).stdout.splitlines()[1].split()[1:5] == ["churn", "2.1.0", "standard", "Serving"]
+
+
+PARTS = pytest.mark.parametrize("dead", [(WEBHOOK,), (CONTROLLER,), (WEBHOOK, CONTROLLER)], ids=["webhook", "controller", "both"], indirect=True)
+
+
+@PARTS
+def test_nothing_unapproved_starts_and_nothing_running_is_touched_while_parts_are_dead(ns: Namespace, dead: tuple[str, ...]) -> None:
+    story, pods = serving(ns)
+    kill(story, dead)
+    # A new version that nobody approved: the owner is held, its old Pods stay, a bare Pod waits.
+    ns.apply(story.deployment("churn", release="churn-9"))
+    ns.apply(story.pod("bare", release="churn-9"))
+    assert held_for(ns.get("deployment", "churn"), "churn-9")
+    assert gated(ns.get("pod", "bare"))
+    # Nobody unpauses it, whatever they write.
+    ns.kubectl("rollout", "resume", "deployment/churn", check=False)
+    assert held_for(ns.get("deployment", "churn"), "churn-9")
+    with pytest.raises(StepFailed, match="only"):
+        ns.kubectl("patch", "pod", "bare", "--type=json", '--patch=[{"op": "remove", "path": "/spec/schedulingGates"}]')
+    assert {pod["metadata"]["uid"] for pod in ns.list("pods", selector="app=churn") if running(pod)} == pods
+
+
+@pytest.mark.parametrize("dead", [(WEBHOOK,), (CONTROLLER,)], ids=["webhook", "controller"], indirect=True)
+def test_approved_pods_start_while_either_part_is_dead(ns: Namespace, dead: tuple[str, ...]) -> None:
+    story, _ = serving(ns)
+    kill(story, dead)
+    ns.apply(story.pod("more"))
+    pod = ns.wait("pod", "more", lambda pod: running(pod) and condition_of(pod, "Ready") == "True")
+    assert condition_of(pod, "ContainersReady") == "True"
+
+
+@pytest.mark.parametrize("dead", [(WEBHOOK, CONTROLLER)], ids=["both"], indirect=True)
+def test_approved_pods_wait_while_both_are_dead_and_start_when_the_controller_is_back(ns: Namespace, dead: tuple[str, ...]) -> None:
+    story, pods = serving(ns)
+    kill(story, dead)
+    ns.apply(story.pod("more"))
+    assert gated(ns.get("pod", "more"))
+    assert {pod["metadata"]["uid"] for pod in ns.list("pods", selector="app=churn") if running(pod)} == pods
+    scale(ns.cluster, CONTROLLER, 1)
+    ns.wait("pod", "more", running, seconds=40)
