@@ -15,9 +15,11 @@ from tests.cluster.namespace import Namespace
 from tests.unit.decision import case
 
 Object = dict[str, Any]
-OLGA = {"as_user": "olga@example.com", "groups": ("payments-ml-leads", "deciders")}
-SAM = {"as_user": "sam@example.com", "groups": ("deciders",)}
-TINA = {"as_user": "tina@example.com", "groups": ("payments-ml-leads", "deciders")}
+Person = dict[str, Any]
+"""Keyword arguments of `Namespace.create` and `Namespace.apply`."""
+OLGA: Person = {"as_user": "olga@example.com", "groups": ("payments-ml-leads", "deciders")}
+SAM: Person = {"as_user": "sam@example.com", "groups": ("deciders",)}
+TINA: Person = {"as_user": "tina@example.com", "groups": ("payments-ml-leads", "deciders")}
 """Tina operates the trainer's pipeline, and may not approve what it trained."""
 RELEASE = "churn-2-1-0"
 
@@ -88,7 +90,7 @@ class Story:
             spec["attachments"] = [{"name": "results.json", "inline": base64.b64encode(case.raw_results()).decode()}]
         self.ns.apply(_object("ReleaseEvidence", name, spec))
 
-    def decide(self, name: str, role: str, person: dict[str, Any], *, decision: str = "Approve") -> None:
+    def decide(self, name: str, role: str, person: Person, *, decision: str = "Approve") -> None:
         """One person decides on exactly what the status shows."""
         status = self.status()
         spec = {

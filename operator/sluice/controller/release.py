@@ -6,7 +6,7 @@ Level-triggered: it looks at what is there, whatever brought it here. A second l
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -22,6 +22,7 @@ from sluice.cluster.resource import Key as Address
 from sluice.controller.conditions import Moment
 from sluice.controller.observe import Metrics
 from sluice.controller.release_status import headline, status_of, unreadable_status
+from sluice.controller.work import Item
 from sluice.controller.writing import write_status
 from sluice.decision.gate import Action, Decision, decide_pod
 from sluice.decision.model import Release
@@ -40,7 +41,10 @@ log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """Looks at releases and their workloads. `resync_seconds`: how often a workload that waits is looked at without any reason."""
+    """Looks at releases and their workloads.
+
+    `resync_seconds`: how often a workload that waits is looked at without any reason. `look_at` queues further objects.
+    """
 
     client: ApiClient
     feed: WorldFeed
@@ -49,6 +53,7 @@ class Reconciler:
     metrics: Metrics
     max_age_seconds: float
     resync_seconds: float
+    look_at: Callable[[Iterable[Item]], None]
 
     async def release(self, key: Key) -> float | None:
         """Look at one release; return in how many seconds to look again, if time alone may change something. Raises `ApiError`."""
@@ -85,6 +90,8 @@ class Reconciler:
 
         before = await write_status(self.client, RELEASES, stored, status_at)
         if before is not None:
+            # By time alone, too, a sign-off comes to count or not: its own status says so.
+            self.look_at(Item(kind, at) for kind, at in self.feed.world.decisions_on(key))
             await self._tell_transition(key, stored, before)
 
     async def _tell_transition(self, key: Key, stored: Object, before: Object) -> None:

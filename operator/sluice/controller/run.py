@@ -98,7 +98,7 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     events = EventRecorder(client, controller=f"{GROUP}/controller", instance=instance)
     releases = Reconciler(
         client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
-        max_age_seconds=settings.world_max_age, resync_seconds=settings.resync,
+        max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all,
     )  # fmt: skip
     work = _timed(_worker(releases, ObjectReconciler(client=client, feed=feed)), metrics)
     heartbeat = Heartbeat()

@@ -1,0 +1,1 @@
+"""The pure parts of the controller, and its thin edges against a server of memory."""

@@ -1,0 +1,78 @@
+"""What can be seen from outside: bounded, true, and served while the loop is busy."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from sluice.api.release import Outcome, Phase
+from sluice.controller import observe
+from sluice.controller.observe import Heartbeat, Metrics, Probes
+from sluice.decision.records import Key
+
+KEY = Key(namespace="payments", name="churn")
+
+
+def value(metrics: Metrics, series: str) -> float:
+    lines = metrics.render().decode().splitlines()
+    return next(float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == series)
+
+
+def test_a_release_is_counted_once_where_it_stands_and_not_at_all_when_it_is_gone() -> None:
+    metrics = Metrics(leads=lambda: True)
+    metrics.judged(KEY, Phase.PENDING, [Outcome.MISSING, Outcome.MISSING])
+    metrics.judged(KEY, Phase.SERVING, [Outcome.SATISFIED, Outcome.WAIVED])
+    assert value(metrics, 'sluice_releases{phase="Pending"}') == 0
+    assert value(metrics, 'sluice_releases{phase="Serving"}') == 1
+    assert value(metrics, 'sluice_requirement_outcomes{outcome="Missing"}') == 0
+    assert value(metrics, 'sluice_requirement_outcomes{outcome="Waived"}') == 1
+    metrics.forget(KEY)
+    metrics.forget(KEY)
+    assert value(metrics, 'sluice_releases{phase="Serving"}') == 0
+
+
+def test_work_leader_age_and_queue_are_shown() -> None:
+    metrics = Metrics(leads=lambda: False)
+    metrics.age_of_world(lambda: 12.5)
+    metrics.depth(3)
+    metrics.moved(Phase.SERVING)
+    metrics.looked("ModelRelease", seconds=0.2, failed=True)
+    assert value(metrics, "sluice_leader") == 0
+    assert value(metrics, "sluice_world_age_seconds") == 12.5
+    assert value(metrics, "sluice_queue_depth") == 3
+    assert value(metrics, 'sluice_release_transitions_total{phase="Serving"}') == 1
+    assert value(metrics, 'sluice_reconcile_errors_total{kind="ModelRelease"}') == 1
+
+
+def test_a_loop_that_does_not_run_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    heartbeat = Heartbeat()
+    assert heartbeat.problem() == ""
+    later = time.monotonic() + observe.STUCK_SECONDS + 1
+    monkeypatch.setattr(observe.time, "monotonic", lambda: later)
+    assert "has not run for" in heartbeat.problem()
+
+
+@pytest.fixture
+def probes(socket_enabled: None) -> Iterator[Probes]:  # noqa: ARG001 - loopback
+    server = Probes(host="127.0.0.1", port=0, metrics=Metrics(leads=lambda: True), healthy=lambda: "", ready=lambda: "it has not listed Namespace yet")
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [("/healthz", 200, "ok"), ("/readyz", 503, "has not listed"), ("/metrics?x=1", 200, "sluice_leader 1.0"), ("/", 404, "/metrics"), ("/admin", 404, "")],
+)
+def test_probes_say_what_is_wrong(probes: Probes, path: str, status: int, says: str) -> None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{probes.port}{path}", timeout=5) as response:
+            got, text = response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            got, text = error.code, error.read().decode()
+    assert got == status
+    assert says in text

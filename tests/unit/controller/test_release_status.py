@@ -1,0 +1,164 @@
+"""A verdict in the words of the API: golden for people, exact for machines."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.api.base import Model
+from sluice.api.policy import RequirementType
+from sluice.api.release import Outcome, ReleaseStatus
+from sluice.controller.conditions import Moment, cut, differs
+from sluice.controller.release_status import missing, status_of, unreadable_status
+from sluice.decision.model import Finding, Release, Result, Verdict
+from sluice.decision.reasons import Reason
+from tests.unit.decision import case
+
+Object = dict[str, Any]
+LATER = case.NOW + timedelta(hours=1)
+
+
+def moment(previous: Object | None = None, **changes: Any) -> Moment:  # noqa: ANN401 - fields of Moment
+    return replace(Moment(previous=previous or {}, generation=1, now=case.NOW), **changes)
+
+
+def judged(world: case.World) -> tuple[Release, Verdict]:
+    release, verdict = world.releases[case.KEY], world.verdict(case.KEY, now=case.NOW)
+    assert isinstance(release, Release)
+    assert verdict is not None
+    return release, verdict
+
+
+def conditions(status: Object) -> dict[str, tuple[str, str]]:
+    return {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+
+
+def test_a_release_that_waits_for_sign_offs_says_so_in_every_place_people_look() -> None:
+    status = status_of(*judged(case.verified_world()), moment())
+    assert status["phase"] == "AwaitingApproval"
+    assert status["missing"] == "approvals: owner, security"
+    assert status["risk"] == {"tier": "standard"}
+    assert conditions(status) == {
+        "Ready": ("False", "ApprovalMissing"),
+        "Reconciling": ("True", "ApprovalMissing"),
+        "Verified": ("True", "SignatureVerified"),
+        "EvidenceComplete": ("True", "Entitled"),
+        "Approved": ("False", "ApprovalMissing"),
+    }
+    assert [(item["name"], item["outcome"]) for item in status["requirements"]] == [
+        ("weights-signed", "Satisfied"),
+        ("built-here", "Satisfied"),
+        ("quality", "Satisfied"),
+        ("approvals", "Missing"),
+    ]
+    ready = next(item for item in status["conditions"] if item["type"] == "Ready")
+    assert ready["message"].endswith("→ kubectl sluice approve mr/churn-2-1-0 -n payments --role owner")
+    assert ready["lastTransitionTime"] == "2026-11-20T12:00:00Z"
+    assert "approvals" not in status
+
+
+def test_an_entitled_release_has_nothing_missing_and_neither_reconciling_nor_stalled() -> None:
+    status = status_of(*judged(case.approved_world()), moment())
+    assert conditions(status) == {
+        "Ready": ("True", "Entitled"),
+        "Verified": ("True", "SignatureVerified"),
+        "EvidenceComplete": ("True", "Entitled"),
+        "Approved": ("True", "Approved"),
+    }
+    assert "missing" not in status
+    assert [item["username"] for item in status["approvals"]] == ["olga@example.com", "sam@example.com"]
+
+
+def test_a_rejected_release_is_stalled_and_names_who_objects() -> None:
+    world = case.approved_world()
+    world.put("ReleaseApproval", case.approval("no", world, role="security", username="sam@example.com", groups=[], decision="Reject"))
+    status = status_of(*judged(world), moment())
+    assert status["phase"] == "Rejected"
+    assert status["missing"] == "rejected as security by sam@example.com"
+    assert conditions(status)["Stalled"] == ("True", "Rejected")
+    assert conditions(status)["Ready"] == ("False", "Rejected")
+    assert "Reconciling" not in conditions(status)
+
+
+def test_without_a_policy_there_are_no_conditions_about_requirements() -> None:
+    world = case.verified_world()
+    world.remove("ReleasePolicy", case.Key(namespace="", name="customer-facing"))
+    status = status_of(*judged(world), moment())
+    assert conditions(status) == {"Ready": ("False", "NoPolicyMatches"), "Reconciling": ("True", "NoPolicyMatches")}
+
+
+def test_an_unreadable_release_says_which_field_and_what_to_do() -> None:
+    world = case.World()
+    world.put("ModelRelease", case.item("ModelRelease", case.NAME, case.release_spec() | {"stages": []}))
+    problem = world.releases[case.KEY]
+    status = unreadable_status(str(problem), moment())
+    assert conditions(status) == {"Ready": ("False", "ReleaseInvalid"), "Stalled": ("True", "ReleaseInvalid")}
+    message = status["conditions"][0]["message"]
+    assert "spec.stages" in message
+    assert "delete it, and apply one that is right" in message
+    assert status["phase"] == "Pending"
+
+
+@given(st.sampled_from(["verified", "approved", "empty"]), st.integers(min_value=0, max_value=10**6), st.integers(min_value=0, max_value=100))
+def test_the_same_verdict_on_its_own_status_gives_the_same_bytes_whatever_the_time(which: str, seconds: int, generation: int) -> None:
+    world = {"verified": case.verified_world, "approved": case.approved_world, "empty": _without_evidence}[which]()
+    release, verdict = judged(world)
+    first = status_of(release, verdict, moment(generation=generation))
+    again = status_of(release, verdict, moment(first, generation=generation, now=case.NOW + timedelta(seconds=seconds)))
+    assert again == first
+    assert not differs(again, first)
+
+
+def _without_evidence() -> case.World:
+    world = case.verified_world()
+    for name in case.bundles():
+        world.remove("ReleaseEvidence", case.Key(namespace=case.NAMESPACE, name=name))
+    return world
+
+
+def test_a_transition_time_changes_only_when_the_status_of_that_condition_does() -> None:
+    before = status_of(*judged(_without_evidence()), moment())
+    after = status_of(*judged(case.verified_world()), moment(before, now=LATER))
+    times = {item["type"]: item["lastTransitionTime"] for item in after["conditions"]}
+    old, new = "2026-11-20T12:00:00Z", "2026-11-20T13:00:00Z"
+    assert times == {"Ready": old, "Reconciling": old, "Verified": new, "EvidenceComplete": new, "Approved": old}
+    # The reason changed without the status: no transition, and still worth writing.
+    assert conditions(before)["Ready"] != conditions(after)["Ready"]
+    assert differs(after, before)
+
+
+def test_the_order_of_list_items_is_no_difference_and_their_content_is() -> None:
+    status = status_of(*judged(case.approved_world()), moment())
+    shuffled = deepcopy(status)
+    for name in ("conditions", "requirements", "approvals"):
+        shuffled[name].reverse()
+    assert not differs(status, shuffled)
+    shuffled["requirements"][0]["message"] += "."
+    assert differs(status, shuffled)
+    assert differs(status, None)
+
+
+def test_whatever_is_in_a_verdict_the_status_fits_the_schema() -> None:
+    long = "ö" * 10_000
+    results = tuple(
+        Result(policy="p", requirement=f"r{number}", outcome=Outcome.FAILED, reason=Reason.CheckFailed, message=long, remedy=long,
+               evidence=(case.digest_of("x"),) * 100, type=RequirementType.EVALUATION)
+        for number in range(300)
+    )  # fmt: skip
+    people = tuple(Finding(name=f"a{n}", counts=True, reason=Reason.Counted, message="m", role="owner", username="u", rejects=True) for n in range(100))
+    tiers = "standard,high"
+    verdict = Verdict(release_digest=case.digest_of("r"), evidence_digest=case.digest_of("e"), tier=tiers, results=results, approvals=people)
+    release, _ = judged(case.verified_world())
+    status = status_of(release, verdict, moment())
+    read: Model = ReleaseStatus.model_validate(status)
+    assert isinstance(read, ReleaseStatus)
+    assert (len(read.requirements), len(read.approvals)) == (256, 64)
+    assert read.risk is not None
+    assert read.risk.tier == tiers
+    assert len(missing(verdict)) > 1024
+    assert cut("abc", 2) == "a…"

@@ -1,0 +1,97 @@
+"""A change leads to a look at what it touches, and at nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sluice.cluster.queue import WorkQueue
+from sluice.controller.triggers import Triggers
+from sluice.controller.work import Item
+from sluice.decision.records import Key
+from tests.unit.decision import case
+
+OTHER = "marketing"
+
+
+class Asked(WorkQueue[Item]):
+    """Remembers what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: set[str] = set()
+
+    def add(self, key: Item) -> None:
+        self.items.add(str(key))
+
+
+def two_namespaces() -> case.World:
+    world = case.approved_world()
+    world.put("Namespace", {"metadata": {"name": OTHER, "labels": {"sluice.dev/govern": "true", "sluice.dev/stage": "staging"}}})
+    world.put("ModelRelease", case.item("ModelRelease", case.NAME, case.release_spec(), namespace=OTHER))
+    return world
+
+
+def looks(change: Callable[[case.World], tuple[str, Key, frozenset[Key]]]) -> set[str]:
+    """What is looked at after `change`, which gives kind and key of the object and the releases that it touches."""
+    world = two_namespaces()
+    queue = Asked()
+    triggers = Triggers(world, queue)
+    triggers.start()
+    queue.items.clear()
+    kind, key, touched = change(world)
+    triggers.changed(kind, key)
+    triggers.touched(touched)
+    return queue.items
+
+
+def test_nothing_is_asked_before_the_start_and_everything_at_the_start() -> None:
+    world, queue = two_namespaces(), Asked()
+    triggers = Triggers(world, queue)
+    triggers.changed("TrustRoot", Key(namespace="", name="ci"))
+    triggers.touched([case.KEY])
+    assert queue.items == set()
+    triggers.start()
+    assert {item.split()[0] for item in queue.items} == {"ModelRelease", "ReleaseEvidence", "ReleaseApproval", "ReleasePolicy", "TrustRoot"}
+    assert len(queue.items) == 2 + 4 + 2 + 1 + 1
+
+
+def test_a_policy_is_looked_at_with_the_releases_it_selects_and_their_sign_offs_only() -> None:
+    def change(world: case.World) -> tuple[str, Key, frozenset[Key]]:
+        spec = case.policy_spec()
+        spec["requirements"].pop()
+        item = case.item("ReleasePolicy", "customer-facing", spec, namespace="")
+        return "ReleasePolicy", Key(namespace="", name="customer-facing"), world.put("ReleasePolicy", item)
+
+    assert looks(change) == {
+        "ReleasePolicy customer-facing",
+        f"ModelRelease {case.KEY}",
+        "ReleaseApproval payments/by-owner",
+        "ReleaseApproval payments/by-security",
+    }
+
+
+def test_a_trust_root_is_looked_at_with_all_evidence_and_all_policies() -> None:
+    def change(world: case.World) -> tuple[str, Key, frozenset[Key]]:
+        key = Key(namespace="", name="ci")
+        return "TrustRoot", key, world.remove("TrustRoot", key)
+
+    asked = looks(change)
+    assert {f"ReleaseEvidence payments/{name}" for name in case.bundles()} | {"TrustRoot ci", "ReleasePolicy customer-facing"} < asked
+    assert f"ModelRelease {case.KEY}" in asked
+    assert f"ModelRelease {OTHER}/{case.NAME}" not in asked
+
+
+def test_a_sign_off_is_looked_at_with_its_release_only() -> None:
+    def change(world: case.World) -> tuple[str, Key, frozenset[Key]]:
+        key = Key(namespace=case.NAMESPACE, name="by-owner")
+        return "ReleaseApproval", key, world.remove("ReleaseApproval", key)
+
+    assert looks(change) == {"ReleaseApproval payments/by-owner", f"ModelRelease {case.KEY}", "ReleaseApproval payments/by-security"}
+
+
+def test_a_namespace_has_no_status_and_touches_its_releases_only() -> None:
+    def change(world: case.World) -> tuple[str, Key, frozenset[Key]]:
+        touched = world.put("Namespace", {"metadata": {"name": OTHER, "labels": {"sluice.dev/stage": "test"}}})
+        return "Namespace", Key(namespace="", name=OTHER), touched
+
+    assert looks(change) == {f"ModelRelease {OTHER}/{case.NAME}"}
