@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,8 @@ class Need:
     met: Callable[[], bool]
 
 
-def _on_path(program: str) -> Callable[[], bool]:
+def on_path(program: str) -> Callable[[], bool]:
+    """Make the question whether a program is installed."""
     return lambda: shutil.which(program, path=PROGRAM_PATH) is not None
 
 
@@ -34,21 +35,21 @@ def _static(program: Path) -> bool:
 
 # What is asked for is the program, not the package: where Docker's packages bring it, Debian's would throw Docker out.
 NEEDS = (
-    Need(package="containerd", because="runs the Pods' containers", met=_on_path("containerd")),
-    Need(package="runc", because="starts them", met=_on_path("runc")),
+    Need(package="containerd", because="runs the Pods' containers", met=on_path("containerd")),
+    Need(package="runc", because="starts them", met=on_path("runc")),
     Need(package="containernetworking-plugins", because="gives each Pod its address", met=(NETWORK_PLUGINS / "ptp").exists),
-    Need(package="iptables", because="lets kube-proxy route Services", met=_on_path("iptables")),
-    Need(package="iproute2", because="connects the cluster with the host", met=_on_path("ip")),
-    Need(package="tini", because="is the first process of the cluster", met=_on_path("tini")),
+    Need(package="iptables", because="lets kube-proxy route Services", met=on_path("iptables")),
+    Need(package="iproute2", because="connects the cluster with the host", met=on_path("ip")),
+    Need(package="tini", because="is the first process of the cluster", met=on_path("tini")),
     Need(package="busybox-static", because="is the content of the pause and test images", met=lambda: _static(BUSYBOX)),
 )
 
 
-def prepare(*, log: Path, narrator: Narrator) -> None:
+def prepare(*, log: Path, narrator: Narrator, needs: Sequence[Need] = NEEDS) -> None:
     """Check for root and install missing Debian packages. Raises StepFailed with what to do."""
     if os.geteuid() != 0:
-        raise StepFailed("the local cluster needs root (namespaces, mounts, iptables): run it with sudo, or name an existing cluster instead")
-    missing = [need for need in NEEDS if not need.met()]
+        raise StepFailed("this needs root (namespaces, mounts, iptables): run it with sudo, or name an existing cluster instead")
+    missing = [need for need in needs if not need.met()]
     if not missing:
         return
     packages = [need.package for need in missing]

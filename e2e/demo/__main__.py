@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 
@@ -13,7 +14,7 @@ from e2e.demo.ingredients import STATE, gather
 from e2e.demo.install import install
 from e2e.demo.manifests import NAMESPACE
 from e2e.demo.story import Story
-from e2e.demo.target import Target
+from e2e.demo.target import Target, down
 from e2e.sigstore import PrivateSigstore
 
 
@@ -25,7 +26,8 @@ def main() -> int:
     narrator, console = Narrator(), Console(highlight=False)
     try:
         if command == "down":
-            Target.up(narrator).down(narrator)
+            down(narrator)
+            shutil.rmtree(STATE, ignore_errors=True)
             return 0
         _up(narrator, console)
     except (StepFailed, AssertionError) as failure:

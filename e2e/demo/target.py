@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,10 @@ import yaml
 
 from e2e.cluster import Cluster, Narrator, StepFailed
 from e2e.cluster.build import Binaries
+from e2e.cluster.local import down as take_down
 from e2e.demo.manifests import NAMESPACE
+from sluice.api.kinds import KINDS
+from sluice.api.names import GROUP
 
 NAME = "sluice-demo"
 WAIT_SECONDS = 180.0
@@ -35,6 +39,8 @@ class Target:
     def __init__(self, *, binaries: Binaries, access: list[str], cluster: Cluster | None, registry: str) -> None:
         """Describe it; `Target.up` is the way here."""
         self._binaries, self._access, self._cluster, self.registry = binaries, access, cluster, registry
+        # Of Kubernetes nothing is built for a cluster that exists.
+        self._kubectl = str(binaries["kubectl"]) if cluster else "kubectl"
 
     @classmethod
     def up(cls, narrator: Narrator) -> Target:
@@ -46,6 +52,9 @@ class Target:
         registry = os.environ.get("REGISTRY")
         if not registry:
             message = "KUBE_CONTEXT needs REGISTRY=host[:port][/prefix] too: a registry that you may push to and the cluster pulls from"
+            raise StepFailed(message)
+        if not shutil.which("kubectl"):
+            message = "KUBE_CONTEXT names a cluster of yours, and there is no kubectl on PATH to reach it with"
             raise StepFailed(message)
         return cls(binaries=Binaries(narrator), access=[f"--context={context}"], cluster=None, registry=registry)
 
@@ -64,7 +73,7 @@ class Target:
     def kubectl(self, *arguments: str, person: Person | None = None, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run kubectl, as the administrator or as somebody else."""
         identity = [f"--as={person.user}", *(f"--as-group={group}" for group in person.groups)] if person else []
-        return self._run([str(self._binaries["kubectl"]), *self._access, *identity, *arguments], stdin=stdin, check=check)
+        return self._run([self._kubectl, *self._access, *identity, *arguments], stdin=stdin, check=check)
 
     def apply(self, *items: dict[str, Any], person: Person | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Apply objects."""
@@ -86,7 +95,7 @@ class Target:
 
     def forward(self, what: str, namespace: str, port: int) -> subprocess.Popen[str]:
         """Forward a free local port; the process's first line of output names it."""
-        command = [str(self._binaries["kubectl"]), *self._access, "port-forward", what, f":{port}", "-n", namespace]
+        command = [self._kubectl, *self._access, "port-forward", what, f":{port}", "-n", namespace]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def wait(self, what: str, condition: Any, *, seconds: float = WAIT_SECONDS) -> Any:  # noqa: ANN401 - whatever the condition gives
@@ -100,16 +109,6 @@ class Target:
         message = f"{what}: not within {seconds:.0f} s. Last events:\n" + "\n".join(f"  | {line}" for line in events)
         raise StepFailed(message)
 
-    def down(self, narrator: Narrator) -> None:
-        """Remove everything the demo made."""
-        if self._cluster:
-            self._cluster.down()
-            return
-        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-        self.kubectl("delete", "mrp/production", "mtr/ci", "--ignore-not-found", check=False)
-        self.helm("uninstall", "sluice", "--namespace", "sluice-system", "--ignore-not-found", "--wait")
-        narrator.say("the cluster is yours: the demo's namespaces and policies are removed, images stay in your registry")
-
     @staticmethod
     def _run(command: list[str], *, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin or "", timeout=300)
@@ -118,3 +117,17 @@ class Target:
             message = f"{shown}\n{(done.stderr or done.stdout).strip()}"
             raise StepFailed(message)
         return done
+
+
+def down(narrator: Narrator) -> None:
+    """Remove everything the demo made: the embedded cluster, or what was put into the one that `KUBE_CONTEXT` names."""
+    if not os.environ.get("KUBE_CONTEXT"):
+        take_down(NAME, narrator=narrator)
+        return
+    target = Target.up(narrator)
+    target.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    target.kubectl("delete", "mrp/production", "mtr/ci", "--ignore-not-found", check=False)
+    target.helm("uninstall", "sluice", "--namespace", "sluice-system", "--ignore-not-found", "--wait")
+    target.kubectl("delete", "crds", *(f"{kind.plural}.{GROUP}" for kind in KINDS), "--ignore-not-found")
+    target.kubectl("delete", "namespace", "sluice-system", "--ignore-not-found")
+    narrator.say("what the demo made is gone from the cluster; its images stay in your registry")

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e.cluster import host
 from e2e.cluster.narrate import Narrator, StepFailed
 
 DRIVERS = ("overlay", "vfs")
@@ -25,14 +26,14 @@ ISOLATED = ("unshare", "--mount")
 """The overlay driver mounts the store's own folder and leaves it mounted: in a mount namespace of its own that ends with the program."""
 KEPT_LAYOUTS = 2
 """Finished images kept of each name: the new one, and the one before, which somebody may just be pushing."""
-TOOLS = {
-    "buildah": "builds images",
-    "skopeo": "writes them as OCI layouts",
-    "mmdebstrap": "makes the Debian root file system below them",
-    "debian-archive-keyring": "lets it check what it fetches, also on Ubuntu",
-    "busybox-static": "is the copying program in model images",
-}
-"""Debian packages that a build needs, and what for."""
+NEEDS = (
+    host.Need(package="buildah", because="builds images", met=host.on_path("buildah")),
+    host.Need(package="skopeo", because="writes them as OCI layouts", met=host.on_path("skopeo")),
+    host.Need(package="mmdebstrap", because="makes the Debian root file system below them", met=host.on_path("mmdebstrap")),
+    host.Need(package="debian-archive-keyring", because="lets it check what it fetches", met=Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists),
+    *(need for need in host.NEEDS if need.package == "busybox-static"),
+)
+"""What a build needs; installed when missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +56,9 @@ def cache_folder() -> Path:
 @contextlib.contextmanager
 def alone(narrator: Narrator) -> Iterator[Path]:
     """Hold the cache folder to ourselves, clear away what an interrupted build left, and give a scratch folder that goes with the block."""
-    missing = [package for package in TOOLS if not Path(f"/var/lib/dpkg/info/{package}.list").exists()]
-    if missing:
-        raise StepFailed("; ".join(f"{package} {TOOLS[package]}" for package in missing) + f": apt-get install {' '.join(missing)}")
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
+    host.prepare(log=folder / "packages.log", narrator=narrator, needs=NEEDS)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:

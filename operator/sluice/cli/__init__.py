@@ -16,7 +16,7 @@ from sluice.cli.processes import controller, webhook
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="sluice")
 def main() -> None:
-    r"""Decide which machine-learning model releases may run on a Kubernetes cluster.
+    """Decide which machine-learning model releases may run on a Kubernetes cluster.
 
     \b
     People:      sluice approve mr/churn-2-1-0 -n payments --role security
@@ -25,7 +25,7 @@ def main() -> None:
     Processes:   sluice controller, sluice webhook (the chart starts them)
 
     As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
-    """
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
 
 
 main.add_command(approve)
