@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from e2e.sigstore import evaluation_statement, lm_eval_results, model_signature_statement, slsa_statement
+from e2e.sigstore import evaluation_statement, lm_eval_results, model_signature_statement, sign_with_key, slsa_statement
 from sluice.api.release import Outcome, Phase
 from sluice.decision.decide import decide
 from sluice.decision.model import Allowance, Case, Release
@@ -212,3 +214,21 @@ def test_a_check_that_breaks_is_a_failure_not_a_yes(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sluice.decision.requirements.wilson", lambda *_: 1 / 0)
     result = result_of(verdict_of(world), "quality")
     assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.CheckFailed)
+
+
+def with_plain_key(world: World, key_name: str) -> World:
+    """Trust a plain public key for the weights, instead of the pipeline's certificates."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    world.put("TrustRoot", c.item("TrustRoot", "keys", {"keys": [{"name": "release-key", "pem": pem}]}, namespace=""))
+    spec = c.policy_spec()
+    spec["signers"].append({"name": "by-key", "trustRoot": "keys", "key": key_name, "may": ["ModelSignature"]})
+    world.remove("ReleaseEvidence", c.Key(namespace=c.NAMESPACE, name="signature"))
+    world.put("ReleaseEvidence", c.evidence("by-key", sign_with_key(model_signature_statement(c.WEIGHTS_FILES), key, "release-key")))
+    return with_policy(world, spec)
+
+
+def test_a_signature_by_a_plain_key_counts_for_the_signer_that_names_this_key_and_no_other() -> None:
+    assert result_of(verdict_of(with_plain_key(c.verified_world(), "release-key")), "weights-signed").outcome is Outcome.SATISFIED
+    other = result_of(verdict_of(with_plain_key(c.verified_world(), "another-key")), "weights-signed")
+    assert (other.outcome, other.reason) == (Outcome.FAILED, Reason.SignerNotPermitted)
