@@ -19,8 +19,10 @@ STAGE = "production"
 class ReleaseCase:
     """The objects, and a world of them for the digests that an approval names."""
 
-    def __init__(self, ns: Namespace) -> None:
+    def __init__(self, ns: Namespace, *, stamped: bool = False) -> None:
+        """With `stamped`, the API server stamps who decides (L0); without, the test writes it."""
         self.ns = ns
+        self._stamped = stamped
         self.name = case.NAME
         self._world = World()
         self._labels = {"sluice.dev/govern": "true", "sluice.dev/stage": STAGE, "sluice.dev/test": ns.name}
@@ -56,15 +58,29 @@ class ReleaseCase:
         """One person decides on what is there now."""
         verdict = self._world.verdict(Key(namespace=self.ns.name, name=self.name), now=datetime.now(UTC))
         assert verdict is not None
-        spec = {
+        spec: Object = {
             "release": {"name": self.name},
             "releaseDigest": verdict.release_digest,
             "evidenceDigest": verdict.evidence_digest,
             "role": role,
             "decision": decision,
-            "approver": {"username": username, "groups": groups},
         }
-        self.put(case.item("ReleaseApproval", name, spec, namespace=self.ns.name))
+        if not self._stamped:
+            self.put(case.item("ReleaseApproval", name, spec | {"approver": {"username": username, "groups": groups}}, namespace=self.ns.name))
+            return
+        self._may_decide(username)
+        written = {"apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseApproval", "metadata": {"name": name}, "spec": spec}
+        self._world.put("ReleaseApproval", self.ns.create(written, as_user=username, groups=groups))
+
+    def _may_decide(self, username: str) -> None:
+        """RBAC lets them write it; whether it counts is the policy's."""
+        rbac, name = "rbac.authorization.k8s.io", "decides"
+        rules = [{"apiGroups": ["sluice.dev"], "resources": ["releaseapprovals"], "verbs": ["create"]}]
+        self.ns.apply({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": {"name": name}, "rules": rules})
+        subjects = [{"apiGroup": rbac, "kind": "User", "name": username}]
+        role = {"apiGroup": rbac, "kind": "Role", "name": name}
+        metadata = {"name": f"{name}-{username.partition('@')[0]}"}
+        self.ns.apply({"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": metadata, "roleRef": role, "subjects": subjects})
 
     def put(self, obj: Object) -> None:
         """Apply an object, and take it into the world."""

@@ -20,7 +20,7 @@ from sluice.cluster.connection import Connection
 from tests.cluster.namespace import Namespace
 from tests.cluster.release import ReleaseCase
 from tests.cluster.webhook import Webhook
-from tests.unit.decision.case import NAME
+from tests.unit.decision.case import NAME, digest_of
 from tests.unit.webhook.reviews import READINESS, SCHEDULING, deployment, pod
 
 Object = dict[str, Any]
@@ -160,10 +160,17 @@ class Load:
         self.answered = 0
         self.failures: list[str] = []
 
+    def reviews(self, webhook: Webhook) -> int:
+        """How many of the answers the replicas gave, by their own count: a Pod that nobody asks about proves nothing."""
+        series = 'sluice_admission_requests_total{action="Allow",path="/validate",reason="NotGoverned"}'
+        lines = [line for replica in webhook.replicas for line in replica.probe("/metrics")[1].splitlines()]
+        return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(series))
+
     async def during(self, body: Callable[[], object], *, clients: int = 4) -> None:
         """Keep asking while `body` runs in a thread."""
         ending = asyncio.Event()
-        spec = {"containers": [{"name": "web", "image": "nginx"}]}
+        # Named by digest, without a release: such a Pod does not go in without an answer.
+        spec = {"containers": [{"name": "web", "image": f"registry.example.com/web@{digest_of('web')}"}]}
         obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "web-"}, "spec": spec}
 
         async def ask(session: aiohttp.ClientSession) -> None:
@@ -197,8 +204,10 @@ async def test_no_request_is_lost_while_certificate_and_ca_are_replaced(cluster:
             time.sleep(0.5)
 
     load = Load(cluster, ns.name)
+    asked = load.reviews(webhook)
     await load.during(until_two_authorities_later)
     assert load.failures == []
+    assert load.reviews(webhook) - asked == load.answered
     assert load.answered > 100
     assert len(leaves) >= 3
     assert webhook.bundles() == {webhook.secret()["ca.crt"]}
@@ -219,5 +228,6 @@ async def test_no_request_is_lost_when_a_replica_ends(cluster: Cluster, webhook:
     load = Load(cluster, ns.name)
     await load.during(leave)
     assert load.failures == []
+    assert load.reviews(webhook) > 0
     assert load.answered > 50
     assert release.name == NAME
