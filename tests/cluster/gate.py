@@ -22,15 +22,16 @@ WEBHOOK = f"system:serviceaccount:{HOME}:sluice-webhook"
 GITOPS = "system:serviceaccount:argocd:argocd-application-controller"
 """Bound to cluster-admin: every verb on every resource, as in Argo CD's default installation."""
 EDITOR = "alice@example.com"
-"""Has the role `edit` in the namespace of the test."""
+"""Has the role `edit`."""
 DIGEST = "sha256:" + "5" * 64
 OTHER_IMAGE = f"registry.example.com/other@{DIGEST}"
 
 Object = dict[str, Any]
 
-_TEMPLATES = ("crds", "rbac", "policies-pods", "policies-owners", "policies-people")
+_TEMPLATES = ("rbac", "policies-pods", "policies-owners", "policies-people")
 _EFFECTIVE_SECONDS = 30
 _PROBE = "sluice-gate-probe"
+"""A user who may do everything but what the policies refuse."""
 
 
 @pytest.fixture(scope="session")
@@ -43,28 +44,28 @@ def crds(cluster: Cluster) -> None:
 @pytest.fixture(scope="module")
 def gate(cluster: Cluster, crds: None) -> Iterator[None]:  # noqa: ARG001 - the policies are about our kinds
     """The admission policies are effective, for the tests of one module; other modules may need a cluster without."""
-    manifests = rendered(cluster, *(template for template in _TEMPLATES if template != "crds"))
+    bindings = [
+        _binding("gitops", "cluster-admin", GITOPS),
+        _binding("editor", "edit", EDITOR),
+        # kubectl reads a subresource before it patches it; the controller does not, and may not.
+        _binding("controller-view", "view", CONTROLLER),
+    ]
+    manifests = "\n---\n".join([rendered(cluster, *_TEMPLATES), *map(json.dumps, bindings)])
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}
-    probe = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _PROBE, "labels": {GOVERN_LABEL: "true"}}}
     cluster.kubectl("apply", "--filename=-", stdin=json.dumps(namespace))
-    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(probe))
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=manifests)
     try:
-        _wait_effective(cluster)
+        with Namespace(cluster, labels={GOVERN_LABEL: "true"}, prefix="probe") as probe:
+            _wait_effective(probe)
         yield
     finally:
         cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=manifests)
-        cluster.kubectl("delete", "namespace", _PROBE, "--wait=false")
 
 
 @pytest.fixture
 def governed(gate: None, ns: Namespace) -> Namespace:  # noqa: ARG001 - the policies are effective
-    """A governed namespace, with an editor of it and a GitOps account that may do everything."""
+    """A governed namespace."""
     ns.label({GOVERN_LABEL: "true", STAGE_LABEL: "production"})
-    ns.apply(_binding("RoleBinding", "editor", "edit", EDITOR))
-    # kubectl reads a subresource before it patches it; the controller does not, and may not.
-    ns.apply(_binding("RoleBinding", "controller-view", "view", CONTROLLER))
-    ns.apply(_binding("ClusterRoleBinding", f"gitops-{ns.name}", "cluster-admin", GITOPS))
     return ns
 
 
@@ -114,39 +115,35 @@ def patched(
     return stored
 
 
-def _binding(kind: str, name: str, role: str, user: str) -> Object:
+def _binding(name: str, role: str, user: str) -> Object:
     rbac = "rbac.authorization.k8s.io"
     return {
         "apiVersion": f"{rbac}/v1",
-        "kind": kind,
-        "metadata": {"name": name},
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"sluice-gate-{name}"},
         "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": role},
         "subjects": [{"apiGroup": rbac, "kind": "User", "name": user}],
     }
 
 
-def _wait_effective(cluster: Cluster) -> None:
+def _wait_effective(probe: Namespace) -> None:
     """Ask, without changing anything, for what the last policy of either kind does. The API server takes up all policies of a kind together."""
     approval = {
-        "apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseApproval", "metadata": {"name": "probe", "namespace": _PROBE},
+        "apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseApproval", "metadata": {"name": "probe"},
         "spec": {"release": {"name": "r"}, "releaseDigest": DIGEST, "evidenceDigest": DIGEST, "role": "r", "decision": "Approve"},
     }  # fmt: skip
 
     def stamped() -> bool:
-        done = cluster.kubectl("create", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(approval))
+        done = probe.kubectl("create", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(approval))
         return "approver" in json.loads(done.stdout)["spec"]
 
     def guarded() -> bool:
-        # The account may do everything but this.
-        words = ("label", "namespace", _PROBE, f"{GOVERN_LABEL}-", "--dry-run=server")
-        done = cluster.kubectl(*words, as_user="probe", groups=["sluice-gate-probe"], check=False)
-        return "denied by sluice" in done.stderr
+        words = ("label", "namespace", probe.name, f"{GOVERN_LABEL}-", "--dry-run=server")
+        return "denied by sluice" in probe.kubectl(*words, as_user=_PROBE, check=False).stderr
 
-    binding = _binding("ClusterRoleBinding", _PROBE, "cluster-admin", "probe")
-    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(binding))
+    probe.apply(_binding("probe", "cluster-admin", _PROBE))
     deadline = time.monotonic() + _EFFECTIVE_SECONDS
     while not (stamped() and guarded()):
         if time.monotonic() > deadline:
             raise StepFailed(f"the admission policies were not effective after {_EFFECTIVE_SECONDS} s")
         time.sleep(0.1)
-    cluster.kubectl("delete", "clusterrolebinding", _PROBE)

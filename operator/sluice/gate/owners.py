@@ -39,7 +39,9 @@ def pause_owners(installation: Installation) -> list[Manifest]:
             "byController": installation.by_controller,
             "hold": "variables.now != '' && (variables.now != variables.was || (variables.held == variables.now && !variables.byController))",
             "clear": "variables.now == '' && variables.held != ''",
-            "forged": f"!variables.hold && !variables.byController && '{HELD_ANNOTATION}' in object.?metadata.?annotations.orValue({{}})",
+            "stale": f"""\
+!variables.hold && (variables.now == '' || !variables.byController)
+  && '{HELD_ANNOTATION}' in object.?metadata.?annotations.orValue({{}})""",
         },
         mutations=[
             apply(
@@ -50,6 +52,6 @@ variables.hold
   ? Object{{spec: Object.spec{{paused: false}}}}
   : Object{{}}"""
             ),
-            patch(f"variables.forged ? [JSONPatch{{op: 'remove', path: '/metadata/annotations/{_ESCAPED}'}}] : []"),
+            patch(f"variables.stale ? [JSONPatch{{op: 'remove', path: '/metadata/annotations/{_ESCAPED}'}}] : []"),
         ],
     )  # fmt: skip

@@ -1,0 +1,245 @@
+"""The API server itself refuses what the schemas forbid, in words, and takes what they allow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.cluster import Cluster, StepFailed
+from sluice.api.kinds import KINDS, Kind
+from tests.cluster.gate import ROOT
+from tests.cluster.namespace import Namespace
+
+Object = dict[str, Any]
+DIGEST = "sha256:" + "a" * 64
+KINDS_BY_NAME = {kind.name: kind for kind in KINDS}
+EXAMPLES = {kind.name: yaml.safe_load((ROOT / "examples" / f"{kind.name}.yaml").read_text()) for kind in KINDS}
+pytestmark = pytest.mark.usefixtures("crds")
+
+GONE = object()
+"""In the place of a value: the field is left out."""
+
+
+def changed(kind: str, *changes: tuple[str, Any]) -> Object:
+    """The example of a kind with values at paths (`spec.artifacts.0.uri`) put in or, with GONE, left out."""
+    obj: Object = deepcopy(EXAMPLES[kind])
+    for path, value in changes:
+        node: Any = obj
+        *parents, last = path.split(".")
+        for part in parents:
+            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+        key: Any = int(last) if isinstance(node, list) else last
+        if value is GONE:
+            del node[key]
+        else:
+            node[key] = value
+    return obj
+
+
+@pytest.fixture(scope="module")
+def nowhere(cluster: Cluster) -> Iterator[Namespace]:
+    """A namespace for objects that are never stored."""
+    with Namespace(cluster) as namespace:
+        yield namespace
+
+
+def dry_run(ns: Namespace, obj: Object) -> None:
+    ns.kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(obj))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_api_server_takes_every_example(nowhere: Namespace, path: Path) -> None:
+    for obj in yaml.safe_load_all(path.read_text()):
+        # The workload's namespace is another one here.
+        obj["metadata"].pop("namespace", None)
+        dry_run(nowhere, obj)
+
+
+SIGNER = "spec.signers.0"
+IMAGE = "spec.artifacts.1"
+REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
+    # ModelRelease
+    ("image-without-uri", "ModelRelease", [(f"{IMAGE}.uri", GONE)], "an Image needs a uri that ends in @ and its digest"),
+    ("image-by-tag", "ModelRelease", [(f"{IMAGE}.uri", "registry.example.com/mlserver:1.7")], "tags can move"),
+    ("image-by-another-digest", "ModelRelease", [(f"{IMAGE}.uri", f"registry.example.com/mlserver@{DIGEST}")], "ends in @ and its digest"),
+    ("weights-by-commit", "ModelRelease", [("spec.artifacts.0.digest", "gitCommit:" + "a" * 40)], "weights and adapters are bound by a sha256: digest"),
+    ("short-digest", "ModelRelease", [("spec.artifacts.0.digest", "sha256:abc")], "spec.artifacts[0].digest in body should match"),
+    ("upper-case-digest", "ModelRelease", [("spec.artifacts.0.digest", "sha256:" + "A" * 64)], "spec.artifacts[0].digest in body should match"),
+    ("md5-digest", "ModelRelease", [("spec.artifacts.0.digest", "md5:" + "a" * 32)], "spec.artifacts[0].digest in body should match"),
+    ("no-artifacts", "ModelRelease", [("spec.artifacts", [])], "spec.artifacts in body should have at least 1 items"),
+    ("artifacts-twice", "ModelRelease", [("spec.artifacts.1.name", "weights")], "Duplicate value"),
+    ("too-many-artifacts", "ModelRelease",
+     [("spec.artifacts", [{"name": f"d{n}", "type": "Dataset", "digest": DIGEST} for n in range(65)])], "must have at most 64 items"),
+    ("unknown-type", "ModelRelease", [("spec.artifacts.0.type", "Blob")], 'Unsupported value: "Blob"'),
+    ("unknown-change", "ModelRelease", [("spec.change.type", "Tweak")], 'Unsupported value: "Tweak"'),
+    ("no-stages", "ModelRelease", [("spec.stages", [])], "spec.stages in body should have at least 1 items"),
+    ("stages-twice", "ModelRelease", [("spec.stages", ["a", "a"])], "Duplicate value"),
+    ("version-with-space", "ModelRelease", [("spec.version", "2.1 beta")], "spec.version in body should match"),
+    ("port-too-high", "ModelRelease", [("spec.authority.egress.0.port", 70000)], "should be less than or equal to 65535"),
+    ("no-context", "ModelRelease", [("spec.authority.contextWindow", 0)], "should be greater than or equal to 1"),
+    ("long-text", "ModelRelease", [("spec.residualRisk.statement", "x" * 1025)], "may not be more than 1024 bytes"),
+    ("unknown-field", "ModelRelease", [("spec.trustMe", True)], 'unknown field "spec.trustMe"'),
+    ("no-spec", "ModelRelease", [("spec", GONE)], "spec: Required value"),
+    # ReleaseEvidence
+    ("bundle-of-600-kB", "ReleaseEvidence", [("spec.bundle.inline", "A" * 600_000)], "may not be more than 524288 bytes"),
+    ("bundle-of-5-MB", "ReleaseEvidence", [("spec.bundle.inline", "A" * 5_000_000)], "limit is 3145728"),
+    ("bundle-empty", "ReleaseEvidence", [("spec.bundle.inline", "")], "should be at least 1 chars long"),
+    ("bundle-missing", "ReleaseEvidence", [("spec.bundle", {})], "spec.bundle.inline: Required value"),
+    ("attachment-too-large", "ReleaseEvidence", [("spec.attachments.0.inline", "A" * 262_145)], "may not be more than 262144 bytes"),
+    ("too-many-attachments", "ReleaseEvidence", [("spec.attachments", [{"name": f"f{n}", "inline": "AA=="} for n in range(5)])], "must have at most 4 items"),
+    ("attachments-twice", "ReleaseEvidence", [("spec.attachments", [{"name": "f", "inline": "AA=="}] * 2)], "Duplicate value"),
+    # ReleaseApproval, ReleaseWaiver
+    ("approval-maybe", "ReleaseApproval", [("spec.decision", "Maybe")], 'Unsupported value: "Maybe"'),
+    ("approval-of-a-tag", "ReleaseApproval", [("spec.releaseDigest", "latest")], "spec.releaseDigest in body should match"),
+    ("approval-on-no-evidence", "ReleaseApproval", [("spec.evidenceDigest", GONE)], "spec.evidenceDigest: Required value"),
+    ("approval-in-no-role", "ReleaseApproval", [("spec.role", GONE)], "spec.role: Required value"),
+    ("approval-until-tomorrow", "ReleaseApproval", [("spec.expires", "tomorrow")], "must be of type date-time"),
+    ("waiver-without-end", "ReleaseWaiver", [("spec.expires", GONE)], "spec.expires: Required value"),
+    ("waiver-without-ticket", "ReleaseWaiver", [("spec.ticket", GONE)], "spec.ticket: Required value"),
+    ("waiver-of-nothing", "ReleaseWaiver", [("spec.requirements", [])], "should have at least 1 items"),
+    ("waiver-of-everything", "ReleaseWaiver", [("spec.requirements", [f"r{n}" for n in range(17)])], "must have at most 16 items"),
+    # TrustRoot
+    ("trust-in-both", "TrustRoot", [("spec.sigstore", {"trustedRoot": "{}"})], "set exactly one of sigstore, keys"),
+    ("trust-in-nothing", "TrustRoot", [("spec", {})], "set exactly one of sigstore, keys"),
+    ("too-many-keys", "TrustRoot", [("spec.keys", [{"name": f"k{n}", "pem": "x"} for n in range(17)])], "must have at most 16 items"),
+    ("huge-trust-root", "TrustRoot", [("spec", {"sigstore": {"trustedRoot": "x" * 262_145}})], "may not be more than 262144 bytes"),
+    # ReleasePolicy
+    ("signer-by-both", "ReleasePolicy", [(f"{SIGNER}.key", "k")], "set exactly one of identity, key"),
+    ("signer-by-nothing", "ReleasePolicy", [(f"{SIGNER}.identity", GONE), (f"{SIGNER}.issuer", GONE)], "set exactly one of identity, key"),
+    ("identity-without-issuer", "ReleasePolicy", [(f"{SIGNER}.issuer", GONE)], "identity and issuer go together"),
+    ("issuer-without-identity", "ReleasePolicy", [("spec.signers.1.issuer", "https://i")], "identity and issuer go together"),
+    ("wildcard-identity", "ReleasePolicy", [(f"{SIGNER}.identity", "https://git.example.com/*")], "identity is compared exactly; wildcards are not supported"),
+    ("signer-for-nothing", "ReleasePolicy", [(f"{SIGNER}.may", [])], "should have at least 1 items"),
+    ("evaluation-of-nothing", "ReleasePolicy", [("spec.requirements.2.measures", GONE)], "measures go with type Evaluation, and it needs them"),
+    ("measures-elsewhere", "ReleasePolicy",
+     [("spec.requirements.0.measures", [{"suite": "s", "metric": "m", "atLeast": "1"}])], "measures go with type Evaluation"),
+    ("measure-both-ways", "ReleasePolicy", [("spec.requirements.2.measures.0.atMost", "1")], "set exactly one of atLeast, atMost"),
+    ("measure-no-way", "ReleasePolicy", [("spec.requirements.2.measures.0.atLeast", GONE)], "set exactly one of atLeast, atMost"),
+    ("measure-as-number", "ReleasePolicy", [("spec.requirements.2.measures.0.atLeast", 0.9)], "must be of type string"),
+    ("certainty", "ReleasePolicy", [("spec.requirements.2.measures.0.confidence", "1.0")], "confidence in body should match"),
+    ("age-in-words", "ReleasePolicy", [("spec.requirements.2.measures.0.maxAge", "30 days")], "maxAge in body should match"),
+    ("approval-by-nobody", "ReleasePolicy", [("spec.requirements.3.counts", GONE)], "counts go with type Approval, and it needs them"),
+    ("approval-by-none", "ReleasePolicy", [("spec.requirements.3.counts", {"owner": 0})], "should be greater than or equal to 1"),
+    ("counts-elsewhere", "ReleasePolicy", [("spec.requirements.0.counts", {"owner": 1})], "counts go with type Approval"),
+    ("distinct-elsewhere", "ReleasePolicy", [("spec.requirements.0.distinctFrom", ["Trainer"])], "distinctFrom goes with type Approval"),
+    ("builders-elsewhere", "ReleasePolicy", [("spec.requirements.0.builders", ["https://b"])], "builders go with type Provenance"),
+    ("evidence-for-nothing", "ReleasePolicy", [("spec.requirements.0.artifactTypes", GONE)], "say for which artifactTypes the evidence is required"),
+    ("approval-of-artifacts", "ReleasePolicy", [("spec.requirements.3.artifactTypes", ["Weights"])], "approvals are for the release, not for artifacts"),
+    ("policy-for-everything", "ReleasePolicy", [("spec.selector.namespaces.matchLabels", {})], "should have at least 1 properties"),
+    ("no-requirements", "ReleasePolicy", [("spec.requirements", [])], "should have at least 1 items"),
+    ("requirements-twice", "ReleasePolicy", [("spec.requirements.1.name", "weights-signed")], "Duplicate value"),
+    ("too-many-signers", "ReleasePolicy",
+     [("spec.signers", [{"name": f"s{n}", "trustRoot": "ci", "key": "k", "may": ["Evaluation"]} for n in range(33)])], "must have at most 32 items"),
+    # ScoringSuite, CanaryRun
+    ("cases-by-name", "ScoringSuite", [("spec.casesDigest", "v2")], "spec.casesDigest in body should match"),
+    ("negative-seed", "CanaryRun", [("spec.seed", -1)], "should be greater than or equal to 0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "changes", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_the_api_server_says_what_is_wrong(nowhere: Namespace, kind: str, changes: list[tuple[str, Any]], says: str) -> None:
+    with pytest.raises(StepFailed) as refused:
+        dry_run(nowhere, changed(kind, *changes))
+    assert says in str(refused.value)
+
+
+ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
+    ("first-release", "ModelRelease", [("spec.change.baseline", GONE)]),
+    ("only-what-is-needed", "ModelRelease", [(f"spec.{field}", GONE) for field in ("training", "authority", "residualRisk", "rollback")]),
+    ("64-artifacts", "ModelRelease", [("spec.artifacts", [{"name": f"d{n}", "type": "Dataset", "digest": DIGEST} for n in range(64)])]),
+    ("sha256-commit", "ModelRelease", [("spec.artifacts.2.digest", "gitCommit:" + "a" * 64)]),
+    ("bundle-at-the-limit", "ReleaseEvidence", [("spec.bundle.inline", "A" * 524_288)]),
+    ("four-attachments", "ReleaseEvidence", [("spec.attachments", [{"name": f"f{n}", "inline": "AA=="} for n in range(4)])]),
+    ("no-attachments", "ReleaseEvidence", [("spec.attachments", GONE)]),
+    ("reject", "ReleaseApproval", [("spec.decision", "Reject"), ("spec.expires", GONE), ("spec.comment", GONE)]),
+    ("trust-in-sigstore", "TrustRoot", [("spec", {"sigstore": {"trustedRoot": "{}"}})]),
+    ("at-most", "ReleasePolicy", [("spec.requirements.2.measures.0", {"suite": "s", "metric": "m", "atMost": "-0.5"})]),
+    ("any-builder", "ReleasePolicy", [("spec.requirements.1.builders", GONE)]),
+]
+
+
+@pytest.mark.parametrize(("kind", "changes"), [case[1:] for case in ALLOWED], ids=[case[0] for case in ALLOWED])
+def test_the_api_server_takes_what_is_right(nowhere: Namespace, kind: str, changes: list[tuple[str, Any]]) -> None:
+    dry_run(nowhere, changed(kind, *changes))
+
+
+IMMUTABLE: dict[str, Object] = {
+    "ModelRelease": {
+        "model": "other", "version": "2.1.1", "owner": {"group": "g", "contact": "c"}, "change": {"type": "Prune"},
+        "artifacts": [{"name": "w", "type": "Dataset", "digest": DIGEST}], "training": {"run": "r"}, "authority": {"serviceAccount": "root"},
+        "residualRisk": {"owner": "o", "statement": "s"}, "stages": ["production"], "rollback": {"criteria": "c"},
+    },
+    "ReleaseEvidence": {"bundle": {"inline": "AA=="}, "attachments": [{"name": "f", "inline": "AA=="}]},
+    "ReleaseApproval": {
+        "release": {"name": "other"}, "releaseDigest": DIGEST, "evidenceDigest": DIGEST, "role": "owner", "decision": "Reject", "comment": "c",
+        "expires": "2027-01-01T00:00:00Z", "approver": {"username": "u"},
+    },
+    "ReleaseWaiver": {
+        "release": {"name": "other"}, "releaseDigest": DIGEST, "requirements": ["canary"], "reason": "r", "riskOwner": "o", "ticket": "t",
+        "compensatingControls": "c", "expires": "2027-01-01T00:00:00Z", "approver": {"username": "u"},
+    },
+    "ScoringSuite": {"protocol": {"type": "OpenInference", "model": "other"}, "casesDigest": DIGEST},
+    "CanaryRun": {"release": {"name": "o"}, "baseline": {"name": "o"}, "suiteDigest": DIGEST, "seed": 1},
+}  # fmt: skip
+
+
+def required(kind: str) -> set[str]:
+    return {field.alias or name for name, field in KINDS_BY_NAME[kind].spec.model_fields.items() if field.is_required()}
+
+
+def refusal(ns: Namespace, name: str, kind: str, spec: Object) -> str:
+    patch = json.dumps({"spec": spec})
+    done = ns.kubectl("patch", f"{kind}.sluice.dev/{name}", "--type=merge", "--dry-run=server", f"--patch={patch}", check=False)
+    return done.stderr if done.returncode else ""
+
+
+@pytest.mark.parametrize("kind", list(IMMUTABLE))
+def test_every_field_of_these_kinds_is_immutable(ns: Namespace, kind: str) -> None:
+    others = IMMUTABLE[kind]
+    full = {**others, **EXAMPLES[kind]["spec"]}
+    bare = {field: value for field, value in full.items() if field in required(kind)}
+    assert set(others) == set(full), "a field is missing in this test"
+    for name, spec in (("full", full), ("bare", bare)):
+        ns.create({"apiVersion": "sluice.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+    for field, value in others.items():
+        swap = value if full[field] != value else EXAMPLES[kind]["spec"].get(field, {"username": "v"})
+        assert f"{field} is immutable" in refusal(ns, "full", kind, {field: _whole(full[field], swap)})
+        if field not in required(kind):
+            assert f"{field} is immutable" in refusal(ns, "full", kind, {field: None})
+            assert f"{field} is immutable" in refusal(ns, "bare", kind, {field: value})
+        assert refusal(ns, "full", kind, {field: full[field]}) == ""
+
+
+def _whole(before: Any, after: Any) -> Any:  # noqa: ANN401 - any value
+    """A merge patch that puts `after` in the place of `before`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return {**dict.fromkeys(before), **after}
+    return after
+
+
+def test_an_optional_part_deep_in_a_release_neither_comes_nor_goes(ns: Namespace) -> None:
+    ns.create(EXAMPLES["ModelRelease"])
+    name = EXAMPLES["ModelRelease"]["metadata"]["name"]
+    assert "change is immutable" in refusal(ns, name, "ModelRelease", {"change": {"ticket": None}})
+    assert "authority is immutable" in refusal(ns, name, "ModelRelease", {"authority": {"secrets": None}})
+    assert "change is immutable" in refusal(ns, name, "ModelRelease", {"change": {"impact": {"assessment": None}}})
+    assert refusal(ns, name, "ModelRelease", {}) == ""
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_explain_shows_what_a_kind_and_its_fields_are_for(cluster: Cluster, kind: Kind) -> None:
+    assert kind.description in " ".join(cluster.kubectl("explain", kind.plural).stdout.split())
+    shown = " ".join(cluster.kubectl("explain", f"{kind.plural}.spec").stdout.split())
+    for field in kind.spec.model_fields.values():
+        assert " ".join((field.description or "").split()) in shown
+
+
+def test_all_kinds_are_listed_by_category_and_short_name(cluster: Cluster) -> None:
+    listed = cluster.kubectl("api-resources", "--categories=sluice", "--no-headers").stdout.splitlines()
+    assert {tuple(line.split()[:2]) for line in listed} == {(kind.plural, kind.short) for kind in KINDS}
