@@ -1,0 +1,173 @@
+"""The chart: well formed, refused with a sentence when its values are wrong, taken by the API server as it is, and with no more rights than it says."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.cluster import Cluster
+from tests.cluster.gate import CONTROLLER, HOME, ROOT, WEBHOOK, rendered
+from tests.cluster.namespace import Namespace
+
+CHART = ROOT / "charts/sluice"
+IMAGE = ("--set=image.repository=registry.example.com/sluice", f"--set=image.digest=sha256:{'0' * 64}")
+
+Object = dict[str, Any]
+
+
+def helm(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(cluster.binaries["helm"]), *arguments], check=False, capture_output=True, text=True)
+
+
+def template(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return helm(cluster, "template", "sluice", str(CHART), f"--namespace={HOME}", "--kube-version=1.36.3", *arguments)
+
+
+@pytest.fixture(scope="module")
+def objects(cluster: Cluster) -> list[Object]:
+    """All that the chart installs."""
+    return [obj for obj in yaml.safe_load_all(rendered(cluster)) if obj]
+
+
+def of_kind(objects: list[Object], kind: str) -> Iterator[Object]:
+    return (obj for obj in objects if obj["kind"] == kind)
+
+
+def test_helm_finds_nothing_wrong(cluster: Cluster) -> None:
+    done = helm(cluster, "lint", "--strict", str(CHART), *IMAGE)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_older_kubernetes_is_refused(cluster: Cluster) -> None:
+    done = helm(cluster, "template", "sluice", str(CHART), "--kube-version=1.35.9", *IMAGE)
+    assert "requires kubeVersion: >=1.36.0-0" in done.stderr
+    assert helm(cluster, "template", "sluice", str(CHART), "--kube-version=1.36.2-gke.1", *IMAGE).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("image.digest=latest", "image/digest"),
+        ("image.digest=", "image/digest"),
+        ("logLevel=loud", "logLevel"),
+        ("webhook.replicas=0", "webhook/replicas"),
+        ("webhok.replicas=2", "webhok"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(cluster: Cluster, value: str, named: str) -> None:
+    done = template(cluster, *IMAGE, f"--set={value}")
+    assert done.returncode != 0
+    assert named in done.stderr
+
+
+def test_the_api_server_takes_all_of_it(cluster: Cluster) -> None:
+    namespace = yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
+    cluster.kubectl("apply", "--filename=-", stdin=namespace)
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered(cluster))
+
+
+def test_the_namespace_guard_trusts_whom_the_values_name(cluster: Cluster) -> None:
+    odd = 'it\'s "odd"'
+    done = template(cluster, *IMAGE, "--show-only=templates/policies-people.yaml", f"--set-json=namespaceGuard.groups={yaml_json([odd])}")
+    guard = next(obj for obj in yaml.safe_load_all(done.stdout) if obj["metadata"]["name"] == "sluice-guard-namespaces")
+    assert '["it\'s \\"odd\\""]' in guard["spec"]["variables"][0]["expression"]
+    cluster.kubectl("apply", "--dry-run=server", "--filename=-", stdin=yaml.safe_dump(guard))
+
+
+def yaml_json(value: object) -> str:
+    """JSON, which is YAML on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=1_000, default_style='"').strip()
+
+
+def test_both_run_as_nobody_on_a_read_only_file_system(objects: list[Object]) -> None:
+    deployments = list(of_kind(objects, "Deployment"))
+    assert {deployment["metadata"]["name"] for deployment in deployments} == {"sluice-controller", "sluice-webhook"}
+    for deployment in deployments:
+        spec = deployment["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        assert container["image"] == f"registry.example.com/sluice@sha256:{'0' * 64}"
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] == 65532
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {"requests", "limits"} <= container["resources"].keys()
+        assert {"livenessProbe", "readinessProbe", "startupProbe"} <= container.keys()
+
+
+def test_pods_of_sluice_meet_the_restricted_standard(cluster: Cluster, objects: list[Object]) -> None:
+    with Namespace(cluster, labels={"pod-security.kubernetes.io/enforce": "restricted"}) as restricted:
+        for deployment in of_kind(objects, "Deployment"):
+            # The template's service account and priority class belong to another namespace.
+            spec = {k: v for k, v in deployment["spec"]["template"]["spec"].items() if k not in {"serviceAccountName", "priorityClassName"}}
+            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": deployment["metadata"]["name"]}, "spec": spec}
+            restricted.kubectl("create", "--dry-run=server", "--filename=-", stdin=yaml.safe_dump(pod))
+
+
+def test_one_of_two_may_always_be_evicted(objects: list[Object]) -> None:
+    selectors = {deployment["metadata"]["name"]: deployment["spec"]["selector"] for deployment in of_kind(objects, "Deployment")}
+    assert all(deployment["spec"]["replicas"] >= 2 for deployment in of_kind(objects, "Deployment"))
+    assert {budget["metadata"]["name"]: budget["spec"]["selector"] for budget in of_kind(objects, "PodDisruptionBudget")} == selectors
+    assert {policy["metadata"]["name"]: policy["spec"]["podSelector"] for policy in of_kind(objects, "NetworkPolicy")} == selectors
+
+
+def test_the_webhook_is_asked_with_a_deadline_and_never_about_itself(objects: list[Object]) -> None:
+    configurations = [*of_kind(objects, "MutatingWebhookConfiguration"), *of_kind(objects, "ValidatingWebhookConfiguration")]
+    for call in (call for configuration in configurations for call in configuration["webhooks"]):
+        assert call["timeoutSeconds"] <= 5
+        assert call["sideEffects"] == "None"
+        assert call["matchPolicy"] == "Equivalent"
+        assert "objectSelector" not in call, "labels of an object are its author's"
+        assert call["namespaceSelector"]["matchLabels"] == {"sluice.dev/govern": "true"}
+        assert call["namespaceSelector"]["matchExpressions"][0]["values"] == [HOME, "kube-system"]
+        assert "caBundle" not in call["clientConfig"], "the webhook publishes its own, and an upgrade must not take it away"
+
+
+def test_rights_name_what_they_are_for(objects: list[Object]) -> None:
+    rules = [rule for obj in (*of_kind(objects, "ClusterRole"), *of_kind(objects, "Role")) for rule in obj["rules"]]
+    assert [rule for rule in rules if "*" in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])] == []
+
+
+FORBIDDEN = [
+    (CONTROLLER, "create", "pods"), (CONTROLLER, "delete", "pods"), (CONTROLLER, "get", "secrets"), (CONTROLLER, "create", "pods/exec"),
+    (CONTROLLER, "update", "modelreleases.sluice.dev"), (CONTROLLER, "create", "releaseapprovals.sluice.dev"),
+    (CONTROLLER, "patch", "mutatingadmissionpolicies.admissionregistration.k8s.io"), (CONTROLLER, "patch", "namespaces"),
+    (CONTROLLER, "delete", "deployments.apps"), (CONTROLLER, "list", "leases.coordination.k8s.io"),
+    (WEBHOOK, "get", "pods"), (WEBHOOK, "patch", "pods"), (WEBHOOK, "patch", "modelreleases.sluice.dev/status"), (WEBHOOK, "list", "secrets"),
+    (WEBHOOK, "get", "secrets/another"), (WEBHOOK, "patch", "validatingwebhookconfigurations.admissionregistration.k8s.io/another"),
+    (WEBHOOK, "create", "releaseapprovals.sluice.dev"), (WEBHOOK, "patch", "deployments.apps"),
+]  # fmt: skip
+NEEDED = [
+    (CONTROLLER, "watch", "modelreleases.sluice.dev"), (CONTROLLER, "patch", "pods"), (CONTROLLER, "patch", "deployments.apps"),
+    (CONTROLLER, "update", "leases.coordination.k8s.io/sluice-controller"), (CONTROLLER, "create", "events.events.k8s.io"),
+    (WEBHOOK, "watch", "namespaces"), (WEBHOOK, "update", "secrets/sluice-webhook-tls"),
+    (WEBHOOK, "patch", "validatingwebhookconfigurations.admissionregistration.k8s.io/sluice-webhook"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rights(cluster: Cluster) -> Iterator[None]:
+    """The chart's roles, and nothing else of it."""
+    namespace = yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
+    cluster.kubectl("apply", "--filename=-", stdin=namespace)
+    roles = rendered(cluster, "rbac")
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=roles)
+    yield
+    cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=roles)
+
+
+@pytest.mark.parametrize(("answer", "cases"), [("no", FORBIDDEN), ("yes", NEEDED)], ids=["forbidden", "needed"])
+def test_each_process_may_do_what_it_does_and_no_more(cluster: Cluster, rights: None, answer: str, cases: list[tuple[str, str, str]]) -> None:  # noqa: ARG001
+    for user, verb, resource in cases:
+        target, slash, name = resource.partition("/")
+        what = (target, f"--subresource={name}") if name in {"status", "exec"} else (f"{target}{slash}{name}",)
+        words = ("auth", "can-i", verb, *what, f"--namespace={HOME}")
+        groups = ("system:serviceaccounts", "system:authenticated")
+        assert cluster.kubectl(*words, as_user=user, groups=groups, check=False).stdout.strip() == answer, (user, verb, resource)
