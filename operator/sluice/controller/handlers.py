@@ -75,11 +75,12 @@ def _held(*, spec: Mapping[str, Any], **_: object) -> bool:
 
 
 class Deliveries:
-    """kopf, from `start()` to `stop()`. `on_end` is called in kopf's thread when it ends, whether asked to or not."""
+    """kopf, from `start()` to `stop()`. `on_end` is called in kopf's thread when it ends; `died` tells that nobody had asked it to."""
 
     def __init__(self, registry: kopf.OperatorRegistry, *, on_end: Callable[[], None]) -> None:
         self._registry = registry
         self._on_end = on_end
+        self.died = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
@@ -109,4 +110,5 @@ class Deliveries:
         except Exception:
             log.exception("kopf ended")
         finally:
+            self.died = not self._stop.is_set()
             self._on_end()

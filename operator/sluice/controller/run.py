@@ -127,6 +127,8 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
             log.info("ending")
             for task in tasks:
                 task.cancel()
+        if deliveries.died:
+            raise RuntimeError("kopf ended, and no workload would be seen any more; its log says why")
     finally:
         await asyncio.to_thread(deliveries.stop, timeout_seconds=_STOP_SECONDS)
         probes.close()
@@ -139,7 +141,6 @@ def _deliveries(connection: Connection, queue: WorkQueue[Item], ending: asyncio.
         loop.call_soon_threadsafe(queue.add, item)
 
     def on_end() -> None:
-        # Without kopf no workload is seen any more: end, and be started again.
         loop.call_soon_threadsafe(ending.set)
 
     return Deliveries(registry_of(hand_over, connection), on_end=on_end)

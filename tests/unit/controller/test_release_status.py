@@ -85,6 +85,12 @@ def test_a_rejected_release_is_stalled_and_names_who_objects() -> None:
     assert "Reconciling" not in conditions(status)
 
 
+def test_an_objection_is_named_before_what_else_is_missing() -> None:
+    world = case.verified_world()
+    world.put("ReleaseApproval", case.approval("no", world, role="security", username="sam@example.com", groups=[], decision="Reject"))
+    assert missing(judged(world)[1]) == "rejected as security by sam@example.com; approvals: owner, security"
+
+
 def test_without_a_policy_there_are_no_conditions_about_requirements() -> None:
     world = case.verified_world()
     world.remove("ReleasePolicy", case.Key(namespace="", name="customer-facing"))

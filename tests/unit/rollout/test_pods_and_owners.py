@@ -121,6 +121,17 @@ async def test_only_the_pod_that_was_judged_is_lifted() -> None:
     assert bench.client.objects[path] == changed
 
 
+async def test_the_gate_is_taken_off_no_other_pod_though_the_condition_is_set_already() -> None:
+    for newer in ({"uid": "u2"}, {"resourceVersion": "8"}):
+        bench = Bench(ALLOW)
+        judged, changed = pod(), pod(**newer)
+        for item in (judged, changed):
+            item["status"]["conditions"] = [SERVING]
+        path = bench.client.put(PODS, changed)
+        assert await settle_pod(judged, bench.tools) is Settled.CHANGED
+        assert bench.client.objects[path] == changed
+
+
 async def test_a_pod_that_is_gone_is_no_error() -> None:
     bench = Bench(ALLOW)
     assert await settle_pod(pod(), bench.tools) is Settled.DONE
