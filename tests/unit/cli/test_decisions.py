@@ -1,0 +1,123 @@
+"""A person signs off exactly what they were shown. The API server is scripted here: what it answers is the point of these tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from sluice.cli import decisions, main
+
+RELEASE = {
+    "apiVersion": "sluice.dev/v1alpha1",
+    "kind": "ModelRelease",
+    "metadata": {"name": "churn-2-1-0", "namespace": "payments"},
+    "spec": {"model": "churn", "version": "2.1.0", "change": {"type": "Quantize", "baseline": {"name": "churn-2-0-0"}}},
+    "status": {
+        "releaseDigest": "sha256:" + "a" * 64,
+        "evidenceDigest": "sha256:" + "b" * 64,
+        "risk": {"tier": "high"},
+        "requirements": [{"name": "quality", "outcome": "Satisfied", "message": "acc of core is 0.97"}],
+    },
+}
+
+
+class Server:
+    """Answers a read with `release`, and keeps what is created."""
+
+    def __init__(self, release: dict[str, Any]) -> None:
+        self.release = release
+        self.created: list[dict[str, Any]] = []
+
+    async def get(self, _access: decisions.Access, _namespace: str, _name: str) -> dict[str, Any]:
+        return self.release
+
+    async def create(self, _access: decisions.Access, _namespace: str, item: dict[str, Any]) -> dict[str, Any]:
+        self.created.append(item)
+        return {**item, "metadata": {**item["metadata"], "name": "churn-2-1-0-security-x7"}, "spec": {**item["spec"], "approver": {"username": "sam"}}}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The API server."""
+    server = Server(RELEASE)
+    monkeypatch.setattr(decisions, "_get", server.get)
+    monkeypatch.setattr(decisions, "_create", server.create)
+    return server
+
+
+def run(*arguments: str, answer: str = "") -> tuple[int, str]:
+    result = CliRunner().invoke(main, [*arguments], input=answer)
+    return result.exit_code, result.output
+
+
+APPROVE = ("approve", "mr/churn-2-1-0", "-n", "payments", "--role", "security")
+
+
+def test_what_is_signed_off_is_what_was_shown(server: Server) -> None:
+    code, output = run(*APPROVE, "--comment", "Red-team run 118", answer="y\n")
+    assert code == 0
+    (created,) = server.created
+    assert created["spec"]["releaseDigest"] in output
+    assert created["spec"]["evidenceDigest"] in output
+    assert "acc of core is 0.97" in output
+    assert created["spec"] == {
+        "release": {"name": "churn-2-1-0"},
+        "releaseDigest": "sha256:" + "a" * 64,
+        "evidenceDigest": "sha256:" + "b" * 64,
+        "role": "security",
+        "decision": "Approve",
+        "comment": "Red-team run 118",
+    }
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n"])
+def test_nothing_is_created_without_a_yes(server: Server, answer: str) -> None:
+    code, output = run(*APPROVE, answer=answer)
+    assert (code, server.created) == (1, [])
+    assert "nothing was created" in output
+
+
+def test_a_dry_run_prints_the_object_and_creates_nothing(server: Server) -> None:
+    result = CliRunner().invoke(main, [*APPROVE, "--dry-run", "-o", "yaml"])
+    assert result.exit_code == 0
+    assert yaml.safe_load(result.stdout)["kind"] == "ReleaseApproval"
+    assert server.created == []
+
+
+def test_reject_says_reject(server: Server) -> None:
+    assert run("reject", "churn-2-1-0", "-n", "payments", "--role", "security", "--yes")[0] == 0
+    assert server.created[0]["spec"]["decision"] == "Reject"
+
+
+def test_a_release_that_nobody_looked_at_yet_cannot_be_signed_off(server: Server) -> None:
+    server.release = {key: value for key, value in RELEASE.items() if key != "status"}
+    code, output = run(*APPROVE, "--yes")
+    assert (code, server.created) == (3, [])
+    assert "is the controller running?" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("approve", "pod/churn", "-n", "p", "--role", "r"), "name a ModelRelease: mr/NAME"),
+        (("approve", "mr/churn", "-n", "p"), "--role"),
+        (("approve", "mr/churn", "--role", "r"), "--namespace"),
+    ],
+)
+def test_wrong_words_end_with_usage(arguments: tuple[str, ...], said: str) -> None:
+    code, output = run(*arguments)
+    assert code == 2
+    assert said in output
+
+
+@pytest.mark.parametrize("command", ["approve", "reject", "controller", "webhook"])
+def test_every_command_explains_itself(command: str) -> None:
+    code, output = run(command, "--help")
+    assert code == 0
+    described = [option for option in main.commands[command].params if isinstance(option, click.Option)]
+    assert all(option.help for option in described)
+    assert "Options:" in output
