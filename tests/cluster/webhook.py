@@ -24,12 +24,6 @@ from sluice.api.names import WEBHOOK
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "sluice-webhook-test"
 READY_SECONDS = 40
-_RUN = """
-import asyncio, json, logging, pathlib, sys
-from sluice.webhook.run import Settings, run
-logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
-asyncio.run(run(Settings(kubeconfig=pathlib.Path(sys.argv[1]), **json.loads(sys.argv[2]))))
-"""
 _TEMPLATES = ("templates/rbac.yaml", "templates/webhooks.yaml")
 
 
@@ -45,8 +39,9 @@ class Replica:
         kubeconfig = folder / "kubeconfig"
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"]
         kubeconfig.write_text(cluster.user_kubeconfig(f"system:serviceaccount:{NAMESPACE}:{WEBHOOK}", groups=groups))
-        settings = {"namespace": NAMESPACE, "host": self.host, "port": self.port, "probe_port": self.probe_port, **lifetimes}
-        command = [sys.executable, "-c", _RUN, str(kubeconfig), json.dumps(settings)]
+        flags: dict[str, object] = {"kubeconfig": kubeconfig, "namespace": NAMESPACE, "host": self.host, "port": self.port, "probe-port": self.probe_port}
+        flags |= {name.replace("_", "-"): value for name, value in lifetimes.items()}
+        command = [sys.executable, "-c", "from sluice.cli import main; main()", "webhook", *(f"--{name}={value}" for name, value in flags.items())]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
