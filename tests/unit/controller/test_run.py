@@ -1,0 +1,104 @@
+"""How the process is wired: who may write, and when the Lease is given away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from typing import Any, Self
+
+import pytest
+
+from sluice.cluster.connection import Connection
+from sluice.cluster.lease import Lease, LeaseLost
+from sluice.controller import run as wiring
+from sluice.controller.run import LEASE_LOST_STATUS, Settings
+
+
+class Client:
+    """Remembers what it was made with."""
+
+    def __init__(self, _connection: object, **how: Any) -> None:  # noqa: ANN401 - the client's arguments
+        self.how = how
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+class Wired:
+    """What `run` handed to its inner part."""
+
+    client: Client
+    lease: Lease
+    instance: str
+    order: list[str]
+
+
+@pytest.fixture
+def wired(monkeypatch: pytest.MonkeyPatch) -> Wired:
+    found = Wired()
+    found.order = []
+
+    async def inner(_settings: Settings, _connection: object, client: Client, lease: Lease, *, instance: str, ending: asyncio.Event) -> None:
+        found.client, found.lease, found.instance = client, lease, instance
+        os.kill(os.getpid(), signal.SIGTERM)
+        await ending.wait()
+        found.order.append("work ended")
+        raise RuntimeError("a part that must run for ever ended")
+
+    async def release(_lease: Lease) -> None:
+        found.order.append("lease released")
+
+    monkeypatch.setattr(Connection, "load", lambda **_: object())
+    monkeypatch.setattr(Lease, "release", release)
+    monkeypatch.setattr(wiring, "ApiClient", Client)
+    monkeypatch.setattr(wiring, "_run", inner)
+    return found
+
+
+async def test_every_write_but_those_of_the_lease_itself_passes_its_fence(wired: Wired) -> None:
+    with pytest.raises(RuntimeError, match="for ever"):
+        await wiring.run(Settings(identity="pod-1"))
+    assert wired.client.how == {"guard": wired.lease.fence}
+    with pytest.raises(LeaseLost):
+        wired.client.how["guard"](5.0)
+    own = wired.lease._client
+    assert isinstance(own, Client)
+    assert own.how == {"timeout_seconds": Settings().timing.request_timeout_seconds}
+
+
+async def test_the_lease_is_given_away_after_all_work_has_ended_also_when_it_ended_badly(wired: Wired) -> None:
+    with pytest.raises(RuntimeError, match="for ever"):
+        await wiring.run(Settings())
+    assert wired.order == ["work ended", "lease released"]
+
+
+async def test_each_start_is_another_holder(wired: Wired) -> None:
+    holders = set()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="for ever"):
+            await wiring.run(Settings(identity="pod-1"))
+        holders.add(wired.lease.identity)
+        assert wired.instance == "pod-1"
+    assert len(holders) == 2
+    assert all(holder.startswith("pod-1_") for holder in holders)
+
+
+async def test_a_process_that_lost_the_lease_exits_at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    monkeypatch.setattr(logging, "shutdown", lambda: None)
+    lease = Lease(Client(None), namespace="n", name="l", identity="i")  # type: ignore[arg-type]
+    lease.lost.set()
+    await wiring._leave_when_lost(lease)
+    assert left == [LEASE_LOST_STATUS]
+    assert "the lease is lost" in caplog.text
+
+
+def test_a_lease_that_is_not_safe_is_refused() -> None:
+    with pytest.raises(ValueError, match="a lease needs"):
+        _ = Settings(lease_renew_deadline=30.0).timing
