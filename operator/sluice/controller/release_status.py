@@ -22,7 +22,7 @@ _MET: Final = frozenset({Outcome.SATISFIED, Outcome.WAIVED})
 _SIGNATURES: Final = frozenset({RequirementType.MODEL_SIGNATURE, RequirementType.PROVENANCE})
 _ABOUT: Final = (
     ("Verified", _SIGNATURES, Reason.SignatureVerified, "everything that must be signed is signed by somebody who may"),
-    ("EvidenceComplete", frozenset(RequirementType) - {RequirementType.APPROVAL}, Reason.Entitled, "all evidence that the policies ask for is there"),
+    ("EvidenceComplete", frozenset(RequirementType) - {RequirementType.APPROVAL}, Reason.EvidenceComplete, "all evidence that the policies ask for is there"),
     ("Approved", frozenset({RequirementType.APPROVAL}), Reason.Approved, "enough people signed off this release on this evidence"),
 )
 """Conditions about a part of the requirements: type, which requirements, reason and message when all of them are met."""

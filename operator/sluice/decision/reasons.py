@@ -16,6 +16,7 @@ class Reason(StrEnum):
     ProvenanceVerified = "ProvenanceVerified"
     EvaluationPassed = "EvaluationPassed"
     Approved = "Approved"
+    EvidenceComplete = "EvidenceComplete"
     EvidenceMissing = "EvidenceMissing"
     EvidenceRefused = "EvidenceRefused"
     EvidenceExpired = "EvidenceExpired"
@@ -70,6 +71,7 @@ MEANING: dict[Reason, str] = {
     Reason.ProvenanceVerified: "A signer whom the policy permits attests how exactly this artifact was built.",
     Reason.EvaluationPassed: "Every measure, recomputed from the raw files, reaches its threshold with the confidence that the policy asks.",
     Reason.Approved: "Enough people in each role signed off exactly this release on exactly this evidence.",
+    Reason.EvidenceComplete: "All evidence that the policies ask for is there, verified, by signers who may.",
     Reason.EvidenceMissing: "No verified statement of this kind speaks of this digest. Apply a ReleaseEvidence with one.",
     Reason.EvidenceRefused: "A bundle claims to speak of this digest and could not be verified; its ReleaseEvidence says why.",
     Reason.EvidenceExpired: "The evidence is older than the policy accepts. Evaluate again.",

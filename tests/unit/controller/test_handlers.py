@@ -14,7 +14,7 @@ from sluice.decision.records import Key
 
 def handlers(given: list[Item]) -> dict[str, Any]:
     registry = registry_of(given.append, cast("Connection", object()))
-    return {handler.fn.__name__: handler for handler in registry._watching.get_all_handlers()}
+    return {str(handler.id).rpartition(".")[2]: handler for handler in registry._watching.get_all_handlers()}
 
 
 def test_there_are_no_handlers_that_would_write_to_objects() -> None:

@@ -47,7 +47,7 @@ def test_a_release_that_waits_for_sign_offs_says_so_in_every_place_people_look()
         "Ready": ("False", "ApprovalMissing"),
         "Reconciling": ("True", "ApprovalMissing"),
         "Verified": ("True", "SignatureVerified"),
-        "EvidenceComplete": ("True", "Entitled"),
+        "EvidenceComplete": ("True", "EvidenceComplete"),
         "Approved": ("False", "ApprovalMissing"),
     }
     assert [(item["name"], item["outcome"]) for item in status["requirements"]] == [
@@ -67,7 +67,7 @@ def test_an_entitled_release_has_nothing_missing_and_neither_reconciling_nor_sta
     assert conditions(status) == {
         "Ready": ("True", "Entitled"),
         "Verified": ("True", "SignatureVerified"),
-        "EvidenceComplete": ("True", "Entitled"),
+        "EvidenceComplete": ("True", "EvidenceComplete"),
         "Approved": ("True", "Approved"),
     }
     assert "missing" not in status
