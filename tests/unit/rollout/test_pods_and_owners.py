@@ -122,7 +122,8 @@ async def test_only_the_pod_that_was_judged_is_lifted() -> None:
 
 
 async def test_the_gate_is_taken_off_no_other_pod_though_the_condition_is_set_already() -> None:
-    for newer in ({"uid": "u2"}, {"resourceVersion": "8"}):
+    newers: list[Object] = [{"uid": "u2"}, {"resourceVersion": "8"}]
+    for newer in newers:
         bench = Bench(ALLOW)
         judged, changed = pod(), pod(**newer)
         for item in (judged, changed):
