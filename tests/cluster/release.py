@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -30,9 +31,7 @@ class ReleaseCase:
     def apply_all_but_approvals(self) -> None:
         """Opt the namespace in and apply trust root, policy, release and evidence."""
         self.ns.label(self._labels)
-        self.ns.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "churn"}})
         self._world.put("Namespace", {"metadata": {"name": self.ns.name, "labels": self._labels}})
-        self.put(case.item("TrustRoot", self.ns.name, case.trust_root()["spec"], namespace=""))
         policy = case.policy_spec()
         policy["selector"]["namespaces"]["matchLabels"] = {"sluice.dev/test": self.ns.name}
         for signer in policy["signers"]:
@@ -41,13 +40,20 @@ class ReleaseCase:
             for measure in requirement.get("measures", ()):
                 # The evidence is signed at the fixed time of the unit tests, which passes.
                 measure.pop("maxAge")
-        self.put(case.item("ReleasePolicy", self.ns.name, policy, namespace=""))
-        self.put(case.item("ModelRelease", self.name, case.release_spec(), namespace=self.ns.name))
+        # Cluster-scoped objects one by one, so that the namespace knows what to delete; all others at once, which takes kubectl as long as one.
+        self._put(case.item("TrustRoot", self.ns.name, case.trust_root()["spec"], namespace=""))
+        self._put(case.item("ReleasePolicy", self.ns.name, policy, namespace=""))
+        objects = [case.item("ModelRelease", self.name, case.release_spec(), namespace=self.ns.name)]
         for name, bundle in case.bundles().items():
             spec: Object = {"bundle": {"inline": base64.b64encode(bundle).decode()}}
             if name == "evaluation":
                 spec["attachments"] = [{"name": "results.json", "inline": base64.b64encode(case.raw_results()).decode()}]
-            self.put(case.item("ReleaseEvidence", name, spec, namespace=self.ns.name))
+            objects.append(case.item("ReleaseEvidence", name, spec, namespace=self.ns.name))
+        for obj in objects:
+            self._world.put(obj["kind"], obj)
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "churn"}}
+        together = {"apiVersion": "v1", "kind": "List", "items": [account, *(_written(obj) for obj in objects)]}
+        self.ns.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(together))
 
     def approve(self) -> None:
         """Both roles sign off."""
@@ -66,7 +72,7 @@ class ReleaseCase:
             "decision": decision,
         }
         if not self._stamped:
-            self.put(case.item("ReleaseApproval", name, spec | {"approver": {"username": username, "groups": groups}}, namespace=self.ns.name))
+            self._put(case.item("ReleaseApproval", name, spec | {"approver": {"username": username, "groups": groups}}, namespace=self.ns.name))
             return
         self._may_decide(username)
         written = {"apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseApproval", "metadata": {"name": name}, "spec": spec}
@@ -82,10 +88,14 @@ class ReleaseCase:
         metadata = {"name": f"{name}-{username.partition('@')[0]}"}
         self.ns.apply({"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": metadata, "roleRef": role, "subjects": subjects})
 
-    def put(self, obj: Object) -> None:
-        """Apply an object, and take it into the world."""
+    def _put(self, obj: Object) -> None:
         self._world.put(obj["kind"], obj)
-        sent = deepcopy(obj)
-        for stamped in ("uid", "generation"):
-            sent["metadata"].pop(stamped, None)
-        self.ns.apply(sent)
+        self.ns.apply(_written(obj))
+
+
+def _written(obj: Object) -> Object:
+    """The object as people write it, without what the API server adds."""
+    written = deepcopy(obj)
+    for stamped in ("uid", "generation"):
+        written["metadata"].pop(stamped, None)
+    return written

@@ -24,7 +24,7 @@ WEB: Object = {"containers": [{"name": "web", "image": f"registry.example.com/we
 @pytest.fixture(scope="module")
 def webhook(cluster: Cluster, gate: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:  # noqa: ARG001 - the policies are effective
     """Two replicas behind L0."""
-    with Webhook(cluster, tmp_path_factory.mktemp("webhook")) as running:
+    with Webhook(cluster, tmp_path_factory.mktemp("webhook"), drain=0.5) as running:
         yield running
 
 

@@ -5,9 +5,11 @@ They run with a certificate of the service account's name, so the chart's RBAC i
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,12 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from e2e.cluster import Cluster
 from sluice.api.names import WEBHOOK
 
 ROOT = Path(__file__).parents[2]
-NAMESPACE = "sluice-webhook-test"
 READY_SECONDS = 40
 _TEMPLATES = ("templates/rbac.yaml", "templates/webhooks.yaml")
 
@@ -30,16 +32,17 @@ _TEMPLATES = ("templates/rbac.yaml", "templates/webhooks.yaml")
 class Replica:
     """One process and its endpoint."""
 
-    def __init__(self, cluster: Cluster, folder: Path, name: str, lifetimes: Mapping[str, float]) -> None:
+    def __init__(self, cluster: Cluster, folder: Path, name: str, namespace: str, lifetimes: Mapping[str, float]) -> None:
         self.name = name
+        self._namespace = namespace
         self._cluster = cluster
         self.log = folder / f"{name}.log"
         self.host = str(cluster.place.host_address)
         self.port, self.probe_port = (_free_port(self.host) for _ in range(2))
         kubeconfig = folder / "kubeconfig"
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"]
-        kubeconfig.write_text(cluster.user_kubeconfig(f"system:serviceaccount:{NAMESPACE}:{WEBHOOK}", groups=groups))
-        flags: dict[str, object] = {"kubeconfig": kubeconfig, "namespace": NAMESPACE, "host": self.host, "port": self.port, "probe-port": self.probe_port}
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+        kubeconfig.write_text(cluster.user_kubeconfig(f"system:serviceaccount:{namespace}:{WEBHOOK}", groups=groups))
+        flags: dict[str, object] = {"kubeconfig": kubeconfig, "namespace": namespace, "host": self.host, "port": self.port, "probe-port": self.probe_port}
         flags |= {name.replace("_", "-"): value for name, value in lifetimes.items()}
         command = [sys.executable, "-c", "from sluice.cli import main; main()", "webhook", *(f"--{name}={value}" for name, value in flags.items())]
         with self.log.open("wb") as log:
@@ -70,7 +73,7 @@ class Replica:
             {
                 "apiVersion": "discovery.k8s.io/v1",
                 "kind": "EndpointSlice",
-                "metadata": {"name": self.name, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": WEBHOOK}},
+                "metadata": {"name": self.name, "namespace": self._namespace, "labels": {"kubernetes.io/service-name": WEBHOOK}},
                 "addressType": "IPv4",
                 "endpoints": [{"addresses": [self.host], "conditions": {"ready": ready}}],
                 "ports": [{"name": "admission", "port": self.port, "protocol": "TCP"}],
@@ -93,21 +96,23 @@ class Webhook:
 
     def __init__(self, cluster: Cluster, folder: Path, **lifetimes: float) -> None:
         self.cluster = cluster
+        # A name of its own: the next one need not wait until this one is gone.
+        self.namespace = f"webhook-{uuid4().hex[:8]}"
         self._folder = folder
         self._lifetimes = lifetimes
         self.replicas: list[Replica] = []
-        self._manifests = _rendered(cluster)
+        self._manifests = _rendered(cluster, self.namespace)
 
     def __enter__(self) -> Self:
         apply_file(self.cluster, *sorted((ROOT / "crds").glob("*.yaml")))
         self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        apply(self.cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        apply(self.cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         apply(
             self.cluster,
             {
                 "apiVersion": "v1",
                 "kind": "Service",
-                "metadata": {"name": WEBHOOK, "namespace": NAMESPACE},
+                "metadata": {"name": WEBHOOK, "namespace": self.namespace},
                 "spec": {"ports": [{"name": "admission", "port": 443, "targetPort": 9443}]},
             },
         )
@@ -115,7 +120,7 @@ class Webhook:
         for number in range(2):
             folder = self._folder / str(number)
             folder.mkdir()
-            self.replicas.append(Replica(self.cluster, folder, f"replica-{number}", self._lifetimes))
+            self.replicas.append(Replica(self.cluster, folder, f"replica-{number}", self.namespace, self._lifetimes))
         try:
             for replica in self.replicas:
                 replica.wait_ready()
@@ -128,12 +133,14 @@ class Webhook:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=self._manifests)
         for replica in self.replicas:
+            replica.process.terminate()
+        for replica in self.replicas:
             replica.end()
-        self.cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
+        self.cluster.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
 
     def secret(self) -> dict[str, str]:
         """The data of the Secret that the replicas share."""
-        done = self.cluster.kubectl("get", "secret", f"{WEBHOOK}-tls", f"--namespace={NAMESPACE}", "--output=json")
+        done = self.cluster.kubectl("get", "secret", f"{WEBHOOK}-tls", f"--namespace={self.namespace}", "--output=json")
         data: dict[str, str] = json.loads(done.stdout)["data"]
         return data
 
@@ -142,6 +149,16 @@ class Webhook:
         configurations = ("mutatingwebhookconfiguration", "validatingwebhookconfiguration")
         found = [json.loads(self.cluster.kubectl("get", kind, WEBHOOK, "--output=json").stdout) for kind in configurations]
         return {webhook["clientConfig"].get("caBundle", "") for configuration in found for webhook in configuration["webhooks"]}
+
+    def trusted(self, bundle: str, replica: Replica) -> bool:
+        """Make a new connection like an API server that has this `caBundle`."""
+        context = ssl.create_default_context(cadata=base64.b64decode(bundle).decode())
+        name = f"{WEBHOOK}.{self.namespace}.svc"
+        try:
+            with socket.create_connection((replica.host, replica.port), timeout=10) as plain, context.wrap_socket(plain, server_hostname=name):
+                return True
+        except ssl.SSLCertVerificationError:
+            return False
 
 
 def apply(cluster: Cluster, obj: dict[str, Any]) -> None:
@@ -154,11 +171,11 @@ def apply_file(cluster: Cluster, *files: Path) -> None:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", *(f"--filename={file}" for file in files))
 
 
-def _rendered(cluster: Cluster) -> str:
+def _rendered(cluster: Cluster, namespace: str) -> str:
     """What the chart installs for the webhook."""
     image = ("--set=image.repository=registry.example.com/sluice", f"--set=image.digest=sha256:{'0' * 64}")
     only = [f"--show-only={template}" for template in _TEMPLATES]
-    command = [str(cluster.binaries["helm"]), "template", "sluice", str(ROOT / "charts/sluice"), f"--namespace={NAMESPACE}", *image, *only]
+    command = [str(cluster.binaries["helm"]), "template", "sluice", str(ROOT / "charts/sluice"), f"--namespace={namespace}", *image, *only]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
