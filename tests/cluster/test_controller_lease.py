@@ -73,3 +73,19 @@ def test_a_leader_that_is_told_to_end_hands_over_at_once(installed: Controller, 
     ns.wait("modelrelease", RELEASE, lambda mr: mr.get("status", {}).get("phase") == "Pending")
     assert follower.end() == 0
     assert "Traceback" not in leader.said() + follower.said()
+
+
+def test_what_was_approved_while_no_controller_ran_waits_and_starts_when_one_is_back(installed: Controller, ns: Namespace) -> None:
+    gone = installed.lead("gone")
+    story = Story(ns)
+    story.until_approval_is_missing()
+    gone.kill()
+    story.approve()
+    held = ns.apply(story.deployment("churn"))
+    assert held["spec"]["paused"] is True
+    assert "schedulingGates" in ns.apply(story.pod("alone"))["spec"]
+    assert ns.list("pods", selector="app=churn") == []
+    back = installed.start("back")
+    ns.wait("deployment", "churn", lambda d: d.get("status", {}).get("readyReplicas") == 2, seconds=60)
+    ns.wait_ready("alone")
+    assert back.end() == 0
