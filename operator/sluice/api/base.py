@@ -5,10 +5,11 @@ Every string and list is bounded. The API server needs the bounds to estimate th
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 SHA256 = r"sha256:[0-9a-f]{64}"
@@ -28,7 +29,27 @@ Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-Time = Annotated[str, StringConstraints(max_length=32), Field(json_schema_extra={"format": "date-time"})]
+
+
+def parse_time(text: str) -> datetime:
+    """Read an RFC 3339 time; one without a zone is UTC.
+
+    Raises ValueError: it is no time. The API server's `format: date-time` lets the year 0, offsets of 99 hours and text behind the zone pass.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        message = "this is no time; write it like 2026-01-31T12:00:00Z"
+        raise ValueError(message) from None
+
+
+def _a_time(text: str) -> str:
+    parse_time(text)
+    return text
+
+
+Time = Annotated[str, StringConstraints(max_length=32), AfterValidator(_a_time), Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 time in UTC, as Kubernetes writes it."""
 
 Duration = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,5}(d|h|m|s))+$", max_length=32)]

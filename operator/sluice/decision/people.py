@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sluice.api.approval import ApprovalDecision
+from sluice.api.base import parse_time
 from sluice.api.policy import SeparatedFrom, SubjectKind
 from sluice.api.policy import StatementKind as Kind
 from sluice.decision.model import Finding, Policy
@@ -19,6 +19,8 @@ from sluice.decision.reasons import Reason
 from sluice.decision.signers import kind_of, permitted_signer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sluice.api.base import Identity
     from sluice.decision.model import Approval, Asked, Case, Waiver
     from sluice.evidence.facts import Fact
@@ -61,7 +63,7 @@ def approval_finding(approval: Approval, case: Case, evidence_digest: str, *, no
     """Tell whether `approval` counts. A rejection counts whatever the evidence, until it is deleted or ends."""
     spec = approval.spec
     rejects = spec.decision is ApprovalDecision.REJECT
-    ends = parse_time(spec.expires)
+    ends = parse_time(spec.expires) if spec.expires else None
     refused = _refusal(spec.approver, [spec.role], spec.release_digest, ends, case=case, now=now)
     if refused is None and not rejects and spec.evidence_digest != evidence_digest:
         refused = (
@@ -172,11 +174,3 @@ def staffed(signoffs: Sequence[Signoff], counts: Mapping[str, int]) -> dict[str,
 def usable(case: Case) -> tuple[Policy, ...]:
     """Return the policies of the case that can be used."""
     return tuple(policy for policy in case.policies if isinstance(policy, Policy))
-
-
-def parse_time(text: str | None) -> datetime | None:
-    """Read an RFC 3339 time; the API server has checked the format. A time without a zone is UTC."""
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -165,3 +165,16 @@ def test_nobody_may_waive_what_policy_does_not_let_them() -> None:
     world = with_policy(unsigned(), spec)
     world.put("ReleaseWaiver", waiver(world))
     assert result_of(verdict_of(world), "weights-signed").outcome is Outcome.MISSING
+
+
+@pytest.mark.parametrize("ends", ["0000-01-01T00:00:00Z", "2030-01-01T00:00:00+99:00", "2030-01-01T00:00:00Ztx", "9999-12-31T23:59:59-12:00", ""])
+def test_an_end_that_the_api_server_takes_and_nobody_can_read_spoils_that_object_only(ends: str) -> None:
+    world = c.approved_world()
+    world.put("ReleaseApproval", c.approval("spoilt", world, **(SECURITY | {"expires": ends})))
+    waiver = {"release": {"name": c.NAME}, "releaseDigest": c.digest_of("x"), "requirements": ["quality"], "reason": "r", "riskOwner": "o", "ticket": "t"}
+    world.put("ReleaseWaiver", c.item("ReleaseWaiver", "spoilt", waiver | {"expires": ends}))
+    assert verdict_of(world).allows is Allowance.SERVE
+    key = c.Key(namespace=c.NAMESPACE, name="spoilt")
+    for unreadable in (world.approvals[key], world.waivers[key]):
+        assert str(unreadable).startswith("spec.expires: ")
+        assert "2026-01-31T12:00:00Z" in str(unreadable)
