@@ -79,9 +79,8 @@ def _counted(world: World, key: Key, item: Approval | Waiver | str, *, now: date
         return False, Reason.ReleaseNotFound, f"spec.release.name: there is no ModelRelease {name} in namespace {key.namespace}"
     if not isinstance(release, Release):
         return False, Reason.ReleaseInvalid, f"ModelRelease {name} cannot be read: {release}"
-    verdict = world.verdict(Key(namespace=key.namespace, name=name), now=now)
-    findings = () if verdict is None else verdict.approvals if isinstance(item, Approval) else verdict.waivers
-    finding = next((finding for finding in findings if finding.name == key.name), None)
+    # Whether a decision counts depends on no other: with a thousand of them, a thousand whole verdicts would keep the controller busy for minutes.
+    finding = world.finding(item, release, now=now)
     if finding is None:
         return False, Reason.NoPolicyMatches, f"no ReleasePolicy that can be used selects namespace {key.namespace}, so nobody holds a role in it"
     return finding.counts, finding.reason, finding.message

@@ -10,6 +10,7 @@ Not thread-safe: one event loop, or one thread, owns it.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ from sluice.api.release import ReleaseSpec
 from sluice.api.trust import TrustRootSpec
 from sluice.decision.decide import decide
 from sluice.decision.gate import Namespace, Subject
-from sluice.decision.model import Approval, Case, InvalidPolicy, Policy, Release, Verdict, Waiver
+from sluice.decision.model import Approval, Case, Finding, InvalidPolicy, Policy, Release, Verdict, Waiver
 from sluice.decision.records import Evidence, Key, TrustRoot
 from sluice.decision.tiers import TierMalformedError, TierProgram
 
@@ -86,6 +87,15 @@ class World:
         release = self.releases.get(key)
         return decide(self.case(release), now=now) if isinstance(release, Release) else None
 
+    def finding(self, item: Approval | Waiver, release: Release, *, now: datetime) -> Finding | None:
+        """Tell whether one decision of a person counts for `release`; None when no policy selects it. The others are not looked at."""
+        case = self._evidence_case(release)
+        if isinstance(item, Approval):
+            findings = decide(replace(case, approvals=(item,)), now=now).approvals
+        else:
+            findings = decide(replace(case, waivers=(item,)), now=now).waivers
+        return findings[0] if findings else None
+
     def subject(self, namespace: str, name: str, *, now: datetime) -> Subject | None:
         """Give a release that a Pod names, with its verdict, to the gate; None when there is none of this name."""
         release = self.releases.get(Key(namespace=namespace, name=name))
@@ -108,17 +118,22 @@ class World:
 
     def case(self, release: Release) -> Case:
         """Gather all that a verdict about `release` depends on."""
-        key = Key(namespace=release.namespace, name=release.name)
+        decided = self._decisions_on.get(Key(namespace=release.namespace, name=release.name), set())
+        return replace(
+            self._evidence_case(release),
+            approvals=tuple(a for kind, at in decided if kind == "approval" and isinstance(a := self.approvals[at], Approval)),
+            waivers=tuple(w for kind, at in decided if kind == "waiver" and isinstance(w := self.waivers[at], Waiver)),
+        )
+
+    def _evidence_case(self, release: Release) -> Case:
+        """Gather the same without what people decided."""
         speaking = {at for digest in release.digests for at in self._evidence_on.get((release.namespace, digest), ())}
         about = [self.evidence[at] for at in sorted(speaking)]
-        decided = self._decisions_on.get(key, set())
         return Case(
             release=release,
             policies=tuple(self.policies[name] for name in sorted(self._selectors) if self._selects(name, release.namespace)),
             facts=tuple(fact for item in about for fact in item.facts),
             refusals=tuple(item.refusal for item in about if item.refusal),
-            approvals=tuple(a for kind, at in decided if kind == "approval" and isinstance(a := self.approvals[at], Approval)),
-            waivers=tuple(w for kind, at in decided if kind == "waiver" and isinstance(w := self.waivers[at], Waiver)),
         )
 
     def decisions_on(self, key: Key) -> frozenset[tuple[str, Key]]:

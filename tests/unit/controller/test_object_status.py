@@ -8,7 +8,8 @@ import pytest
 
 from sluice.controller.conditions import Moment
 from sluice.controller.object_status import STATUSES
-from sluice.decision.model import Policy
+from sluice.decision import decide, people
+from sluice.decision.model import Approval, Finding, Policy
 from sluice.decision.problems import policy_problems
 from sluice.decision.reasons import Reason
 from tests.unit.decision import case
@@ -115,3 +116,20 @@ def test_a_trust_root_that_does_not_parse_says_so_and_so_does_a_policy_that_reli
 @pytest.mark.parametrize("kind", sorted(STATUSES))
 def test_what_is_gone_has_no_status(kind: str) -> None:
     assert STATUSES[kind](case.World(), case.Key(namespace="", name="gone"), MOMENT) is None
+
+
+def test_the_status_of_one_sign_off_looks_at_no_other_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = case.approved_world()
+    for index in range(50):
+        world.put("ReleaseApproval", case.approval(f"spam-{index}", world, role="owner", username="eve@example.com", groups=[]))
+    looked_at: list[str] = []
+    really = people.approval_finding
+
+    def noted(approval: Approval, *args: Any, **kwargs: Any) -> Finding:  # noqa: ANN401 - handed on
+        looked_at.append(approval.name)
+        return really(approval, *args, **kwargs)
+
+    monkeypatch.setattr(decide, "approval_finding", noted)
+    assert condition(world, "ReleaseApproval", "by-owner")[:2] == ("True", "Counted")
+    assert condition(world, "ReleaseApproval", "spam-7")[:2] == ("False", "RoleNotGranted")
+    assert looked_at == ["by-owner", "spam-7"]
