@@ -13,7 +13,6 @@ from sluice.gate.policy import (
     Manifest,
     Matches,
     Rule,
-    apply,
     governed,
     mutating,
     patch,
@@ -26,16 +25,19 @@ _EVERY_WAY_TO_CHANGE_A_POD: Final = ("pods", "pods/status", "pods/ephemeralconta
 
 _NAMES_A_RELEASE: Final = f"{release_named_by('object')} != ''"
 
-_HOLD: Final = apply(f"Object{{spec: Object.spec{{schedulingGates: [Object.spec.schedulingGates{{name: '{SCHEDULING_GATE}'}}]}}}}")
 
-_WITHHOLD: Final = patch(
-    f"""\
-!has(object.spec.readinessGates)
-  ? [JSONPatch{{op: 'add', path: '/spec/readinessGates', value: [{{'conditionType': '{READINESS_GATE}'}}]}}]
-  : object.spec.readinessGates.exists(g, g.conditionType == '{READINESS_GATE}')
+def _add(field: str, member: str, value: str) -> str:
+    """CEL: the JSON patch that adds `{member: value}` to a list of the Pod's spec, unless it is there."""
+    return f"""\
+(!has(object.spec.{field})
+  ? [JSONPatch{{op: 'add', path: '/spec/{field}', value: [{{'{member}': '{value}'}}]}}]
+  : object.spec.{field}.exists(g, g.{member} == '{value}')
   ? []
-  : [JSONPatch{{op: 'add', path: '/spec/readinessGates/-', value: {{'conditionType': '{READINESS_GATE}'}}}}]"""
-)
+  : [JSONPatch{{op: 'add', path: '/spec/{field}/-', value: {{'{member}': '{value}'}}}}])"""
+
+
+# One patch for both, and no server-side apply: a Pod of 300 containers takes 25 ms longer, and would take 140.
+_HOLD: Final = patch(f"{_add('schedulingGates', 'name', SCHEDULING_GATE)}\n+ {_add('readinessGates', 'conditionType', READINESS_GATE)}")
 
 
 def hold_pods(installation: Installation) -> list[Manifest]:
@@ -48,7 +50,7 @@ def hold_pods(installation: Installation) -> list[Manifest]:
         why="Pods that name a release wait, unscheduled and out of traffic, until Sluice finds the release entitled.",
         matches=Matches(group="", version="v1", resources=["pods"], operations=CREATE, namespaces=governed(installation)),
         conditions={"names-a-release": _NAMES_A_RELEASE},
-        mutations=[_HOLD, _WITHHOLD],
+        mutations=[_HOLD],
     )
 
 
@@ -60,7 +62,7 @@ def hold_strict_pods(installation: Installation) -> list[Manifest]:
         why="In strict namespaces, Pods that name no release wait, too, until Sluice has looked at them.",
         matches=Matches(group="", version="v1", resources=["pods"], operations=CREATE, namespaces=strict),
         conditions={"names-no-release": f"!({_NAMES_A_RELEASE})"},
-        mutations=[_HOLD, _WITHHOLD],
+        mutations=[_HOLD],
     )
 
 
