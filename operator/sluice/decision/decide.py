@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sluice.decision.model import Approval, Finding, Waiver
 
 P = ParamSpec("P")
+_NOTES = 8
+"""Of so many sign-offs a message says why they do not count; each says it in its own status."""
 
 
 def decide(case: Case, *, now: datetime) -> Verdict:
@@ -82,6 +84,9 @@ def _approved(ask: Asked, case: Case, approvals: Sequence[tuple[Approval, Findin
         return ask.result(Outcome.SATISFIED, Reason.Approved, f"approved by {names}", changes_at=ends)
     lapsed = any(finding.reason is Reason.Expired and finding.role in short for _, finding in approvals)
     notes = [*barred, *(f"{finding.name} does not count: {finding.message}" for _, finding in approvals if not finding.counts)]
+    if (more := len(notes) - _NOTES) > 0:
+        # Anybody may write sign-offs that do not count; messages are kept, sent and stored for each Pod that waits.
+        notes = [*notes[:_NOTES], f"and {more} more that do not count"]
     total = f"{sum(got.values())} of {sum(counts.values())}"
     waiting = ask.result(
         Outcome.EXPIRED if lapsed else Outcome.MISSING,

@@ -178,3 +178,12 @@ def test_an_end_that_the_api_server_takes_and_nobody_can_read_spoils_that_object
     for unreadable in (world.approvals[key], world.waivers[key]):
         assert str(unreadable).startswith("spec.expires: ")
         assert "2026-01-31T12:00:00Z" in str(unreadable)
+
+
+def test_a_message_grows_with_no_number_of_decisions_that_do_not_count() -> None:
+    world = c.verified_world()
+    for index in range(200):
+        world.put("ReleaseApproval", c.approval(f"spam-{index}", world, role="owner", username="eve@example.com", groups=[]))
+    message = result_of(verdict_of(world), "approvals").message
+    assert message.count("does not count") == 8
+    assert "and 192 more that do not count" in message
