@@ -144,7 +144,7 @@ class Reconciler:
             why = blind or f"it does not know namespace {namespace} yet"
             return Decision(action=Action.HOLD, reason=Reason.NotReady, message=f"the controller cannot decide now: {why}", remedy="wait a minute")
         subject = None if pod.release is None else world.subject(namespace, pod.release, now=now)
-        return decide_pod(pod, known, subject, serves=world.serves(image.digest for image in pod.images if image.digest))
+        return decide_pod(pod, known, subject, serves=world.serves((image.digest for image in pod.images if image.digest), namespace))
 
 
 def _typed(obj: Object, api_version: str, kind: str) -> Object:

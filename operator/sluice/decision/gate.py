@@ -73,7 +73,7 @@ class Decision:
 def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, serves: Mapping[str, str]) -> Decision:
     """Decide what happens to `pod`.
 
-    `subject` is the release it names, None when there is none of this name; `serves` maps the digests of model-carrying images known to any release to
+    `subject` is the release it names, None when there is none of this name; `serves` maps the digests of model-carrying images known in its namespace to
     the name of one such release. Raises nothing.
     """
     # 1. Namespaces that nobody opted in are no concern of ours.

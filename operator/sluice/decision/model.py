@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sluice.evidence.facts import Fact
 
 _SHA256_HEX = 64
+MODELS = frozenset({ArtifactType.WEIGHTS, ArtifactType.ADAPTER})
+"""Artifacts that are the model itself."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Release:
     @cached_property
     def model_digests(self) -> frozenset[str]:
         """Digests of the OCI manifests that carry the model itself: whoever runs one of them serves this model."""
-        models = (artifact for artifact in self.spec.artifacts if artifact.type in {ArtifactType.WEIGHTS, ArtifactType.ADAPTER})
+        models = (artifact for artifact in self.spec.artifacts if artifact.type in MODELS)
         return frozenset(digest for artifact in models if (digest := carrier(artifact)))
 
 

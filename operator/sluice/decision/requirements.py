@@ -59,15 +59,7 @@ def _model_signature(asked: Asked, artifact: Artifact, case: Case, _now: datetim
     if signed.outcome is not Outcome.SATISFIED or pinned in {None, artifact.digest}:
         return [signed]
     # The uri pins an OCI manifest, the signature binds the files: somebody must say that the one carries the other.
-    ties = [
-        fact
-        for fact in _ordered(case.facts)
-        if isinstance(fact.content, BuildProvenance)
-        and pinned in fact.subjects
-        and any(artifact.digest in dependency.digests for dependency in fact.content.dependencies)
-        and permitted_signer(asked.policy, fact)
-    ]
-    if ties:
+    if ties := _ties(asked.policy, artifact, case.facts):
         return [replace(signed, evidence=(*signed.evidence, ties[0].bundle_digest))]
     return [
         asked.result(Outcome.MISSING, Reason.CarrierUnbound,
@@ -75,6 +67,24 @@ def _model_signature(asked: Asked, artifact: Artifact, case: Case, _now: datetim
             remedy=f"sign SLSA provenance for {pinned} with {artifact.digest} among its resolvedDependencies",
         )
     ]  # fmt: skip
+
+
+def _ties(policy: Policy, artifact: Artifact, facts: Sequence[Fact]) -> list[Fact]:
+    pinned = carrier(artifact)
+    return [
+        fact
+        for fact in _ordered(facts)
+        if isinstance(fact.content, BuildProvenance)
+        and pinned in fact.subjects
+        and any(artifact.digest in dependency.digests for dependency in fact.content.dependencies)
+        and permitted_signer(policy, fact)
+    ]
+
+
+def carries_signed(policy: Policy, artifact: Artifact, facts: Sequence[Fact]) -> bool:
+    """Tell whether signers whom `policy` permits say that the artifact is a model, and that the manifest its uri pins carries it."""
+    signed = any(kind_of(fact) is Kind.MODEL_SIGNATURE and artifact.digest in fact.subjects and permitted_signer(policy, fact) for fact in facts)
+    return signed and (carrier(artifact) == artifact.digest or bool(_ties(policy, artifact, facts)))
 
 
 def _provenance(asked: Asked, artifact: Artifact, case: Case, _now: datetime) -> list[Result]:

@@ -24,8 +24,10 @@ from sluice.api.release import ReleaseSpec
 from sluice.api.trust import TrustRootSpec
 from sluice.decision.decide import decide
 from sluice.decision.gate import Namespace, Subject
-from sluice.decision.model import Approval, Case, Finding, InvalidPolicy, Policy, Release, Verdict, Waiver
+from sluice.decision.model import MODELS, Approval, Case, Finding, InvalidPolicy, Policy, Release, Verdict, Waiver, carrier
+from sluice.decision.people import usable
 from sluice.decision.records import Evidence, Key, TrustRoot
+from sluice.decision.requirements import carries_signed
 from sluice.decision.tiers import TierMalformedError, TierProgram
 
 if TYPE_CHECKING:
@@ -105,16 +107,25 @@ class World:
             return Subject(name=name, release=None, verdict=None, problem=str(release))
         return Subject(name=name, release=release, verdict=decide(self.case(release), now=now))
 
-    def serves(self, digests: Iterable[str]) -> dict[str, str]:
-        """Of these image digests, give those that carry a model of a known release, with the name of one such release."""
+    def serves(self, digests: Iterable[str], namespace: str) -> dict[str, str]:
+        """Of these image digests, give those that carry a model known in `namespace`, with the name of one release of it.
+
+        A release says what is a model in its own namespace. Elsewhere it must be signed: or whoever writes a release somewhere could name the image of
+        a proxy, or of another team, and have every Pod with it refused.
+        """
         found: dict[str, str] = {}
         for digest in digests:
-            for key in sorted(self._by_digest.get(digest, ()), key=str):
+            for key in sorted(self._by_digest.get(digest, ()), key=lambda key: (key.namespace != namespace, key)):
                 release = self.releases[key]
-                if isinstance(release, Release) and digest in release.model_digests:
+                if isinstance(release, Release) and digest in release.model_digests and (key.namespace == namespace or self._signed(release, digest)):
                     found[digest] = key.name
                     break
         return found
+
+    def _signed(self, release: Release, digest: str) -> bool:
+        case = self._evidence_case(release)
+        models = [artifact for artifact in release.spec.artifacts if artifact.type in MODELS and carrier(artifact) == digest]
+        return any(carries_signed(policy, model, case.facts) for policy in usable(case) for model in models)
 
     def case(self, release: Release) -> Case:
         """Gather all that a verdict about `release` depends on."""

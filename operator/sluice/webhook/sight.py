@@ -36,7 +36,7 @@ class Sight:
             # The API server knows a new namespace a moment before our watch does.
             return _not_ready(f"namespace {namespace} is not known to it yet")
         subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
-        serves = self.world.serves(image.digest for image in pod.images if image.digest)
+        serves = self.world.serves((image.digest for image in pod.images if image.digest), namespace)
         return decide_pod(pod, known, subject, serves=serves)
 
 

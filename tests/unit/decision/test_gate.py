@@ -31,7 +31,7 @@ def decided(world: World, item: dict[str, Any], **labels: str) -> Decision:
     view = view_pod(item)
     namespace = Namespace(name=c.NAMESPACE, labels=c.namespace(**labels)["metadata"]["labels"])
     subject = world.subject(c.NAMESPACE, view.release, now=c.NOW) if view.release else None
-    return decide_pod(view, namespace, subject, serves=world.serves(image.digest for image in view.images if image.digest))
+    return decide_pod(view, namespace, subject, serves=world.serves((image.digest for image in view.images if image.digest), namespace.name))
 
 
 def test_a_pod_of_an_entitled_release_is_allowed() -> None:

@@ -105,3 +105,24 @@ def test_broken_base64_says_which_field_and_how_to_mend_it() -> None:
     assert refusal is not None
     assert refusal.reason == "Base64Malformed"
     assert "spec.bundle.inline" in refusal.message
+
+
+def test_a_namespace_cannot_claim_the_images_of_others_as_its_model() -> None:
+    world = c.verified_world()
+    world.put("Namespace", c.namespace("evil"))
+    claim = c.release_spec() | {"artifacts": [{"name": "w", "type": "Weights", "uri": f"oci://registry.example.com/proxy@{c.SERVER}", "digest": c.SERVER}]}
+    world.put("ModelRelease", c.item("ModelRelease", "a-claim", claim, namespace="evil"))
+    provenance = c.evidence("server", c.bundles()["server"])
+    provenance["metadata"]["namespace"] = "evil"
+    world.put("ReleaseEvidence", provenance)
+    assert world.serves([c.SERVER], "evil") == {c.SERVER: "a-claim"}
+    assert world.serves([c.SERVER], c.NAMESPACE) == {}
+    assert world.serves([c.SERVER], "other") == {}
+
+
+def test_a_model_is_known_everywhere_once_a_permitted_signer_ties_its_image_to_it() -> None:
+    world = c.verified_world()
+    assert world.serves([c.CARRIER], "other") == {c.CARRIER: c.NAME}
+    world.remove("ReleaseEvidence", Key(namespace=c.NAMESPACE, name="packaging"))
+    assert world.serves([c.CARRIER], "other") == {}
+    assert world.serves([c.CARRIER], c.NAMESPACE) == {c.CARRIER: c.NAME}
