@@ -16,5 +16,5 @@ def install(target: Target, image: str) -> None:
     target.helm(
         "upgrade", "--install", "sluice", str(CHART), "--namespace", SYSTEM, "--create-namespace",
         "--set", f"image.repository={repository}", "--set", f"image.digest={digest}",
-        "--wait", "--timeout", "3m",
+        "--take-ownership", "--wait", "--timeout", "3m",
     )  # fmt: skip
