@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final, Literal
 
 from sluice.cluster.client import ApiClient, Object
@@ -37,12 +38,13 @@ class Announcer:
     def __init__(self, events: EventRecorder, *, remembered: int = REMEMBERED) -> None:
         self._events = events
         self._remembered = remembered
-        self._told: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        # Digests: how long the words are is up to those who write releases and sign-offs.
+        self._told: OrderedDict[str, bytes] = OrderedDict()
 
     async def tell(self, obj: Object, decision: Decision, *, action: str) -> None:
         """Write a Kubernetes event with the words of `decision`; `action` is what was done, in UpperCamelCase."""
         uid = str(obj["metadata"].get("uid") or "")
-        words = (action, *decision.lines)
+        words = sha256("\n".join((action, *decision.lines)).encode()).digest()
         if self._told.get(uid) == words:
             return
         type_: Literal["Normal", "Warning"] = "Warning" if decision.action is Action.DENY else "Normal"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -217,6 +219,19 @@ def test_a_deployment_concerns_the_release_it_names_and_the_one_it_is_held_for()
     assert releases_of(deployment(held="churn-1")) == {"churn-1", "churn-2"}
     assert releases_of(deployment(held="")) == {"churn-2"}
     assert releases_of({"metadata": {}, "spec": {}}) == frozenset()
+
+
+async def test_remembering_what_was_told_costs_the_same_however_much_it_was() -> None:
+    bench = Bench(HOLD)
+    announcer = Announcer(EventRecorder(bench.client, controller="sluice.dev/controller", instance="test"))
+    tracemalloc.start()
+    try:
+        for uid in range(20):
+            await announcer.tell(pod(uid=str(uid)), replace(HOLD, message="x" * 1_000_000), action="Hold")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 5_000_000
 
 
 async def test_what_was_told_is_forgotten_in_the_order_it_was_told() -> None:
