@@ -16,8 +16,9 @@ from sluice.cluster.connection import Connection
 from sluice.cluster.errors import Conflict, DoesNotFit, Forbidden, Gone, Invalid, NotFound
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.reflector import Reflector
-from sluice.cluster.resource import EVENTS, Key, Resource
+from sluice.cluster.resource import EVENTS, Resource
 from sluice.cluster.store import Object
+from sluice.decision.records import Key
 from tests.cluster.namespace import Namespace
 
 CONFIG_MAPS = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")

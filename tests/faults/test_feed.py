@@ -12,7 +12,7 @@ from aiohttp import web
 
 from sluice.cluster.client import ApiClient
 from sluice.cluster.feed import WorldFeed
-from sluice.cluster.resource import Key as Address
+from sluice.decision.records import Key
 from sluice.decision.world import World
 from tests.faults.scripted import ScriptedServer, event, refusal, stream
 from tests.unit.decision import case
@@ -118,8 +118,8 @@ async def test_a_change_that_cannot_be_taken_in_makes_it_blind_until_it_is_mende
         assert feed.blind(max_age_seconds=60) == "it could not take in ReleasePolicy customer-facing (RuntimeError)"
         # A later state of the same object, equal or not, mends it; so does its deletion.
         defect.clear()
-        policy = feed.store("ReleasePolicy").get(Address("", "customer-facing"))
-        feed._changed("ReleasePolicy", Address("", "customer-facing"), policy, policy)
+        policy = feed.store("ReleasePolicy").get(Key("", "customer-facing"))
+        feed._changed("ReleasePolicy", Key("", "customer-facing"), policy, policy)
         assert feed.blind(max_age_seconds=60) == ""
 
 
@@ -161,8 +161,8 @@ async def test_a_status_write_does_not_verify_again(server: ScriptedServer, clie
         await synced(feed)
         key = case.Key(case.NAMESPACE, "signature")
         kept, reported = feed.world.evidence[key], len(touched)
-        old = feed.store("ReleaseEvidence").get(Address(*key))
+        old = feed.store("ReleaseEvidence").get(key)
         assert old is not None
-        feed._changed("ReleaseEvidence", Address(*key), old, old | {"status": {"conditions": []}})
+        feed._changed("ReleaseEvidence", key, old, old | {"status": {"conditions": []}})
         assert feed.world.evidence[key] is kept
         assert len(touched) == reported

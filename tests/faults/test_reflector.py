@@ -10,8 +10,9 @@ import pytest
 import sluice.cluster.client
 from sluice.cluster.client import ApiClient
 from sluice.cluster.reflector import Reflector
-from sluice.cluster.resource import PODS, Key
+from sluice.cluster.resource import PODS
 from sluice.cluster.store import NotSynced, Object
+from sluice.decision.records import Key
 from tests.faults.scripted import ScriptedServer, after, bookmark, event, forever, page, pod, refusal, stream, text, until
 
 A, B, C = Key("a", "a"), Key("a", "b"), Key("a", "c")

@@ -14,7 +14,6 @@ from typing import Final
 from sluice.cluster.client import ApiClient
 from sluice.cluster.reflector import Reflector
 from sluice.cluster.resource import APPROVALS, EVIDENCE, NAMESPACES, POLICIES, RELEASES, TRUST_ROOTS, WAIVERS, Resource
-from sluice.cluster.resource import Key as Address
 from sluice.cluster.store import Object, Store
 from sluice.decision.records import Key
 from sluice.decision.world import World
@@ -79,8 +78,7 @@ class WorldFeed:
             for kind, reflector in self._reflectors.items():
                 group.create_task(reflector.run(), name=f"reflector {kind}")
 
-    def _changed(self, kind: str, address: Address, old: Object | None, new: Object | None) -> None:
-        key = Key(*address)
+    def _changed(self, kind: str, key: Key, old: Object | None, new: Object | None) -> None:
         if old is not None and new is not None and _essence(old) == _essence(new) and (kind, key) not in self._unsound:
             # Our own status writes come back as changes; verifying a bundle again for each would cost milliseconds and teach nothing.
             return

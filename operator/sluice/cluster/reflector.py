@@ -24,8 +24,9 @@ from typing import Final
 
 from sluice.cluster.client import PAGE_LIMIT, ApiClient, check_count
 from sluice.cluster.errors import ApiError, Malformed, TooLarge, Unavailable
-from sluice.cluster.resource import Key, Resource
+from sluice.cluster.resource import Resource
 from sluice.cluster.store import Change, Entry, Object, OnChange, Store
+from sluice.decision.records import Key
 
 WATCH_SECONDS: Final = 30.0
 """The API server sends bookmarks every minute, and one two seconds before the end of a watch: a short watch means a young proof."""

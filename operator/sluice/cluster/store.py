@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.cluster.resource import Key
+from sluice.decision.records import Key
 
 Object = dict[str, Any]
 OnChange = Callable[[str, Key, Object | None, Object | None], None]

@@ -8,7 +8,6 @@ from typing import Final
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import APPROVALS, EVIDENCE, POLICIES, TRUST_ROOTS, WAIVERS, Resource
-from sluice.cluster.resource import Key as Address
 from sluice.controller.conditions import Moment
 from sluice.controller.object_status import STATUSES
 from sluice.controller.work import Item
@@ -26,7 +25,7 @@ class ObjectReconciler:
 
     async def settle(self, item: Item) -> None:
         """Look at one object. Raises `ApiError`."""
-        stored = self.feed.store(item.kind).get(Address(*item.key))
+        stored = self.feed.store(item.kind).get(item.key)
         if stored is None:
             return
 

@@ -18,7 +18,6 @@ from sluice.cluster.errors import ApiError
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES
-from sluice.cluster.resource import Key as Address
 from sluice.controller.conditions import Moment
 from sluice.controller.observe import Metrics
 from sluice.controller.release_status import headline, status_of, unreadable_status
@@ -76,7 +75,7 @@ class Reconciler:
         return self._again([await settle_pod(_typed(pod, PODS.api_version, PODS.kind), self._actuation()) for pod in found])
 
     async def _status(self, key: Key) -> None:
-        stored = self.feed.store(RELEASES.kind).get(Address(*key))
+        stored = self.feed.store(RELEASES.kind).get(key)
         release = self.feed.world.releases.get(key)
         if stored is None or release is None:
             return

@@ -91,7 +91,7 @@ def _approved(ask: Asked, case: Case, approvals: Sequence[tuple[Approval, Findin
     waiting = ask.result(
         Outcome.EXPIRED if lapsed else Outcome.MISSING,
         Reason.ApprovalMissing,
-        "; ".join([f"{total}; {', '.join(short)} is missing; approved so far: {names}", *notes]),
+        "; ".join([f"{total}; {', '.join(short)} {'is' if len(short) == 1 else 'are'} missing; approved so far: {names}", *notes]),
         remedy=f"kubectl sluice approve mr/{case.release.name} -n {case.release.namespace} --role {short[0]}",
     )
     return replace(waiting, lacks=tuple(short))

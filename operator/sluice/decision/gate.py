@@ -90,7 +90,7 @@ def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, s
             remedy=f"apply the ModelRelease {pod.release}, or correct the label sluice.dev/release",
         )  # fmt: skip
     if subject.release is None or subject.verdict is None:
-        return Decision(action=Action.HOLD, reason=Reason.ReleaseInvalid, message=f"ModelRelease {subject.name} cannot be read: {subject.problem}")
+        return _unreadable(subject)
     # 4. What contradicts the release cannot become right: releases and Pods do not change.
     if contradiction := _contradiction(pod, namespace, subject.release):
         return contradiction
@@ -100,7 +100,7 @@ def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, s
 def decide_release(namespace: Namespace, subject: Subject) -> Decision:
     """Decide what happens to an owner of Pods by its release alone, for early feedback."""
     if subject.release is None or subject.verdict is None:
-        return Decision(action=Action.HOLD, reason=Reason.ReleaseInvalid, message=f"ModelRelease {subject.name} cannot be read: {subject.problem}")
+        return _unreadable(subject)
     return _wrong_stage(namespace, subject.release) or _by_verdict(namespace, subject.release, subject.verdict)
 
 

@@ -49,13 +49,12 @@ class Release:
 
     @cached_property
     def image_digests(self) -> frozenset[str]:
-        """Digests of the OCI manifests that a Pod of this release may name."""
-        return frozenset(
-            digest
-            for artifact in self.spec.artifacts
-            for digest in (carrier(artifact), artifact.digest if artifact.type is ArtifactType.IMAGE else None)
-            if digest
-        )
+        """Digests of the OCI manifests that a Pod of this release may name: its images, and what carries its model.
+
+        Nothing else runs, whatever its uri pins: evidence is asked for by type, and a Dataset that is an image would be asked for none.
+        """
+        runs = (artifact for artifact in self.spec.artifacts if artifact.type is ArtifactType.IMAGE or artifact.type in MODELS)
+        return frozenset(digest for artifact in runs if (digest := carrier(artifact)))
 
     @cached_property
     def model_digests(self) -> frozenset[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluice.api.base import Identity
+    from sluice.api.policy import Signer
     from sluice.decision.model import Approval, Asked, Case, Waiver
     from sluice.evidence.facts import Fact
 
@@ -35,22 +36,32 @@ def holds_role(person: Identity, role: str, policy: Policy) -> bool:
 
 
 def duty_of(person: Identity, duties: Iterable[SeparatedFrom], facts: Sequence[Fact], policies: Sequence[Policy]) -> str | None:
-    """Say which signature `person` stands behind, among those that belong to `duties`; None when none."""
-    for duty in duties:
-        for fact in facts:
-            kind = kind_of(fact)
-            if kind not in _DUTIES[duty]:
-                continue
-            identity = fact.signer.identity
-            if identity is not None and _same_person(person.username, identity):
-                return f"signed {kind} {fact.bundle_digest[:19]}… as {identity}"
-            for policy in policies:
-                signer = permitted_signer(policy, fact)
-                if signer is None or signer.operated_by is None:
-                    continue
-                if person.username in signer.operated_by.users or set(person.groups) & set(signer.operated_by.groups):
-                    return f"operates the signer {signer.name}, who signed {kind} {fact.bundle_digest[:19]}…"
+    """Say which signature `person` stands behind, among those that belong to `duties`; None when none.
+
+    Where there is no signature of a kind – it was waived, or its evidence deleted – whoever could have made it stands behind it.
+    """
+    kinds = {kind for duty in duties for kind in _DUTIES[duty]}
+    for fact in facts:
+        kind = kind_of(fact)
+        if kind not in kinds:
+            continue
+        identity = fact.signer.identity
+        if identity is not None and _same_person(person.username, identity):
+            return f"signed {kind} {fact.bundle_digest[:19]}… as {identity}"
+        for policy in policies:
+            signer = permitted_signer(policy, fact)
+            if signer is not None and _operates(person, signer):
+                return f"operates the signer {signer.name}, who signed {kind} {fact.bundle_digest[:19]}…"
+    for kind in sorted(kinds - {kind_of(fact) for fact in facts}):
+        for signer in (signer for policy in policies for signer in policy.spec.signers if kind in signer.may):
+            if _operates(person, signer) or (signer.identity is not None and _same_person(person.username, signer.identity)):
+                return f"could have made the missing {kind} statement, as {signer.name}"
     return None
+
+
+def _operates(person: Identity, signer: Signer) -> bool:
+    operators = signer.operated_by
+    return operators is not None and (person.username in operators.users or bool(set(person.groups) & set(operators.groups)))
 
 
 def _same_person(username: str, identity: str) -> bool:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from sluice.api import kinds
 from sluice.cluster import resource
-from sluice.cluster.resource import DEPLOYMENTS, NAMESPACES, PODS, POLICIES, RELEASES, Key, Resource
+from sluice.cluster.resource import DEPLOYMENTS, NAMESPACES, PODS, POLICIES, RELEASES, Resource
+from sluice.decision.records import Key
 
 CONSTANTS = [value for value in vars(resource).values() if isinstance(value, Resource)]
 

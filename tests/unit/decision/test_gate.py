@@ -126,3 +126,13 @@ def test_a_namespace_that_is_not_governed_is_no_concern_of_ours() -> None:
 def test_what_is_not_the_form_of_a_pod_is_said_to_be_so(item: dict[str, Any]) -> None:
     with pytest.raises(PodMalformedError):
         view_pod(item)
+
+
+@pytest.mark.parametrize("kind", ["Dataset", "Configuration", "Prompt", "Code", "Tokenizer"])
+def test_an_artifact_that_is_neither_image_nor_model_does_not_let_an_image_run(kind: str) -> None:
+    world = c.verified_world()
+    spec = c.release_spec()
+    spec["artifacts"].append({"name": "smuggled", "type": kind, "uri": FOREIGN, "digest": c.digest_of("other")})
+    world.put("ModelRelease", c.item("ModelRelease", c.NAME, spec))
+    decision = decided(world, pod(containers=[{"name": "server", "image": FOREIGN}]))
+    assert (decision.action, decision.reason) == (Action.DENY, Reason.ImageNotInRelease)

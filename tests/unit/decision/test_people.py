@@ -187,3 +187,19 @@ def test_a_message_grows_with_no_number_of_decisions_that_do_not_count() -> None
     message = result_of(verdict_of(world), "approvals").message
     assert message.count("does not count") == 8
     assert "and 192 more that do not count" in message
+
+
+def test_a_waived_signature_does_not_hide_who_could_have_made_it() -> None:
+    spec = c.policy_spec()
+    for requirement in spec["requirements"][:2]:
+        requirement["waivableBy"] = ["security"]
+    world = with_policy(c.verified_world(), spec)
+    for name in ("signature", "packaging", "server"):
+        world.remove("ReleaseEvidence", c.Key(namespace=c.NAMESPACE, name=name))
+    world.put("ReleaseWaiver", waiver(world, requirements=["weights-signed", "built-here"]))
+    world.put("ReleaseApproval", c.approval("by-security", world, role="security", username="sven@example.com", groups=["appsec"]))
+    world.put("ReleaseApproval", c.approval("by-owner", world, role="owner", username="tina@example.com", groups=["payments-ml-leads"]))
+    assert verdict_of(world).allows is Allowance.NOTHING
+    assert {finding.reason for finding in verdict_of(world).approvals} == {Reason.Counted, Reason.SeparationOfDuties}
+    world.put("ReleaseApproval", c.approval("by-another", world, role="owner", username="olga@example.com", groups=["payments-ml-leads"]))
+    assert verdict_of(world).allows is Allowance.SERVE
