@@ -153,7 +153,7 @@ NEEDED = [
 
 
 @pytest.fixture(scope="module")
-def rights(cluster: Cluster) -> Iterator[None]:
+def rights(cluster: Cluster, crds: None) -> Iterator[None]:  # noqa: ARG001 - kubectl asks about another resource when it does not know one
     """The chart's roles, and nothing else of it."""
     namespace = yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
     cluster.kubectl("apply", "--filename=-", stdin=namespace)
