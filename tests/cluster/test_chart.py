@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -152,6 +153,9 @@ NEEDED = [
 ]  # fmt: skip
 
 
+_EFFECTIVE_SECONDS = 30
+
+
 @pytest.fixture(scope="module")
 def rights(cluster: Cluster, crds: None) -> Iterator[None]:  # noqa: ARG001 - kubectl asks about another resource when it does not know one
     """The chart's roles, and nothing else of it."""
@@ -159,15 +163,23 @@ def rights(cluster: Cluster, crds: None) -> Iterator[None]:  # noqa: ARG001 - ku
     cluster.kubectl("apply", "--filename=-", stdin=namespace)
     roles = rendered(cluster, "rbac")
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=roles)
+    # The API server takes roles up some time after it stores them: before that it forbids everything.
+    deadline = time.monotonic() + _EFFECTIVE_SECONDS
+    while not all(answer_to(cluster, *case) == "yes" for case in NEEDED) and time.monotonic() < deadline:
+        time.sleep(0.2)
     yield
     cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=roles)
 
 
+def answer_to(cluster: Cluster, user: str, verb: str, resource: str) -> str:
+    """What `kubectl auth can-i` says to the user."""
+    target, slash, name = resource.partition("/")
+    what = (target, f"--subresource={name}") if name in {"status", "exec"} else (f"{target}{slash}{name}",)
+    words = ("auth", "can-i", verb, *what, f"--namespace={HOME}")
+    return cluster.kubectl(*words, as_user=user, groups=("system:serviceaccounts", "system:authenticated"), check=False).stdout.strip()
+
+
 @pytest.mark.parametrize(("answer", "cases"), [("no", FORBIDDEN), ("yes", NEEDED)], ids=["forbidden", "needed"])
 def test_each_process_may_do_what_it_does_and_no_more(cluster: Cluster, rights: None, answer: str, cases: list[tuple[str, str, str]]) -> None:  # noqa: ARG001
-    for user, verb, resource in cases:
-        target, slash, name = resource.partition("/")
-        what = (target, f"--subresource={name}") if name in {"status", "exec"} else (f"{target}{slash}{name}",)
-        words = ("auth", "can-i", verb, *what, f"--namespace={HOME}")
-        groups = ("system:serviceaccounts", "system:authenticated")
-        assert cluster.kubectl(*words, as_user=user, groups=groups, check=False).stdout.strip() == answer, (user, verb, resource)
+    for case in cases:
+        assert answer_to(cluster, *case) == answer, case
