@@ -87,12 +87,6 @@ def exactly_one(*fields: str) -> dict[str, str]:
     return rule(f"{count} == 1", f"set exactly one of {', '.join(fields)}")
 
 
-def at_most_one(*fields: str) -> dict[str, str]:
-    """None or one of the members is set."""
-    count = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in fields)
-    return rule(f"{count} <= 1", f"set at most one of {', '.join(fields)}")
-
-
 LIST_MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
 

@@ -97,13 +97,6 @@ def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, s
     return _by_verdict(namespace, subject.release, subject.verdict)
 
 
-def decide_release(namespace: Namespace, subject: Subject) -> Decision:
-    """Decide what happens to an owner of Pods by its release alone, for early feedback."""
-    if subject.release is None or subject.verdict is None:
-        return _unreadable(subject)
-    return _wrong_stage(namespace, subject.release) or _by_verdict(namespace, subject.release, subject.verdict)
-
-
 def _unreadable(subject: Subject) -> Decision:
     return Decision(action=Action.HOLD, reason=Reason.ReleaseInvalid, message=f"ModelRelease {subject.name} cannot be read: {subject.problem}")
 

@@ -24,9 +24,3 @@ def sha256_of(content: bytes) -> str:
 def is_hex_digest(algorithm: str, value: str) -> bool:
     """Whether `value` is the lower-case hexadecimal form of a digest by `algorithm`, one of `HEX_DIGITS`."""
     return len(value) == HEX_DIGITS.get(algorithm) and _HEX.fullmatch(value) is not None
-
-
-def is_sha256(digest: str) -> bool:
-    """Whether `digest` reads `sha256:<64 lower-case hex digits>`."""
-    algorithm, _, value = digest.partition(":")
-    return algorithm == "sha256" and is_hex_digest(algorithm, value)
