@@ -1,8 +1,8 @@
-"""One cluster for the whole run, one namespace for each test.
+"""One cluster for each process that runs tests, one namespace for each test.
 
-The cluster is `sluice-test`: new for each run, taken down at its end. While working on something,
-`SLUICE_TEST_KEEP=1` leaves it up and takes it as it is the next time, and `SLUICE_TEST_CLUSTER=name` runs the tests on another local
-cluster, which is brought up if need be and never taken down.
+The cluster is `sluice-test`, or `sluice-test-gw0` and so on where pytest-xdist shares the tests out: new for each run, taken down at its
+end. While working on something, `SLUICE_TEST_KEEP=1` leaves it up and takes it as it is the next time, and `SLUICE_TEST_CLUSTER=name`
+runs the tests on another local cluster, which is brought up if need be and never taken down.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from tests.cluster.namespace import Namespace
 
 __all__ = ["cluster", "crds", "gate", "governed", "ns"]
 
-NAME = "sluice-test"
+NAME = "-".join(filter(None, ("sluice-test", os.environ.get("PYTEST_XDIST_WORKER"))))
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def cluster() -> Iterator[Cluster]:
     keep = os.environ.get("SLUICE_TEST_KEEP") == "1"
     folder = cache_folder().parent
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(folder / f"{NAME}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,9 +13,10 @@ import pytest
 from e2e.cluster import Cluster, Narrator, StepFailed, build, cgroups, place, sandbox
 from e2e.cluster.local import down
 from e2e.cluster.pki import NODE_NAME
+from tests.cluster.conftest import NAME
 from tests.cluster.namespace import Namespace, Object, condition_of
 
-SECOND = "sluice-test-2"
+SECOND = f"{NAME}-2"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 

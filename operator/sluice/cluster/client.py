@@ -252,7 +252,13 @@ class ApiClient:
             ) as response:
                 if not 200 <= response.status < 300:  # noqa: PLR2004 - success, RFC 9110 section 15.3
                     raise await _refusal(response)
-                yield response
+                try:
+                    yield response
+                finally:
+                    # An answer left half read, a watch above all: its connection serves nothing any more, and a polite TLS goodbye
+                    # would wait up to 30 s for a peer that is busy sending.
+                    if response.connection is not None and response.connection.transport is not None and not response.content.at_eof():
+                        response.connection.transport.abort()
         except ConfigException as error:
             raise Unavailable(0, "NoCredentials", f"cannot read the credentials for {self._connection.server}: {error}") from error
         except TimeoutError as error:
