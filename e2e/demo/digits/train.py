@@ -66,7 +66,8 @@ def main() -> None:
 def rounded(tensor: np.ndarray, *, bits: int) -> np.ndarray:
     """Round to the nearest of 2^bits - 1 evenly spaced values around zero that reach as far as the largest weight."""
     step = np.abs(tensor).max() / (2 ** (bits - 1) - 1)
-    return np.round(tensor / step) * step
+    result: np.ndarray = np.round(tensor / step) * step
+    return result
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
