@@ -132,7 +132,7 @@ async def test_writes_are_what_kubernetes_expects(server: ScriptedServer, client
         ("DELETE", "/api/v1/namespaces/a/pods/a", "application/json"),
     ]
     assert dict(server.requests[1].query) == {"fieldManager": "sluice", "force": "true", "timeout": "1s"}
-    assert server.bodies[4]["preconditions"] == {"uid": "u"}
+    assert (server.bodies[4]["preconditions"], server.bodies[4]["propagationPolicy"]) == ({"uid": "u"}, "Background")
 
 
 async def test_each_write_asks_the_guard_for_its_whole_timeout_and_reads_do_not(server: ScriptedServer) -> None:

@@ -187,8 +187,9 @@ class ApiClient:
         return await self._write("PUT", path, obj)
 
     async def delete(self, path: str, *, uid: str | None = None) -> Object:
-        """Delete the object at `path`; with `uid`, only that one and never a successor of the same name (`Conflict`)."""
-        options = {"apiVersion": "v1", "kind": "DeleteOptions"} | ({"preconditions": {"uid": uid}} if uid else {})
+        """Delete the object at `path`, and in the background what it owns; with `uid`, only that one and never a successor of the same name (`Conflict`)."""
+        # Without a policy the API server leaves the Pods of a Job behind, for old times' sake.
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"} | ({"preconditions": {"uid": uid}} if uid else {})
         return await self._write("DELETE", path, options)
 
     # The wire

@@ -75,6 +75,11 @@ def _ours(plural: str, kind: str, *, namespaced: bool = True) -> Resource:
 PODS: Final = Resource(group="", version="v1", plural="pods", kind="Pod")
 NAMESPACES: Final = Resource(group="", version="v1", plural="namespaces", kind="Namespace", namespaced=False)
 DEPLOYMENTS: Final = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
+REPLICA_SETS: Final = Resource(group="apps", version="v1", plural="replicasets", kind="ReplicaSet")
+JOBS: Final = Resource(group="batch", version="v1", plural="jobs", kind="Job")
+CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
+SERVICES: Final = Resource(group="", version="v1", plural="services", kind="Service")
+NETWORK_POLICIES: Final = Resource(group="networking.k8s.io", version="v1", plural="networkpolicies", kind="NetworkPolicy")
 LEASES: Final = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
 EVENTS: Final = Resource(group="events.k8s.io", version="v1", plural="events", kind="Event")
 
