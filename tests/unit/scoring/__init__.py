@@ -1,0 +1,1 @@
+"""Scoring: cases, order, tallies, the worker."""
