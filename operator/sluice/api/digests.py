@@ -1,6 +1,6 @@
-"""The digests that people sign off.
+"""The digests that people sign off, and that runs are pinned by.
 
-Both are SHA-256 over canonical JSON: members sorted, no spaces, UTF-8, no floating point numbers (the models have none, so RFC 8785 and this agree).
+All are SHA-256 over canonical JSON: members sorted, no spaces, UTF-8, no floating point numbers (the models have none, so RFC 8785 and this agree).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sluice.api.release import ReleaseSpec
+    from sluice.api.scoring import Cases, SuiteSpec
 
 
 def release_digest(*, namespace: str, name: str, spec: ReleaseSpec) -> str:
@@ -27,6 +28,29 @@ def release_digest(*, namespace: str, name: str, spec: ReleaseSpec) -> str:
 def evidence_digest(bundles: Iterable[str]) -> str:
     """Digest over the set of bundle digests that a verdict used; their order does not matter."""
     return _digest(sorted(set(bundles)))
+
+
+def suite_digest(spec: SuiteSpec) -> str:
+    """Digest over what a suite asks, how, and what it counts; the same cases have the same digest in whatever place they are kept.
+
+    Names and namespaces are not in it: a policy pins one digest for all namespaces that it selects.
+    """
+    identity = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return _digest(identity | {"cases": cases_digest(spec.cases)})
+
+
+def cases_digest(cases: Cases) -> str:
+    """SHA-256 of the file of cases; for an OCI artifact, the digest of its manifest, which binds the file.
+
+    Raises ValueError: the cases are in no place, which the API server refuses.
+    """
+    if cases.inline is not None:
+        return "sha256:" + hashlib.sha256(cases.inline.encode()).hexdigest()
+    if cases.config_map is not None:
+        return cases.config_map.digest
+    if cases.oci is not None:
+        return cases.oci.reference.rpartition("@")[2]
+    raise ValueError("spec.cases: set exactly one of inline, configMap, oci")
 
 
 def _digest(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sluice.api import approval, evidence, policy, release, scoring, trust
+from sluice.api import approval, canary, evidence, policy, release, scoring, trust
 
 if TYPE_CHECKING:
     from sluice.api.base import Model
@@ -115,18 +115,31 @@ TRUST_ROOT = Kind(
 )  # fmt: skip
 SCORING_SUITE = Kind(
     name="ScoringSuite", plural="scoringsuites", short="mss", namespaced=True,
-    description="Cases that a candidate is scored on.",
+    description="What a candidate and its baseline are asked, how, and what counts as a good answer.",
     spec=scoring.SuiteSpec, status=scoring.SuiteStatus,
-    columns=(Column(name="Protocol", path=".spec.protocol.type"), Column(name="Model", path=".spec.protocol.model"), _AGE),
+    columns=(
+        Column(name="Protocol", path=".spec.protocol.type"),
+        Column(name="Model", path=".spec.protocol.model"),
+        Column(name="Accepted", path=_condition("Accepted")),
+        Column(name="Reason", path=_condition("Accepted", "reason")),
+        Column(name="Digest", path=".status.digest", priority=1),
+        _AGE,
+    ),
 )  # fmt: skip
 CANARY_RUN = Kind(
     name="CanaryRun", plural="canaryruns", short="mcr", namespaced=True,
     description="One comparison of a candidate with its baseline. Written by the controller.",
-    spec=scoring.CanarySpec, status=scoring.CanaryStatus,
+    spec=canary.CanarySpec, status=canary.CanaryStatus,
     columns=(
         Column(name="Release", path=".spec.release.name"),
         Column(name="Baseline", path=".spec.baseline.name"),
+        Column(name="Phase", path=".status.phase"),
         Column(name="Decision", path=".status.decision"),
+        Column(name="Units", path=".status.units", type="integer"),
+        Column(name="Planned", path=".status.planned", type="integer"),
+        Column(name="Reason", path=".status.reason", priority=1),
+        Column(name="Suite", path=".spec.suite.name", priority=1),
+        Column(name="Policy", path=".spec.policy", priority=1),
         _AGE,
     ),
 )  # fmt: skip

@@ -29,6 +29,12 @@ SCHEDULING_GATE: Final = f"{GROUP}/release"
 READINESS_GATE: Final = f"{GROUP}/serving"
 """Pod readiness gate and condition: the Pod gets no Service traffic until Sluice sets it True."""
 
+CANARY_LABEL: Final = f"{GROUP}/canary-run"
+"""On a Pod or Job: the `CanaryRun` that it belongs to. Only the controller makes such an object; the webhook leaves its gates to the controller."""
+
+CANARY_ROLE_LABEL: Final = f"{GROUP}/canary-role"
+"""Beside it: `candidate`, `baseline` or `scorer`."""
+
 HELD_ANNOTATION: Final = f"{GROUP}/held"
 """On a Deployment: the release for which the API server paused it. Empty or absent means that Sluice does not hold it."""
 

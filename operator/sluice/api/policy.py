@@ -20,11 +20,13 @@ from sluice.api.base import (
     Line,
     Model,
     Name,
+    Sha256,
     Uri,
     exactly_one,
     rule,
     validations,
 )
+from sluice.api.canary import AT_MOST_PLANNED, BaselinePods, ErrorRate, Margin, Margins, Minimum, OnInconclusive, Planned
 from sluice.api.release import ArtifactType
 
 
@@ -43,6 +45,7 @@ class RequirementType(StrEnum):
     PROVENANCE = "Provenance"
     EVALUATION = "Evaluation"
     APPROVAL = "Approval"
+    CANARY = "Canary"
 
 
 class NamespaceSelector(Model):
@@ -165,11 +168,30 @@ class SeparatedFrom(StrEnum):
     EVALUATOR = "Evaluator"
 
 
+class SuiteRef(Model):
+    """A ScoringSuite in the namespace of the release."""
+
+    name: Name
+    """Name of the suite."""
+    digest: Sha256 | None = None
+    """The only digest that it may have, as its status shows it. Absent: whoever may write suites in the namespace says what is asked."""
+
+
+_CANARY_NEEDS = ("suite", "margin", "planned", "maxDuration")
+_CANARY_MAY = ("margins", "falseRollbackRate", "falsePromotionRate", "minimum", "onInconclusive", "baselinePods")
+
+
 class Requirement(Model):
     """One thing the policy asks for."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(
+            *(
+                rule(f"(self.type == 'Canary') == has(self.{field})", f"{field} goes with type Canary, and it needs it", field=f".{field}")
+                for field in _CANARY_NEEDS
+            ),
+            *(rule(f"self.type == 'Canary' || !has(self.{field})", f"{field} goes with type Canary", field=f".{field}") for field in _CANARY_MAY),
+            AT_MOST_PLANNED,
             rule(
                 "(self.type == 'Evaluation') == has(self.measures)",
                 "measures go with type Evaluation, and it needs them",
@@ -179,13 +201,13 @@ class Requirement(Model):
             rule("self.type == 'Approval' || !has(self.distinctFrom)", "distinctFrom goes with type Approval", field=".distinctFrom"),
             rule("self.type == 'Provenance' || !has(self.builders)", "builders go with type Provenance", field=".builders"),
             rule(
-                "self.type == 'Approval' || has(self.artifactTypes)",
+                "self.type in ['Approval', 'Canary'] || has(self.artifactTypes)",
                 "say for which artifactTypes the evidence is required",
                 field=".artifactTypes",
             ),
             rule(
-                "self.type != 'Approval' || !has(self.artifactTypes)",
-                "approvals are for the release, not for artifacts",
+                "!(self.type in ['Approval', 'Canary']) || !has(self.artifactTypes)",
+                "approvals and canaries are for the release, not for artifacts",
                 field=".artifactTypes",
             ),
         )
@@ -205,6 +227,26 @@ class Requirement(Model):
     """Approval: how many people in which role. One person counts once."""
     distinct_from: Annotated[list[SeparatedFrom], Field(min_length=1, max_length=2, json_schema_extra=LIST_SET)] | None = None
     """Approval: whom an approver must not be."""
+    suite: SuiteRef | None = None
+    """Canary: what candidate and baseline are asked."""
+    margin: Margin | None = None
+    """Canary: how much worse than its baseline a release may be, as a difference of scores, on every metric that `margins` does not name."""
+    margins: Margins | None = None
+    """Canary: the same for some metrics, by the name of the scorer."""
+    false_rollback_rate: ErrorRate | None = None
+    """Canary: probability to roll back a release that is within the margin, at most. Absent: 0.05."""
+    false_promotion_rate: ErrorRate | None = None
+    """Canary: probability to promote a release that is outside of it, at most. Absent: 0.05."""
+    planned: Planned | None = None
+    """Canary: how many cases are asked at most."""
+    minimum: Minimum | None = None
+    """Canary: how many cases are asked at least before a release is promoted. Absent: as many as the evidence needs."""
+    max_duration: Duration | None = None
+    """Canary: a run that has not decided by then is inconclusive."""
+    on_inconclusive: OnInconclusive | None = None
+    """Canary: what becomes of the release when a run ends without a decision. Absent: Hold, and people decide."""
+    baseline_pods: BaselinePods | None = None
+    """Canary: Own starts a Pod of the baseline to be asked; Serving asks one that serves users. Absent: Own."""
     tiers: Annotated[list[Label], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
     """Only for releases of these tiers. Absent: for all."""
     waivable_by: Annotated[list[Label], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None

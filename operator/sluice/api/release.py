@@ -28,6 +28,7 @@ from sluice.api.base import (
     rule,
     validations,
 )
+from sluice.api.canary import CanaryDecision
 
 
 class ChangeType(StrEnum):
@@ -249,13 +250,15 @@ class ReleaseSpec(Model):
 
 
 class Phase(StrEnum):
-    """Where a release stands. Off the path: Rejected."""
+    """Where a release stands. Off the path: Rejected, RolledBack."""
 
     PENDING = "Pending"
     AWAITING_EVIDENCE = "AwaitingEvidence"
     AWAITING_APPROVAL = "AwaitingApproval"
+    CANARY = "Canary"
     SERVING = "Serving"
     REJECTED = "Rejected"
+    ROLLED_BACK = "RolledBack"
 
 
 class Outcome(StrEnum):
@@ -307,6 +310,15 @@ class ApprovalStatus(Model):
     """Approve or Reject."""
 
 
+class CanaryRef(Model):
+    """The comparison that matters now."""
+
+    run: NameRef
+    """The CanaryRun."""
+    decision: CanaryDecision
+    """What it came to."""
+
+
 class ReleaseStatus(Model):
     """Written by the controller only; the API server refuses anybody else."""
 
@@ -329,5 +341,7 @@ class ReleaseStatus(Model):
     """One result for each requirement of each policy that matches."""
     approvals: Annotated[list[ApprovalStatus], Field(max_length=64, json_schema_extra=LIST_MAP_BY_NAME)] = []
     """Sign-offs that count, and rejections."""
+    canary: CanaryRef | None = None
+    """The latest comparison with its baseline; the one that rolled it back, when one did."""
     conditions: Conditions = []
-    """Ready, Verified, EvidenceComplete, Approved; Reconciling or Stalled only while true (kstatus)."""
+    """Ready, Verified, EvidenceComplete, Approved, CanaryPassed; Reconciling or Stalled only while true (kstatus)."""

@@ -1,7 +1,6 @@
-"""`ScoringSuite` and `CanaryRun`: what a candidate is scored on, and one comparison.
+"""`ScoringSuite`: what a candidate and its baseline are asked, how, and what counts as a good answer.
 
-The kinds are registered so that names, schema and access rules exist from the first version; only what identifies a run is in them.
-Scoring adds its fields when it reads them.
+The whole spec is immutable, and `sluice.api.digests.suite_digest` binds it: a policy can pin the digest, so that nobody in the namespace relaxes the suite.
 """
 
 from __future__ import annotations
@@ -9,35 +8,225 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
-from sluice.api.base import Conditions, Label, Model, NameRef, Sha256, immutable, validations
+from sluice.api.base import (
+    LIST_MAP_BY_NAME,
+    LIST_SET,
+    SHA256,
+    Conditions,
+    Duration,
+    Label,
+    Line,
+    Model,
+    Name,
+    Sha256,
+    exactly_one,
+    immutable,
+    rule,
+    validations,
+)
+from sluice.api.canary import Metric
+
+CASES_LIMIT = 262_144
+"""Characters of the cases that a suite holds itself."""
 
 
 class ProtocolType(StrEnum):
-    """How cases are sent."""
+    """What the model server speaks."""
 
+    OPEN_AI_CHAT = "OpenAIChat"
+    OPEN_AI_COMPLETIONS = "OpenAICompletions"
+    OPEN_AI_EMBEDDINGS = "OpenAIEmbeddings"
     OPEN_INFERENCE = "OpenInference"
+    OPEN_INFERENCE_GRPC = "OpenInferenceGrpc"
+    HTTP = "Http"
+
+
+class Answers(StrEnum):
+    """How answers arrive."""
+
+    WHOLE = "Whole"
+    STREAMED = "Streamed"
+
+
+class Sampling(Model):
+    """How tokens are drawn. Always sent: some servers take their defaults from the model."""
+
+    temperature: Annotated[str, StringConstraints(pattern=r"^[0-2](\.[0-9]{1,4})?$", max_length=6)] = "0"
+    """0 takes the likeliest token."""
+    top_p: Annotated[str, StringConstraints(pattern=r"^(0\.[0-9]{1,4}|1(\.0{1,4})?)$", max_length=6)] = "1"
+    """Only the likeliest tokens that together have this probability."""
+    max_tokens: Annotated[int, Field(ge=1, le=131_072)]
+    """Longest answer, in tokens."""
+
+
+class HttpMethod(StrEnum):
+    """Method of a plain HTTP request."""
+
+    POST = "POST"
+    PUT = "PUT"
+    GET = "GET"
+
+
+class HttpRequest(Model):
+    """A plain HTTP request, and where its answer stands."""
+
+    method: HttpMethod = HttpMethod.POST
+    """Method of the request."""
+    path: Annotated[str, StringConstraints(pattern=r"^/", max_length=1024)]
+    """Path, with the query if there is one."""
+    headers: Annotated[dict[str, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=16)] = {}
+    """Headers to send. A token belongs to `auth`."""
+    body: Annotated[str, StringConstraints(max_length=16_384)] | None = None
+    """Body, with a place for each field of the case."""
+    answer: Annotated[str, StringConstraints(max_length=1024)] = ""
+    """JSON pointer (RFC 6901) to the text of the answer; empty: all of it."""
+
+
+class SecretKeyRef(Model):
+    """A key of a Secret in the namespace of the release."""
+
+    name: Name
+    """Name of the Secret."""
+    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
+    """Key in it."""
+
+
+class Auth(Model):
+    """How requests are authenticated."""
+
+    secret_ref: SecretKeyRef
+    """Where the bearer token is."""
 
 
 class Protocol(Model):
     """How cases are sent."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            rule("(self.type == 'Http') == has(self.http)", "http goes with type Http, and it needs it", field=".http"),
+            rule("(self.type != 'Http') == has(self.model)", "every type but Http needs the name of the model", field=".model"),
+            rule(
+                "(self.type in ['OpenAIChat', 'OpenAICompletions']) == has(self.sampling)",
+                "sampling goes with types OpenAIChat and OpenAICompletions, and they need it",
+                field=".sampling",
+            ),
+            rule(
+                "self.answers == 'Whole' || self.type in ['OpenAIChat', 'OpenAICompletions']",
+                "only OpenAIChat and OpenAICompletions stream",
+                field=".answers",
+            ),
+            rule(
+                "!has(self.version) || self.type in ['OpenInference', 'OpenInferenceGrpc']",
+                "version goes with types OpenInference and OpenInferenceGrpc",
+                field=".version",
+            ),
+        )
+    )
+
     type: ProtocolType
-    """OpenInference: Open Inference Protocol v2 over REST."""
-    model: Label
-    """Model name in the protocol."""
+    """What the model server speaks."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """Port of the Pods."""
+    model: Line | None = None
+    """Name of the model, as the server knows it."""
+    version: Line | None = None
+    """Version of the model, as the server knows it."""
+    answers: Answers = Answers.WHOLE
+    """Whole or Streamed: only a stream tells when the first token came."""
+    sampling: Sampling | None = None
+    """How tokens are drawn."""
+    http: HttpRequest | None = None
+    """The request, for type Http."""
+    auth: Auth | None = None
+    """How requests are authenticated."""
+    timeout: Duration = "30s"
+    """An answer that is not complete by then counts as the worst."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """How many cases each scorer Pod asks at a time."""
+
+
+class ConfigMapCases(Model):
+    """Cases in a ConfigMap."""
+
+    name: Name
+    """Name of the ConfigMap."""
+    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
+    """Key in it."""
+    digest: Sha256
+    """SHA-256 of the value: another one is refused."""
+
+
+class OciCases(Model):
+    """Cases in an OCI artifact."""
+
+    reference: Annotated[str, StringConstraints(pattern=rf"^[^@\s]+@{SHA256}$", max_length=1024)]
+    """`registry/repository@sha256:…`: the manifest whose only layer is the file of cases."""
+
+
+class Cases(Model):
+    """JSON Lines, one case a line. In one place."""
+
+    model_config = ConfigDict(json_schema_extra=validations(exactly_one("inline", "configMap", "oci")))
+
+    inline: Annotated[str, StringConstraints(min_length=1, max_length=CASES_LIMIT)] | None = None
+    """The lines themselves, 256 KiB at most."""
+    config_map: ConfigMapCases | None = None
+    """A ConfigMap in the same namespace."""
+    oci: OciCases | None = None
+    """An OCI artifact."""
+
+
+class ScorerType(StrEnum):
+    """What is measured in an answer, or asked of it."""
+
+    EXACT_MATCH = "ExactMatch"
+    REGEX = "Regex"
+    NUMERIC = "Numeric"
+    JSON_SCHEMA = "JsonSchema"
+    STRUCTURED_OUTPUT = "StructuredOutput"
+    CLASSIFICATION = "Classification"
+    REFUSAL = "Refusal"
+    TOOL_CHOICE = "ToolChoice"
+    TOOL_ARGUMENTS = "ToolArguments"
+    TOXICITY = "Toxicity"
+    PERSONAL_DATA = "PersonalData"
+    EMBEDDING_SIMILARITY = "EmbeddingSimilarity"
+    EMBEDDING_AGREEMENT = "EmbeddingAgreement"
+    LATENCY = "Latency"
+    FORBIDDEN_TOOLS = "ForbiddenTools"
+    EXFILTRATION = "Exfiltration"
+    TOKENS = "Tokens"
+    COST = "Cost"
+
+
+class Scorer(Model):
+    """One metric, hard gate or sum."""
+
+    name: Metric
+    """Name of the metric."""
+    type: ScorerType
+    """What is measured."""
 
 
 class SuiteSpec(Model):
-    """What a candidate is scored on."""
+    """What a candidate and its baseline are asked, and what counts as a good answer."""
 
-    model_config = ConfigDict(json_schema_extra=validations(*immutable(["protocol", "casesDigest"], "a changed suite is another suite")))
+    model_config = ConfigDict(
+        json_schema_extra=validations(*immutable(["protocol", "cases", "slices", "scorers", "repeats"], "a changed suite is another suite"))
+    )
 
     protocol: Protocol
     """How cases are sent."""
-    cases_digest: Sha256
-    """SHA-256 of the cases."""
+    cases: Cases
+    """What is asked."""
+    slices: Annotated[list[Label], Field(max_length=16, json_schema_extra=LIST_SET)] = []
+    """Dimensions of the cases (`region`): the candidate must hold in every value of each, too."""
+    scorers: Annotated[list[Scorer], Field(min_length=1, max_length=32, json_schema_extra=LIST_MAP_BY_NAME)]
+    """What is measured in the answers."""
+    repeats: Annotated[int, Field(ge=1, le=32)] = 1
+    """How often each case is asked; the repeats of a case count once, by their mean."""
 
 
 class SuiteStatus(Model):
@@ -45,42 +234,7 @@ class SuiteStatus(Model):
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The generation that this status speaks of."""
+    digest: Sha256 | None = None
+    """Digest of the suite; policies pin it, runs name it."""
     conditions: Conditions = []
-    """State of the suite."""
-
-
-class CanarySpec(Model):
-    """Inputs of one comparison, pinned."""
-
-    model_config = ConfigDict(
-        json_schema_extra=validations(*immutable(["release", "baseline", "suiteDigest", "seed"], "a run is repeated by another CanaryRun"))
-    )
-
-    release: NameRef
-    """The candidate."""
-    baseline: NameRef
-    """What it is compared with."""
-    suite_digest: Sha256
-    """The suite, by digest."""
-    seed: Annotated[int, Field(ge=0, le=2**53)]
-    """Seed of the order of cases."""
-
-
-class CanaryDecision(StrEnum):
-    """Result of a comparison."""
-
-    PENDING = "Pending"
-    PROMOTE = "Promote"
-    ROLL_BACK = "RollBack"
-    INCONCLUSIVE = "Inconclusive"
-
-
-class CanaryStatus(Model):
-    """What the comparison came to."""
-
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation that this status speaks of."""
-    decision: CanaryDecision | None = None
-    """Result of the comparison."""
-    conditions: Conditions = []
-    """State of the run."""
+    """Accepted: the suite can be used as it is."""
