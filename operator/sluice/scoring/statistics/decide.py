@@ -1,0 +1,112 @@
+"""One plain entry for anyone's data: differences in, decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sluice.scoring.statistics.engine import Decision, Design, evaluate
+from sluice.scoring.statistics.series import Series
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def decide(
+    d: ArrayLike, slices: Sequence[object] | None = None, *, margin: float, alpha: float, planned: int,
+    rank: ArrayLike | None = None, unit: Sequence[object] | None = None,
+) -> tuple[Decision, int]:  # fmt: skip
+    """Decide whether a candidate is worse than its baseline by more than `margin`, and after how many pairs that was clear.
+
+    `d[i]` is candidate − baseline on one prompt, in [−1, 1], larger is better; `nan` where the candidate did not answer, which counts −1. A prompt on
+    which the *baseline* did not answer is no pair: leave it out. All sequences have shape (n,), in the order in which the pairs arrived.
+
+    `slices[i]`: the slice of the pair, None for no slice; also a slice that is worse rolls back, and promotion waits for `planned` pairs.
+    `planned`: the number of pairs after which the comparison ends. `alpha`: error rate in (0, 0.5) of each side, over all looks and slices together.
+    `rank[i]`: the place of the pair, from 0, in a random order that was fixed before anything was asked. Only the gapless beginning of that order is
+    looked at, because answers that come early may be the easy ones. None: the order of arrival is that random order.
+    `unit[i]`: what was drawn independently, such as the prompt of a repeat; the mean of its pairs counts once. None: each pair is its own.
+
+    Returns the decision and the number of pairs it rests on, counted in rank order. Pairs beyond change nothing, and asking again with more of them does
+    not either. `Inconclusive`, with the pairs so far, also while there are not enough. Raises ValueError when a value is out of its range.
+    """
+    design = Design(margin=margin, false_roll_back=alpha, false_promotion=alpha, planned=planned)
+    values = _differences(d)
+    order = _finished(len(values), rank)[:planned]
+    values = values[order]
+    counts = [count for count in design.looks if count <= len(values)]
+    units = _codes(unit, "unit", order, len(values)) if unit is not None else None
+    pool = _series(values, units, counts)
+    parts: dict[str, Series] = {}
+    if slices is not None:
+        _of_length(slices, "slices", len(_differences(d)))
+        labels = [slices[index] for index in order]
+        for name in dict.fromkeys(label for label in labels if label is not None):
+            inside = np.array([label == name for label in labels], dtype=bool)
+            parts[str(name)] = _series(values, units, counts, inside=inside)
+    outcome = evaluate(pool, parts, design)
+    if outcome.decision is Decision.INCONCLUSIVE:
+        return outcome.decision, len(values)
+    return outcome.decision, counts[outcome.look]
+
+
+def _differences(d: ArrayLike) -> Floats:
+    values = np.asarray(d, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"d: an array of shape {values.shape}; give one difference for each pair, shape (n,)")
+    values = np.where(np.isnan(values), -1.0, values)
+    outside = np.flatnonzero(np.abs(values) > 1.0)
+    if outside.size:
+        raise ValueError(f"d[{outside[0]}]: {values[outside[0]]}; a difference lies in [-1, 1]: scale the scores to [0, 1] before subtracting")
+    return values
+
+
+def _of_length(sequence: Sequence[object] | Integers, name: str, n: int) -> None:
+    if len(sequence) != n:
+        raise ValueError(f"{name}: {len(sequence)} entries for {n} pairs; give one for each")
+
+
+def _finished(n: int, rank: ArrayLike | None) -> Integers:
+    """Return the indices of the pairs in rank order, up to the first rank that is missing."""
+    if rank is None:
+        return np.arange(n)
+    given = np.asarray(rank)
+    if given.ndim != 1 or (n and not np.issubdtype(given.dtype, np.integer)):
+        raise ValueError("rank: give one integer for each pair, shape (n,)")
+    _of_length(given, "rank", n)
+    order = np.argsort(given, kind="stable")
+    ordered = given[order]
+    if n and (ordered[0] < 0 or (np.diff(ordered) == 0).any()):
+        raise ValueError("rank: places count from 0, and no two pairs have the same one")
+    gap = np.flatnonzero(ordered != np.arange(n))
+    return order[: gap[0]] if gap.size else order
+
+
+def _codes(labels: Sequence[object], name: str, order: Integers, n: int) -> Integers:
+    """Number the units in the order in which they first appear."""
+    if len(labels) < n:
+        raise ValueError(f"{name}: {len(labels)} entries for more pairs; give one for each")
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(labels[index], len(numbers)) for index in order], dtype=np.int64)
+
+
+def _series(values: Floats, units: Integers | None, counts: Sequence[int], inside: NDArray[np.bool_] | None = None) -> Series:
+    """Count the units' differences at each look, in the pool or `inside` a slice."""
+    mine = np.arange(counts[-1] if counts else 0)
+    mine = mine if inside is None else mine[inside[: len(mine)]]
+    if units is None:
+        # The look at which each pair is first there.
+        return Series.arriving(values[mine], np.searchsorted(np.array(counts), mine, side="right"), looks=len(counts))
+    means, at = [], []
+    for look, count in enumerate(counts):
+        there = mine[mine < count]
+        number = np.bincount(units[there])
+        sums = np.bincount(units[there], weights=values[there])
+        means.append(sums[number > 0] / number[number > 0])
+        at.append(np.full(len(means[-1]), look))
+    # A unit's mean moves with each of its repeats, so each look has its own count of all.
+    if not means:
+        return Series.arriving(np.zeros(0), np.zeros(0, dtype=np.int64), looks=0)
+    return Series.standing(np.concatenate(means), np.concatenate(at), looks=len(counts))
