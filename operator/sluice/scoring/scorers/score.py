@@ -16,7 +16,10 @@ from sluice.scoring.case import Case
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How good an answer is: in [0, 1], larger is better; None when the case is not for this scorer (it expects nothing, or belongs to another set)."""
+    """How good an answer is: in [0, 1], larger is better; None when the case is not for this scorer (it expects nothing, or belongs to another set).
+
+    Whether it is None depends on the case alone, never on the answer: a model must not be able to choose which of its answers count.
+    """
 
     value: float | None
 
