@@ -7,19 +7,25 @@ from copy import deepcopy
 from typing import Any
 
 from sluice.cluster.client import ApiClient
-from sluice.cluster.errors import DoesNotFit, NotFound
+from sluice.cluster.errors import Conflict, DoesNotFit, NotFound
 from sluice.cluster.resource import Resource
 
 Object = dict[str, Any]
 
 
 class MemoryClient(ApiClient):
-    """Understands the writes that we do. `before_write` may change things between the judgement and the write, or raise."""
+    """Understands the writes that we do. `before_write` may change things between the judgement and the write, or raise; `after_write` may raise, too.
+
+    `now` is when objects are made.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
         self.writes: list[tuple[str, str]] = []
         self.before_write: Callable[[], None] = lambda: None
+        self.after_write: Callable[[], None] = lambda: None
+        self.now = "2026-11-20T12:00:00Z"
+        self._made = 0
 
     def put(self, resource: Resource, obj: Object) -> str:
         """Store an object; gives its path."""
@@ -44,9 +50,25 @@ class MemoryClient(ApiClient):
         return deepcopy(found)
 
     async def create(self, resource: Resource, obj: Object, namespace: str | None = None) -> Object:
-        self._written("create", f"{resource.path(namespace)}/{obj['metadata']['name']}")
-        self.put(resource, obj)
-        return obj
+        path = f"{resource.path(namespace)}/{obj['metadata']['name']}"
+        self._written("create", path)
+        if path in self.objects:
+            raise Conflict(409, "AlreadyExists", path)
+        self._made += 1
+        served = {"uid": f"made-{self._made}", "resourceVersion": "1", "creationTimestamp": self.now}
+        made: Object = deepcopy(obj)
+        self.objects[path] = made | {"metadata": served | made["metadata"]}
+        self.after_write()
+        return deepcopy(self.objects[path])
+
+    async def delete(self, path: str, *, uid: str | None = None) -> Object:
+        self._written("delete", path)
+        stored = await self.get(path)
+        if uid is not None and stored["metadata"]["uid"] != uid:
+            raise Conflict(409, "Conflict", path)
+        del self.objects[path]
+        self.after_write()
+        return stored
 
     async def apply(self, path: str, obj: Object, *, field_manager: str = "sluice", force: bool = True, subresource: str | None = None) -> Object:  # noqa: ARG002 - the client's signature
         self._written("apply", f"{path}/{subresource}")
@@ -91,4 +113,5 @@ class MemoryClient(ApiClient):
     def _store(self, path: str, obj: Object) -> Object:
         obj["metadata"]["resourceVersion"] = str(int(obj["metadata"]["resourceVersion"]) + 1)
         self.objects[path] = obj
+        self.after_write()
         return deepcopy(obj)

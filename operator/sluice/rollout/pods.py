@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sluice.api.names import READINESS_GATE, SCHEDULING_GATE
-from sluice.cluster.client import Object
+from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict, Invalid, NotFound
 from sluice.cluster.resource import PODS
 from sluice.decision.gate import Action, Decision
@@ -52,16 +52,25 @@ async def _lift(pod: Object, view: PodView, decision: Decision, tools: Actuation
             pod = await tools.client.apply(path, _serving(pod, decision, now=datetime.now(UTC)), subresource="status")
         # 2. Take the gate off exactly the Pod that was judged.
         if view.scheduling_gated:
-            at = next(index for index, gate in enumerate(pod["spec"]["schedulingGates"]) if gate["name"] == SCHEDULING_GATE)
-            pod = await tools.client.patch_json(path, [*same_object(pod), {"op": "remove", "path": f"/spec/schedulingGates/{at}"}])
+            pod = await take_gate_off(tools.client, pod)
     except NotFound:
         return Settled.DONE
-    except (Conflict, Invalid, StopIteration) as error:
+    except (Conflict, Invalid) as error:
         log.info("pod %s/%s: changed while it was judged, looked at again: %s", namespace, name, error)
         return Settled.CHANGED
     log.info("pod %s/%s: lifted (%s)", namespace, name, decision.reason)
     await tools.announcer.tell(pod, decision, action="Lift")
     return Settled.DONE
+
+
+async def take_gate_off(client: ApiClient, pod: Object) -> Object:
+    """Take our scheduling gate off exactly this Pod, as it was judged. Raises `Conflict` when it changed meanwhile, and other `ApiError`."""
+    gates = [gate["name"] for gate in pod["spec"].get("schedulingGates") or ()]
+    if SCHEDULING_GATE not in gates:
+        raise Conflict(409, "NotGated", f"pod {pod['metadata']['name']} has no scheduling gate {SCHEDULING_GATE} any more")
+    at = gates.index(SCHEDULING_GATE)
+    path = PODS.path(pod["metadata"]["namespace"], pod["metadata"]["name"])
+    return await client.patch_json(path, [*same_object(pod), {"op": "remove", "path": f"/spec/schedulingGates/{at}"}])
 
 
 def _serves(pod: Object) -> bool:

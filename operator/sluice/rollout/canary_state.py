@@ -1,0 +1,96 @@
+"""How far a Pod of a canary run is, from the Pod alone.
+
+A candidate that cannot start is worse than the baseline, and is rolled back for good: so what the cluster did to it (no node had room, it was evicted or
+deleted) is told apart from what it did itself (its container ends, again and again).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from sluice.api.base import parse_time
+from sluice.cluster.client import Object
+
+_CRASHES: Final = 4
+"""Ends of one container after which nothing better is expected: the kubelet waits 80 s before the next start."""
+
+
+class Stand(StrEnum):
+    """How far a Pod is."""
+
+    GONE = "Gone"
+    """There is none, it was put an end to, or is on its way out."""
+    WAITING = "Waiting"
+    """Something of it has not started yet."""
+    HOMELESS = "Homeless"
+    """No node takes it, though nothing of ours holds it."""
+    READY = "Ready"
+    """Running, and each container ready: it can be asked. Whether it gets traffic is another question."""
+    BROKEN = "Broken"
+    """It does nothing but end and start again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodState:
+    """How far a Pod is, and why, for people."""
+
+    stand: Stand
+    message: str
+    address: str = ""
+    """Its IP address, once it has one."""
+    since: datetime | None = None
+    """Since when it has been able to start, or no node has taken it; None while a gate holds it."""
+
+
+def state_of(pod: Object | None, *, what: str) -> PodState:
+    """Judge a Pod; `what` names it in the message (`the candidate Pod churn-2-1-candidate`)."""
+    if pod is None or "deletionTimestamp" in pod["metadata"]:
+        return PodState(stand=Stand.GONE, message=f"{what} is gone")
+    status = pod.get("status") or {}
+    conditions = {item.get("type"): item for item in status.get("conditions") or ()}
+    if status.get("phase") in {"Failed", "Succeeded"}:
+        # Pods of a Deployment restart their containers for ever: it was put an end to from outside.
+        return PodState(stand=Stand.GONE, message=f"{what} was ended: {_words(status.get('reason'), status.get('message'))}")
+    if "DisruptionTarget" in conditions:
+        return PodState(stand=Stand.GONE, message=f"{what} is being taken away: {conditions['DisruptionTarget'].get('reason')}")
+    scheduled = conditions.get("PodScheduled") or {}
+    gated = not scheduled or scheduled.get("reason") == "SchedulingGated"
+    stand, why = _stand(status, conditions, gated=gated)
+    since = None if gated else parse_time(scheduled["lastTransitionTime"])
+    return PodState(stand=stand, message=f"{what} {why}", address=str(status.get("podIP") or ""), since=since)
+
+
+def _stand(status: Object, conditions: Object, *, gated: bool) -> tuple[Stand, str]:
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    for container in containers:
+        if int(container.get("restartCount") or 0) >= _CRASHES and not container.get("ready"):
+            return Stand.BROKEN, f"does not start: container {container.get('name')} ended {container['restartCount']} times, {_last(container)}"
+    if _true(conditions, "ContainersReady") and status.get("podIP"):
+        return Stand.READY, "is ready"
+    if not gated and not _true(conditions, "PodScheduled"):
+        scheduled = conditions["PodScheduled"]
+        return Stand.HOMELESS, f"finds no node: {_words(scheduled.get('reason'), scheduled.get('message'))}"
+    waiting = next((words for container in containers if (words := _waiting(container))), "its containers are not ready")
+    return Stand.WAITING, "waits to be let in" if gated else f"is not ready: {waiting}"
+
+
+def _true(conditions: Object, type_: str) -> bool:
+    return bool((conditions.get(type_) or {}).get("status") == "True")
+
+
+def _waiting(container: Object) -> str:
+    state = (container.get("state") or {}).get("waiting") or {}
+    return f"container {container.get('name')} waits: {_words(state.get('reason'), state.get('message'))}" if state else ""
+
+
+def _last(container: Object) -> str:
+    ended = (container.get("lastState") or {}).get("terminated") or (container.get("state") or {}).get("terminated") or {}
+    return f"exit code {ended.get('exitCode')} ({ended.get('reason')})"
+
+
+def _words(reason: object, message: object) -> str:
+    """What the cluster says, shortened: a message may be as long as a program's last words."""
+    return ": ".join(str(part)[:300] for part in (reason, message) if part) or "no reason given"

@@ -1,0 +1,152 @@
+"""What a canary run needs besides its two Pods: the plan with the cases, an Indexed Job of scorers, and who may talk to whom.
+
+Scorers have no Kubernetes credentials and may reach the two Pods only, not even a name server. The two Pods in turn answer only scorers: whatever Service
+selects the candidate, and however it treats Pods that are not ready. All of it is owned by the run, and goes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, GROUP, RELEASE_LABEL
+from sluice.cluster.client import Object
+from sluice.cluster.resource import CONFIG_MAPS, JOBS, NETWORK_POLICIES
+from sluice.rollout.canary_pods import Role, owned_by
+
+STATISTICS_PORT: Final = 8090
+BASELINE_ANNOTATION: Final = f"{GROUP}/baseline-pod"
+"""On a Job: the Pod that serves users and is compared with, where the run has no baseline Pod of its own."""
+PLAN_KEY: Final = "plan.json"
+CASES_KEY: Final = "cases.jsonl"
+RETRIES_PER_SHARD: Final = 6
+"""A shard that dies more often is broken, not unlucky. What ends a Pod from outside (a drained node) does not count."""
+_FOLDER: Final = "/etc/sluice"
+_SECRET_FOLDER: Final = "/etc/sluice-secret"  # noqa: S105 - a path
+_NOBODY: Final = 65532
+_GRACE_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorerImage:
+    """What scorers run: the image of the controller itself, by digest, and where the controller is."""
+
+    reference: str
+    controller_namespace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """The Secret with the token that the model servers ask for."""
+
+    secret: str
+    key: str
+
+
+def plan_map(run: Object, *, plan: str, cases: str) -> Object:
+    """Make the ConfigMap that scorers read; it cannot be changed, only replaced, and then the plan's digest tells."""
+    body = {"immutable": True, "data": {PLAN_KEY: plan, CASES_KEY: cases}}
+    return {"apiVersion": CONFIG_MAPS.api_version, "kind": CONFIG_MAPS.kind, "metadata": _metadata(run, plan_name(run)), **body}
+
+
+def plan_name(run: Object) -> str:
+    """Name the ConfigMap of a run."""
+    return f"{run['metadata']['name']}-plan"
+
+
+def job_name(run: Object) -> str:
+    """Name the Job of a run, and the NetworkPolicy of its Pods."""
+    return f"{run['metadata']['name']}-scorer"
+
+
+def models_name(run: Object) -> str:
+    """Name the NetworkPolicy of the two Pods of a run."""
+    return f"{run['metadata']['name']}-models"
+
+
+def scoring_job(run: Object, image: ScorerImage, *, shards: int, seconds: int, token: Token | None, serving_baseline: str | None) -> Object:
+    """Make the Job: one Pod for each shard, at most `seconds` in all. `serving_baseline` names a Pod that is compared with and is not of the run."""
+    arguments = ["score", "--plan", f"{_FOLDER}/{PLAN_KEY}", "--cases", f"{_FOLDER}/{CASES_KEY}", "--shard", "$(JOB_COMPLETION_INDEX)"]
+    arguments += ["--listen", f"0.0.0.0:{STATISTICS_PORT}"]
+    mounts: list[Object] = [{"name": "plan", "mountPath": _FOLDER, "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - of the Pod
+    volumes: list[Object] = [{"name": "plan", "configMap": {"name": plan_name(run)}}, {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
+    if token is not None:
+        arguments += ["--token-file", f"{_SECRET_FOLDER}/token"]
+        mounts.append({"name": "token", "mountPath": _SECRET_FOLDER, "readOnly": True})
+        secret = {"secretName": token.secret, "items": [{"key": token.key, "path": "token"}]}
+        volumes.append({"name": "token", "secret": secret})
+    container = {
+        "name": "scorer",
+        "image": image.reference,
+        "args": arguments,
+        "ports": [{"name": "statistics", "containerPort": STATISTICS_PORT}],
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": mounts,
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": {
+            "runAsNonRoot": True, "runAsUser": _NOBODY, "runAsGroup": _NOBODY, "fsGroup": _NOBODY, "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": volumes,
+    }  # fmt: skip
+    spec = {
+        "completionMode": "Indexed",
+        "completions": shards,
+        "parallelism": shards,
+        "backoffLimitPerIndex": RETRIES_PER_SHARD,
+        "activeDeadlineSeconds": seconds + _GRACE_SECONDS,
+        "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]},
+        "template": {"metadata": {"labels": _labels(run, Role.SCORER)}, "spec": pod},
+    }
+    metadata = _metadata(run, job_name(run)) | {"labels": _labels(run, Role.SCORER)}
+    if serving_baseline is not None:
+        metadata["annotations"] = {BASELINE_ANNOTATION: serving_baseline}
+    return {"apiVersion": JOBS.api_version, "kind": JOBS.kind, "metadata": metadata, "spec": spec}
+
+
+def network_policies(run: Object, image: ScorerImage, *, port: int, serving_baseline: str | None) -> Sequence[Object]:
+    """Make what limits the scorers and, in the other direction, the two Pods.
+
+    `serving_baseline` names the baseline release when its own Pods are compared with, instead of a Pod of the run.
+    """
+    models = {"podSelector": {"matchLabels": {CANARY_LABEL: run["metadata"]["name"]}}}
+    targets = [models]
+    if serving_baseline is not None:
+        targets.append({"podSelector": {"matchLabels": {RELEASE_LABEL: serving_baseline}}})
+    controller = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": image.controller_namespace}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "sluice", "app.kubernetes.io/component": "controller"}},
+    }
+    scorers = {
+        "podSelector": {"matchLabels": _labels(run, Role.SCORER)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [controller], "ports": [{"protocol": "TCP", "port": STATISTICS_PORT}]}],
+        "egress": [{"to": targets, "ports": [{"protocol": "TCP", "port": port}]}],
+    }
+    roles = {"key": CANARY_ROLE_LABEL, "operator": "In", "values": [str(Role.CANDIDATE), str(Role.BASELINE)]}
+    from_scorers = {"podSelector": {"matchLabels": _labels(run, Role.SCORER)}}
+    answered = {
+        "podSelector": {"matchLabels": {CANARY_LABEL: run["metadata"]["name"]}, "matchExpressions": [roles]},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [from_scorers], "ports": [{"protocol": "TCP", "port": port}]}],
+    }
+    return [_policy(run, job_name(run), scorers), _policy(run, models_name(run), answered)]
+
+
+def _policy(run: Object, name: str, spec: Object) -> Object:
+    return {"apiVersion": NETWORK_POLICIES.api_version, "kind": NETWORK_POLICIES.kind, "metadata": _metadata(run, name), "spec": spec}
+
+
+def _labels(run: Object, role: Role) -> Object:
+    return {CANARY_LABEL: run["metadata"]["name"], CANARY_ROLE_LABEL: str(role)}
+
+
+def _metadata(run: Object, name: str) -> Object:
+    return {"namespace": run["metadata"]["namespace"], "name": name, "ownerReferences": [owned_by(run)]}
