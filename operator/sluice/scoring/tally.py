@@ -1,11 +1,9 @@
 """Counts that add up: what a shard says about its units, and what all shards say together.
 
-Everything here is an integer, so shards add in any order to the same bits. Nothing grows with the number of units: a tally has one count for each cell of a
-grid, and there are as many looks, metrics and slices as the plan has.
+Everything here is an integer, so shards add in any order to the same bits. Nothing grows with the number of units: a tally has one weight for each of the 2,001
+differences on the grid of 1/1000, and there are as many looks, metrics and slices as the plan has.
 
-A *cell* is where a difference lies on the grid of 1/1000: on the point k (cell 2k), or between the points k and k+1 (cell 2k+1, on the wire "k+"). So nothing
-is rounded where it is counted: who wants to promote reads a tally rounded `down`, who wants to roll back reads it rounded `up`, and differences on the grid,
-as all yes-or-no scores have, are the same for both.
+A unit weighs 1000. A difference between two points of the grid is shared between them, so that the mean stays; yes-or-no scores lie on the grid.
 
 A look here counts the units of its own stretch, the ranks from the look before to its own; the engine adds them up.
 """
@@ -17,44 +15,30 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-GRID: Final = 1000
+from sluice.scoring.statistics.series import GRID, WHOLE
+
 WORST: Final = Fraction(-1)
-WORST_CELL: Final = -2 * GRID
-BEST_CELL: Final = 2 * GRID
+"""The difference of a unit whose candidate did not answer."""
 ALL: Final = "all"
 """The slice that every unit is in."""
+CANDIDATE: Final = "candidate"
+BASELINE: Final = "baseline"
+SIDES: Final = (CANDIDATE, BASELINE)
 
 Tally = Mapping[int, int]
-"""Cell to number of units."""
+"""Difference in thousandths to weight in thousandths of a unit."""
 Tallies = Mapping[str, Mapping[str, Tally]]
 """Metric to slice (`all`, or `dimension=value`) to tally."""
 
 
-def cell_of(difference: Fraction) -> int:
-    """The cell of a difference in [−1, 1]. Raises ValueError outside: the engine's promise rests on the bounds."""
+def shares(difference: Fraction) -> tuple[tuple[int, int], ...]:
+    """Points of the grid and weights of one unit with this difference. Raises ValueError outside of [−1, 1]: the engine's promise rests on the bounds."""
     if not -1 <= difference <= 1:
         raise ValueError(f"a difference is in [-1, 1], not {difference}")
     scaled = difference * GRID
     below = scaled.numerator // scaled.denominator
-    return 2 * below + (scaled.denominator != 1)
-
-
-def down(tally: Tally) -> dict[int, int]:
-    """Thousandths to units, each difference rounded down: what *promote* is decided on."""
-    return _at_points(tally, 0)
-
-
-def up(tally: Tally) -> dict[int, int]:
-    """Thousandths to units, each difference rounded up: what *roll back* is decided on."""
-    return _at_points(tally, 1)
-
-
-def _at_points(tally: Tally, odd: int) -> dict[int, int]:
-    points: dict[int, int] = {}
-    for cell, units in sorted(tally.items()):
-        point = (cell + odd) // 2
-        points[point] = points.get(point, 0) + units
-    return points
+    above = round((scaled - below) * WHOLE)
+    return tuple((point, weight) for point, weight in ((below, WHOLE - above), (below + 1, above)) if weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +136,8 @@ def _together(looks: Sequence[Look]) -> Look:
         for metric, slices in look.tallies.items():
             for name, tally in slices.items():
                 total = tallies.setdefault(metric, {}).setdefault(name, {})
-                for cell, units in tally.items():
-                    total[cell] = total.get(cell, 0) + units
+                for point, weight in tally.items():
+                    total[point] = total.get(point, 0) + weight
     sides = {side for look in looks for side in look.sums}
     return Look(
         look=looks[0].look,
@@ -173,19 +157,20 @@ class Stretch:
     units: int = 0
     void: int = 0
     tallies: dict[str, dict[str, dict[int, int]]] = field(default_factory=dict)
-    sums: dict[str, dict[str, int]] = field(default_factory=lambda: {"candidate": {}, "baseline": {}})
+    sums: dict[str, dict[str, int]] = field(default_factory=lambda: {side: {} for side in SIDES})
 
     @property
     def complete(self) -> bool:
         """Whether all of its units are scored."""
         return self.units == self.expected
 
-    def count(self, metric: str, slices: Iterable[str], cell: int) -> None:
+    def count(self, metric: str, slices: Iterable[str], difference: Fraction) -> None:
         """Count one unit's difference, in `all` and in its slices."""
         by_slice = self.tallies.setdefault(metric, {})
         for name in (ALL, *slices):
             tally = by_slice.setdefault(name, {})
-            tally[cell] = tally.get(cell, 0) + 1
+            for point, weight in shares(difference):
+                tally[point] = tally.get(point, 0) + weight
 
     def add(self, side: str, name: str, number: int) -> None:
         """Add to a sum of one side."""

@@ -1,0 +1,131 @@
+"""The plan of a run: all that a scorer is told, in one file that the controller mounts.
+
+Together with the cases, whose digest it names, it fixes what is asked, in which order, and how answers are scored; what is left to chance is what the models
+say. Its own digest goes with every statistic, so that numbers of another plan are never added to these.
+
+A token for the model servers is not in it: plans lie in ConfigMaps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Annotated, Final, Self
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from sluice.api.base import Label, Line, Model, Sha256, Uri
+from sluice.api.scoring import Protocol, Scorer, SuiteSpec
+from sluice.api.strict_json import JsonRefused, canonical, parse
+from sluice.scoring.cases import Cases
+from sluice.scoring.statistics.looks import FIRST, looks
+from sluice.scoring.wire import stretches
+
+PLAN_BYTES: Final = 1 << 20
+NOISE_UNITS: Final = 60
+"""From 59 answers on, the largest is with 95 % confidence above the 95 % quantile: so many are the least that fix a limit for a latency."""
+
+
+class PlanRefused(ValueError):
+    """The plan cannot be followed; the message names the member."""
+
+
+class Plan(Model):
+    """What a scorer does."""
+
+    run: Line
+    """Namespace and name of the CanaryRun, for people who read logs."""
+    candidate: Uri
+    """Where the candidate answers: `http://10.0.0.7:8080`."""
+    baseline: Uri
+    """Where the baseline answers."""
+    cases_digest: Sha256
+    """SHA-256 of the file of cases."""
+    seed: Annotated[int, Field(ge=0, le=2**53)]
+    """Fixes the random order of units before anything is asked."""
+    planned: Annotated[int, Field(ge=1, le=1_000_000)]
+    """How many units are scored: never more than there are cases."""
+    minimum: Annotated[int, Field(ge=1, le=1_000_000)] = FIRST
+    """How many units are scored before the first look."""
+    shards: Annotated[int, Field(ge=1, le=64)]
+    """How many scorers share the units."""
+    protocol: Protocol
+    """How cases are sent."""
+    scorers: Annotated[list[Scorer], Field(min_length=1, max_length=32)]
+    """What is measured in the answers."""
+    slices: Annotated[list[Label], Field(max_length=16)]
+    """Dimensions of the cases that make slices."""
+    repeats: Annotated[int, Field(ge=1, le=32)] = 1
+    """How often each case is asked."""
+    noise_units: Annotated[int, Field(ge=0, le=10_000)] = NOISE_UNITS
+    """For how many of its first units each shard asks the baseline a second time: the noise floor, and what fixes the limits of latencies."""
+    end_token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
+    """Whoever shows it may end the scorer."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.minimum > self.planned:
+            raise ValueError(f"minimum is {self.minimum}, above the {self.planned} units that are planned")
+        names = [scorer.name for scorer in self.scorers]
+        if len(set(names)) < len(names):
+            raise ValueError("scorers: two have the same name; a metric is known by it")
+        return self
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of units at which the engine looks."""
+        return looks(self.planned, minimum=self.minimum)
+
+    def stretches(self, shard: int) -> tuple[int, ...]:
+        """How many units of a shard each look has."""
+        return stretches(self.looks, shard=shard, shards=self.shards)
+
+    def ends(self, token: str) -> bool:
+        """Whether this token may end the scorer."""
+        return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self.end_token.encode())
+
+    def as_json(self) -> bytes:
+        """The plan as it is mounted: canonical JSON."""
+        return canonical(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON."""
+        return "sha256:" + hashlib.sha256(self.as_json()).hexdigest()
+
+
+def read_plan(raw: bytes) -> Plan:
+    """Read a plan, strictly. Raises PlanRefused."""
+    try:
+        return Plan.model_validate(parse(raw, limit=PLAN_BYTES))
+    except JsonRefused as error:
+        raise PlanRefused(f"the plan {error}") from None
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, wrong["loc"])) or "the plan"
+        raise PlanRefused(f"{where}: {wrong['msg']}") from None
+
+
+def plan_run(
+    suite: SuiteSpec, cases: Cases, *, run: str, candidate: str, baseline: str, seed: int, planned: int, minimum: int | None, shards: int, end_token: str
+) -> Plan:
+    """Make the plan of a run: `planned` units, or as many as there are cases when they are fewer.
+
+    Raises pydantic.ValidationError for an address or token that is none; the rest is checked where it comes from.
+    """
+    units = min(planned, len(cases.all))
+    return Plan(
+        run=run,
+        candidate=candidate,
+        baseline=baseline,
+        cases_digest=cases.digest,
+        seed=seed,
+        planned=units,
+        minimum=min(minimum or FIRST, units),
+        shards=shards,
+        protocol=suite.protocol,
+        scorers=suite.scorers,
+        slices=suite.slices,
+        repeats=suite.repeats,
+        end_token=end_token,
+    )

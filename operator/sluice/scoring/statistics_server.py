@@ -1,0 +1,69 @@
+"""What a scorer answers: `GET /v1/statistics`, `GET /healthz`, `POST /v1/end`.
+
+The controller reads, as often as it likes and from the beginning if it was restarted; so the scorer stays when everything is scored, and goes when it is
+told to, with the token of its plan. Nothing that is sent here changes a number. Requests are small and bounded; a NetworkPolicy says who may send them at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from sluice.scoring.plan import Plan
+from sluice.scoring.wire import as_json, look_as_json
+from sluice.scoring.worker import Worker
+
+BODY_BYTES: Final = 1024
+KEEP_ALIVE_SECONDS: Final = 30.0
+SHUTDOWN_SECONDS: Final = 1.0
+
+
+class StatisticsServer:
+    """Serves one worker; `ended` is set when somebody with the token has asked to end."""
+
+    def __init__(self, plan: Plan, worker: Worker) -> None:
+        self._plan = plan
+        self._worker = worker
+        self._looks: list[bytes] = []
+        self._runner: web.AppRunner | None = None
+        self.ended = asyncio.Event()
+        self.port = 0
+
+    async def start(self, *, host: str, port: int) -> None:
+        """Listen; port 0 lets the system choose, and `port` tells what it chose. Raises OSError."""
+        application = web.Application(client_max_size=BODY_BYTES)
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/v1/statistics", self._statistics)
+        application.router.add_post("/v1/end", self._end)
+        self._runner = web.AppRunner(
+            application, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _statistics(self, request: web.Request) -> web.Response:
+        start = request.query.get("from_look", "0")
+        if not (start.isascii() and start.isdecimal() and len(start) <= 6):  # noqa: PLR2004 - more digits than a plan can have looks
+            return web.Response(status=400, text="from_look is not the number of a look; write 0 for all\n")
+        statistics = self._worker.statistics()
+        # A complete look never changes: each is written once.
+        self._looks.extend(look_as_json(look) for look in statistics.looks[len(self._looks) :])
+        return web.Response(body=as_json(statistics, self._looks[int(start) :]), content_type="application/json")
+
+    async def _end(self, request: web.Request) -> web.Response:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or not self._plan.ends(token):
+            return web.Response(status=403, text="show the endToken of the plan as `Authorization: Bearer …`\n")
+        self.ended.set()
+        return web.Response(status=202, text="ending\n")

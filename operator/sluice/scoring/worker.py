@@ -1,0 +1,196 @@
+"""Scores the units of one shard: asks both sides, pair by pair, and keeps count.
+
+1. *Pairs close in time.* Both sides are asked one after the other, which first is by the hash, so that load and warm caches meet both alike.
+2. *In rank order.* Units are asked some at a time and counted in the order of their ranks, whichever is done first. So a look is complete when the count
+   passes it, and the same answers give the same statistics to the byte.
+3. *Retries for both alike.* A question is repeated only when no connection held, a bounded number of times; a status, a broken or a late answer stands.
+   When it still fails, the candidate gets the worst score, unless the baseline failed as well: then there is no pair.
+4. *Gates at once.* What no comparison excuses is told as soon as it is seen, before its unit is counted.
+
+Nothing is stored: a worker that dies is started again and asks everything again. Time is told by the answers; the worker waits, and reads no clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Final, Protocol
+
+from sluice.scoring.answer import Answer, Failure, NoAnswer
+from sluice.scoring.case import Case
+from sluice.scoring.compare import Metrics, Repeat, Reply, Unit, compare
+from sluice.scoring.order import ask_seed, candidate_first, draw, of_shard
+from sluice.scoring.plan import Plan
+from sluice.scoring.samples import Keep, Sink, sample_line
+from sluice.scoring.tally import SIDES, Look, Samples, ShardStatistics, add
+from sluice.scoring.timing import limits_of
+from sluice.scoring.wire import empty_stretches
+
+ATTEMPTS: Final = 3
+BACKOFF_SECONDS: Final = (0.2, 1.0)
+READY_SECONDS: Final = 60.0
+READY_POLL_SECONDS: Final = 0.5
+AHEAD: Final = 16
+"""Units that may be done before an older one that takes long, for each that is asked at a time: bounds the memory."""
+
+log: Final = logging.getLogger(__name__)
+
+
+class Client(Protocol):
+    """One side, as `sluice.scoring.protocols` gives it."""
+
+    async def ask(self, case: Case, *, seed: int) -> Answer | NoAnswer:
+        """Ask once. Raises nothing for what a server does."""
+
+    async def ready(self) -> bool:
+        """Whether it can be asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """A unit with all its answers scored, waiting for its turn to be counted."""
+
+    rank: int
+    case: Case
+    unit: Unit
+    line: bytes | None
+
+
+class Worker:
+    """One shard of a run. `run` once; `statistics` may be asked at any time."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        cases: Sequence[Case],
+        *,
+        shard: int,
+        metrics: Metrics,
+        candidate: Client,
+        baseline: Client,
+        sink: Sink | None = None,
+        keep: Keep = Keep.DIGESTS,
+        ready_seconds: float = READY_SECONDS,
+    ) -> None:
+        self._plan = plan
+        self._digest = plan.digest
+        self._shard = shard
+        self._units = of_shard(draw(cases, seed=plan.seed, planned=plan.planned), shard=shard, shards=plan.shards)
+        self._metrics = metrics
+        self._sides = (candidate, baseline)
+        self._sink = sink
+        self._keep = keep
+        self._ready_seconds = ready_seconds
+        self._stretches = empty_stretches(plan.looks, shard=shard, shards=plan.shards)
+        self._done: dict[int, _Done] = {}
+        self._folded = 0
+        self._uncounted: list[_Done] = []
+        self._limits: Mapping[str, float] | None = None if metrics.timings else {}
+        self._gates: dict[str, int] = {}
+        self._samples: Samples | None = None
+        self._finished = False
+        self._ahead = asyncio.Semaphore(plan.protocol.concurrency * AHEAD)
+        self._at_once = asyncio.Semaphore(plan.protocol.concurrency)
+
+    async def run(self) -> None:
+        """Score everything. Raises OSError when samples cannot be written; a scorer without its audit trail does not go on."""
+        await self._wait_until_ready()
+        async with asyncio.TaskGroup() as group:
+            for index, (rank, case) in enumerate(self._units):
+                await self._ahead.acquire()
+                await self._at_once.acquire()
+                group.create_task(self._score(index, rank, case))
+        self._count_waiting(everything=True)
+        if self._sink is not None:
+            self._samples = await asyncio.to_thread(self._sink.finish)
+        self._finished = True
+
+    def statistics(self) -> ShardStatistics:
+        """What is known now."""
+        return ShardStatistics(
+            plan=self._digest,
+            shard=self._shard,
+            scored=self._folded,
+            of=len(self._units),
+            finished=self._finished,
+            looks=self._complete_looks(),
+            gates=dict(self._gates),
+            samples=self._samples,
+        )
+
+    def _complete_looks(self) -> tuple[Look, ...]:
+        # A look in which this shard has no units is complete, but only behind those that have.
+        return tuple(stretch.as_look() for stretch in takewhile(lambda stretch: stretch.complete, self._stretches))
+
+    async def _wait_until_ready(self) -> None:
+        try:
+            async with asyncio.timeout(self._ready_seconds):
+                while not all(await asyncio.gather(*(side.ready() for side in self._sides))):  # noqa: ASYNC110 - servers do not call back
+                    await asyncio.sleep(READY_POLL_SECONDS)
+        except TimeoutError:
+            log.warning("%s: candidate or baseline is not ready after %.0f s; asking anyway: what is not answered counts", self._plan.run, self._ready_seconds)
+
+    async def _score(self, index: int, rank: int, case: Case) -> None:
+        try:
+            repeats = [await self._repeat(index, case, number) for number in range(self._plan.repeats)]
+        finally:
+            self._at_once.release()
+        unit = compare(case, repeats, self._metrics)
+        self._gates = add((self._gates, unit.gates))
+        line = None if self._sink is None else sample_line(rank, case, repeats, unit.pairs, keep=self._keep)
+        self._done[index] = _Done(rank=rank, case=case, unit=unit, line=line)
+        self._fold()
+
+    async def _repeat(self, index: int, case: Case, number: int) -> Repeat:
+        seed = ask_seed(self._plan.seed, case.id, number)
+        candidate, baseline = self._sides
+        if candidate_first(self._plan.seed, case.id, number):
+            first, second = await _asked(candidate, case, seed), await _asked(baseline, case, seed)
+        else:
+            second, first = await _asked(baseline, case, seed), await _asked(candidate, case, seed)
+        again = await _asked(baseline, case, seed) if index < self._plan.noise_units else None
+        return Repeat(candidate=first, baseline=second, again=again)
+
+    def _fold(self) -> None:
+        """Take what is done in rank order, as far as there is no gap."""
+        while (done := self._done.pop(self._folded, None)) is not None:
+            self._folded += 1
+            self._ahead.release()
+            self._uncounted.append(done)
+            if self._sink is not None and done.line is not None:
+                self._sink.write(done.line)
+        self._count_waiting(everything=False)
+
+    def _count_waiting(self, *, everything: bool) -> None:
+        """Count what has its turn; as long as a latency has no limit, it waits for the first answers of the baseline."""
+        if self._limits is None:
+            if not everything and self._folded < min(self._plan.noise_units, len(self._units)):
+                return
+            self._limits = limits_of(self._metrics.timings, [done.unit for done in self._uncounted])
+        for done in self._uncounted:
+            self._count(done, self._limits)
+        self._uncounted.clear()
+
+    def _count(self, done: _Done, limits: Mapping[str, float]) -> None:
+        stretch = self._stretches[bisect_right(self._plan.looks, done.rank)]
+        stretch.units += 1
+        stretch.void += done.unit.void
+        slices = [f"{dimension}={done.case.slices[dimension]}" for dimension in self._plan.slices if dimension in done.case.slices]
+        for metric, difference in done.unit.differences(limits).items():
+            stretch.count(metric, slices, difference)
+        for side in SIDES:
+            for name, number in done.unit.sums[side].items():
+                stretch.add(side, name, number)
+
+
+async def _asked(side: Client, case: Case, seed: int) -> Reply:
+    for retries in range(ATTEMPTS):
+        answer = await side.ask(case, seed=seed)
+        if not (isinstance(answer, NoAnswer) and answer.failure is Failure.UNREACHABLE and retries + 1 < ATTEMPTS):
+            return Reply(answer=answer, retries=retries)
+        await asyncio.sleep(BACKOFF_SECONDS[retries])
+    raise AssertionError("unreachable: the last attempt returns")
