@@ -16,7 +16,7 @@ from sluice.scoring.compare import Metrics
 from sluice.scoring.plan import Plan
 from sluice.scoring.scorers.score import Score
 from sluice.scoring.tally import NotMergeable, ShardStatistics, merge, shares
-from sluice.scoring.wire import Expected, as_json, look_as_json, read_statistics
+from sluice.scoring.wire import as_json, look_as_json, read_statistics
 from sluice.scoring.worker import Worker
 from tests.unit.scoring.sides import METRICS, Reply, Side, cases, plan, said
 
@@ -66,8 +66,7 @@ def test_a_shard_that_is_scored_again_with_the_same_answers_tells_the_same_bytes
     statistics, again = once(), once()
     told = as_json(statistics, map(look_as_json, statistics.looks))
     assert told == as_json(again, map(look_as_json, again.looks))
-    expected = Expected(plan=of.digest, shard=shard, stretches=of.stretches(shard), metrics=SCORED.names, gates=())
-    assert read_statistics(told, expected) == statistics
+    assert read_statistics(told, of.expected(shard)) == statistics
 
 
 @given(st.fractions(min_value=-1, max_value=1))

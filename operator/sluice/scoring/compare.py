@@ -18,12 +18,9 @@ from sluice.scoring.answer import Answer, NoAnswer
 from sluice.scoring.case import Case
 from sluice.scoring.scorers.latency import LatencySettings
 from sluice.scoring.scorers.score import Gate, Hit, PairScorer, Score, Scorer, Sum
-from sluice.scoring.tally import BASELINE, CANDIDATE, WORST, add
+from sluice.scoring.tally import BASELINE, CANDIDATE, NOISE, WORST, add
 
 log: Final = logging.getLogger(__name__)
-
-NOISE: Final = "noise:"
-"""Prefix of the metrics that compare the baseline with itself: what a difference looks like where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +33,6 @@ class Metrics:
     """Latencies, whose limit the suite names or the baseline's first answers fix."""
     gates: Mapping[str, Gate] = field(default_factory=dict)
     sums: Mapping[str, Sum] = field(default_factory=dict)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of all metrics that have tallies, those of the noise included."""
-        compared = (*self.scorers, *self.pair_scorers, *self.timings)
-        return (*compared, *(NOISE + name for name in compared))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,10 @@ from sluice.api.base import Label, Line, Model, Sha256, Uri
 from sluice.api.scoring import Protocol, Scorer, SuiteSpec
 from sluice.api.strict_json import JsonRefused, canonical, parse
 from sluice.scoring.cases import Cases
+from sluice.scoring.scorers.settings import GateType, SumType
 from sluice.scoring.statistics.looks import FIRST, looks
-from sluice.scoring.wire import stretches
+from sluice.scoring.tally import NOISE
+from sluice.scoring.wire import Expected, StatisticsRefused, stretches
 
 PLAN_BYTES: Final = 1 << 20
 NOISE_UNITS: Final = 60
@@ -79,6 +81,23 @@ class Plan(Model):
     def stretches(self, shard: int) -> tuple[int, ...]:
         """How many units of a shard each look has."""
         return stretches(self.looks, shard=shard, shards=self.shards)
+
+    def expected(self, shard: int) -> Expected:
+        """What a shard may say. Raises StatisticsRefused for a shard that the plan does not have."""
+        if not 0 <= shard < self.shards:
+            raise StatisticsRefused(f"shard {shard} is none of the {self.shards} of this plan")
+        return Expected(plan=self.digest, shard=shard, stretches=self.stretches(shard), metrics=self.metrics, gates=self.gates)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all metrics that have tallies, those of the noise included."""
+        compared = [scorer.name for scorer in self.scorers if scorer.type not in {*GateType, *SumType}]
+        return (*compared, *(NOISE + name for name in compared))
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Names of the hard gates."""
+        return tuple(scorer.name for scorer in self.scorers if scorer.type in {*GateType})
 
     def ends(self, token: str) -> bool:
         """Whether this token may end the scorer."""

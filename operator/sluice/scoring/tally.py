@@ -21,6 +21,8 @@ WORST: Final = Fraction(-1)
 """The difference of a unit whose candidate did not answer."""
 ALL: Final = "all"
 """The slice that every unit is in."""
+NOISE: Final = "noise:"
+"""Prefix of the metrics that compare the baseline with itself: what a difference looks like where there is none."""
 CANDIDATE: Final = "candidate"
 BASELINE: Final = "baseline"
 SIDES: Final = (CANDIDATE, BASELINE)

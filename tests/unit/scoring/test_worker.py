@@ -20,7 +20,7 @@ from sluice.scoring.plan import Plan
 from sluice.scoring.samples import FileSink, Keep
 from sluice.scoring.scorers.latency import LatencySettings
 from sluice.scoring.tally import ShardStatistics, merge
-from sluice.scoring.wire import Expected, as_json, look_as_json, read_statistics
+from sluice.scoring.wire import as_json, look_as_json, read_statistics
 from sluice.scoring.worker import Worker
 from tests.unit.scoring.sides import METRICS, TIMEOUT, UNREACHABLE, Reply, Side, cases, plan, said
 
@@ -205,8 +205,7 @@ async def test_what_is_told_is_what_the_plan_expects() -> None:
     asked = cases(60)
     of = plan(planned=50, shards=3, repeats=3, noise_units=5)
     statistics = await scored(of, asked, Side(answers(asked)), Side(YES), shard=1)
-    expected = Expected(plan=of.digest, shard=1, stretches=of.stretches(1), metrics=METRICS.names, gates=METRICS.gates)
-    assert read_statistics(written(statistics), expected) == statistics
+    assert read_statistics(written(statistics), of.expected(1)) == statistics
 
 
 async def test_samples_are_in_rank_order_and_hold_digests_of_answers(tmp_path: Path) -> None:
