@@ -1,0 +1,216 @@
+"""What came of thousands of releases: rates with exact bounds, medians, whether a promise is broken and a goal reached; and the report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.canary.cells import ALPHA, Cell
+from benchmarks.canary.peers import PEERS, Verdict
+from benchmarks.canary.rates import lower_bound, upper_bound
+
+BROKEN: Final = 0.99
+"""Confidence with which an error rate must be above α for a promise to count as broken."""
+SHOWN: Final = 0.95
+"""Confidence of the upper bounds that are shown."""
+
+
+@dataclass(slots=True)
+class Count:
+    """Decisions of one rule."""
+
+    rolled_back: list[int] = field(default_factory=list)
+    promoted: list[int] = field(default_factory=list)
+    undecided: int = 0
+    polled: int = 0
+    unsteady: int = 0
+
+    def add(self, verdict: Verdict, used: int) -> None:
+        """Count one decision that took `used` pairs."""
+        if verdict is Verdict.ROLL_BACK:
+            self.rolled_back.append(used)
+        elif verdict is Verdict.PROMOTE:
+            self.promoted.append(used)
+        else:
+            self.undecided += 1
+
+    def merge(self, other: Count) -> None:
+        """Add what was counted elsewhere."""
+        self.rolled_back += other.rolled_back
+        self.promoted += other.promoted
+        self.undecided += other.undecided
+        self.polled += other.polled
+        self.unsteady += other.unsteady
+
+    @property
+    def runs(self) -> int:
+        """All decisions."""
+        return len(self.rolled_back) + len(self.promoted) + self.undecided
+
+    @property
+    def median(self) -> float:
+        """Median of the pairs until the decision, over all runs; infinite when most have none."""
+        return float(np.median([*self.rolled_back, *self.promoted, *[math.inf] * self.undecided])) if self.runs else math.inf
+
+    def share(self, verdict: Verdict) -> float:
+        """Share of the runs with that decision."""
+        return len(self.rolled_back if verdict is Verdict.ROLL_BACK else self.promoted) / self.runs if self.runs else math.nan
+
+
+@dataclass(slots=True, kw_only=True)
+class Figures:
+    """One cell: the engine first, then the peers."""
+
+    cell: Cell
+    counts: dict[str, Count]
+    seconds: float = 0.0
+
+    @property
+    def wrong(self) -> tuple[Verdict, ...]:
+        """Decisions that are wrong here, by the truth."""
+        wrong = {Verdict.ROLL_BACK: self.cell.roll_back_is_wrong, Verdict.PROMOTE: self.cell.promote_is_wrong}
+        return tuple(verdict for verdict, holds in wrong.items() if holds)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Promises that the engine did not keep."""
+        ours = self.counts["sluice"]
+        return (
+            *(verdict.value for verdict in self.wrong if lower_bound(round(ours.share(verdict) * ours.runs), ours.runs, confidence=BROKEN) > ALPHA),
+            *(("steady",) if ours.unsteady else ()),
+        )
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Goals that were not reached, with 1 % of slack for shares and 5 % for medians, which is what the simulation itself cannot tell."""
+        goal, ours = self.cell.goal, self.counts["sluice"]
+        back, on = ours.share(Verdict.ROLL_BACK), ours.share(Verdict.PROMOTE)
+        return tuple(
+            name
+            for name, wanted, reached in (
+                ("rolled back", goal.rolled_back, goal.rolled_back is None or back >= goal.rolled_back - 0.01),
+                ("promoted", goal.promoted, goal.promoted is None or on >= goal.promoted - 0.01),
+                ("promoted at most", goal.promoted_at_most, goal.promoted_at_most is None or on <= goal.promoted_at_most + 0.01),
+                ("median", goal.median, goal.median is None or ours.median <= goal.median * 1.05),
+            )
+            if wanted is not None and not reached
+        )
+
+    @property
+    def target(self) -> str:
+        """The goals in a few words."""
+        goal = self.cell.goal
+        parts = (
+            None if goal.rolled_back is None else f"rolled back ≥ {goal.rolled_back:.1%}",
+            None if goal.promoted is None else f"promoted ≥ {goal.promoted:.1%}",
+            None if goal.promoted_at_most is None else f"promoted ≤ {goal.promoted_at_most:.1%}",
+            None if goal.median is None else f"median ≤ {goal.median}",
+        )
+        return ", ".join(part for part in parts if part)
+
+    def rates(self, name: str) -> str:
+        """Rolled back, promoted, and the median of one rule; wrong decisions with a mark where they are clearly too many."""
+        count = self.counts[name]
+        shown = []
+        for verdict in (Verdict.ROLL_BACK, Verdict.PROMOTE):
+            share = count.share(verdict)
+            clearly = verdict in self.wrong and lower_bound(round(share * count.runs), count.runs, confidence=BROKEN) > ALPHA
+            shown.append(f"{share:.1%}{'!' if clearly else ''}")
+        return " / ".join(shown) + (f" / {count.median:.0f}" if math.isfinite(count.median) else " / –")
+
+    def __str__(self) -> str:
+        ours = self.counts["sluice"]
+        bounds = " ".join(f"{verdict.value}≤{upper_bound(round(ours.share(verdict) * ours.runs), ours.runs, confidence=SHOWN):.1%}" for verdict in self.wrong)
+        state = f"BROKEN {', '.join(self.broken)}" if self.broken else "kept"
+        goal = f"  goal {self.target}: {'MISSED' if self.missed else 'met'}" if self.target else ""
+        return f"{self.cell.name:<52} {self.rates('sluice'):<24} n={ours.runs:<6} {bounds:<30} {state}{goal}  {1000 * self.seconds / max(1, ours.runs):.1f} ms"
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        rules = {
+            name: {
+                "runs": count.runs,
+                "rolledBack": len(count.rolled_back),
+                "promoted": len(count.promoted),
+                "medianPairs": count.median if math.isfinite(count.median) else None,
+            }
+            for name, count in self.counts.items()
+        }
+        cell = self.cell
+        return {
+            "group": cell.group,
+            "name": cell.name,
+            "mean": cell.means[0],
+            "margin": cell.margin,
+            "planned": cell.pairs,
+            "wrong": [verdict.value for verdict in self.wrong],
+            "broken": list(self.broken),
+            "goal": self.target,
+            "missed": list(self.missed),
+            "unsteady": self.counts["sluice"].unsteady,
+            "polled": self.counts["sluice"].polled,
+            "millisecondsPerDecision": round(1000 * self.seconds / max(1, self.counts["sluice"].runs), 2),
+            "rules": rules,
+        }
+
+
+def markdown(figures: list[Figures]) -> str:
+    """The report: what was simulated, the tables, and what they do not show."""
+    ours = [figure.counts["sluice"] for figure in figures]
+    broken = sum(bool(figure.broken) for figure in figures)
+    with_goal = [figure for figure in figures if figure.target]
+    worst = max((figure.counts["sluice"].share(verdict) for figure in figures for verdict in figure.wrong), default=0.0)
+    head = _HEAD.format(
+        cells=len(figures),
+        runs=f"{sum(count.runs for count in ours):,}",
+        broken=broken or "none",
+        worst=f"{worst:.1%}",
+        met=sum(not figure.missed for figure in with_goal),
+        goals=len(with_goal),
+        polled=f"{sum(count.polled for count in ours):,}",
+        unsteady=sum(count.unsteady for count in ours) or "none",
+    )
+    parts = [head]
+    for group, members in groupby(figures, key=lambda figure: figure.cell.group):
+        names = ["sluice", *PEERS]
+        parts.append(f"## {group[0].upper()}{group[1:]}\n\n| cell | wrong | goal | {' | '.join(names)} |\n|{'---|' * (3 + len(names))}")
+        for figure in members:
+            goal = f"{figure.target}{': missed' if figure.missed else ''}"
+            wrong = ", ".join({Verdict.ROLL_BACK: "back", Verdict.PROMOTE: "on"}[verdict] for verdict in figure.wrong) or "–"
+            cells = [figure.cell.name, wrong, goal, *(figure.rates(name) for name in names)]
+            parts.append(f"| {' | '.join(cells)} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+_HEAD: Final = """# What canary scoring promises, and what it finds
+<!-- Generated by `python benchmarks/canary_power.py --markdown docs/canary-power.md`. Do not edit. -->
+
+Two promises, whatever the data and however often one looks (α = 5 % a side):
+
+- the true mean difference is at or above −margin, in the whole and in every slice: at most α of such releases are **rolled back**;
+- the true mean difference is at or below −margin: at most α of such releases are **promoted**.
+
+{cells} kinds of release were simulated, {runs} releases in all. Cells in which a promise is broken, at 99 % confidence: **{broken}**; the highest error rate
+seen is {worst}. Goals reached: {met} of {goals}. Releases that were also polled while answers came in, and given other answers after the decision: {polled};
+with another decision: {unsteady}.
+
+Each entry is *rolled back / promoted / median pairs until the decision* (– when most runs end without one). `!` marks a wrong decision that is clearly too
+frequent (lower 99 % bound of Clopper and Pearson above α). *wrong* says which decision the truth forbids: *back*, *on*, both where the truth is exactly at
+the margin. τ is the margin and pt are points of a score in percent; churn is the share of answers that flip in either direction.
+
+How it was simulated: cases are drawn at random from populations of 200,000 whose mean difference is exact, so that a cell can stand exactly at the margin. The
+fixed random order, repeats, missing answers and the order of arrival follow [the design](design/0005-canary-scoring.md). The others' rules follow their own
+documentation, cited in `benchmarks/canary/peers.py`, with their defaults where they have any: thresholds five points below what the baseline usually scores,
+100 pairs an interval (Kayenta: 50). They are not told rank and unit, since they have no place for them, and leave missing answers out. *One look at the
+end* is a t-test that may not look before: for well-behaved scores no rule that may look earlier can find more.
+
+What it does not show: real models whose behaviour changes during the run; cases that do not stand for what users ask; judges that err. A promise about the mean
+over the cases' population is no promise about each user. Error rates below 5 % in a cell are no reserve one may count on elsewhere. The test is an
+approximation for small numbers, not a proof: these tables are the evidence. Peers were given fewer releases, so their rates are known to two or three points.
+
+"""
