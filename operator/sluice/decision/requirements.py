@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sluice.api.durations import parse_duration
 from sluice.api.policy import RequirementType
 from sluice.api.policy import StatementKind as Kind
 from sluice.api.release import Outcome
-from sluice.decision.durations import parse_duration
 from sluice.decision.intervals import wilson
 from sluice.decision.model import Asked, Case, Policy, Result, carrier
 from sluice.decision.reasons import Reason

@@ -1,4 +1,4 @@
-"""Durations as policies write them: `30d`, `1h30m`."""
+"""Durations as resources write them: `30d`, `1h30m`."""
 
 from __future__ import annotations
 
