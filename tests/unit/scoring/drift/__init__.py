@@ -1,0 +1,1 @@
+"""What the drift detectors promise, one file for each module."""
