@@ -1,0 +1,216 @@
+"""From the statistics of all shards to one decision over all metrics, and the numbers that people look at meanwhile.
+
+Each metric is decided by itself, in the pool and in its slices (`statistics.engine`). *Roll back* when one metric does, or a hard gate was hit once: the rate
+of false rollbacks is shared by the metrics, so that any of them errs no more often than was promised. *Promote* when every metric does: whichever of
+them is worse than its margin, that one alone keeps the promise, so each has the whole rate of false promotions.
+
+A decision is reached at a look, and nothing that arrives later changes it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from math import isfinite
+from statistics import NormalDist
+from typing import Final
+
+from sluice.scoring.statistics.engine import SLICES_SHARE, Design, Side, alpha_of, evaluate, levels, side_p_values
+from sluice.scoring.statistics.engine import Decision as Found
+from sluice.scoring.statistics.looks import FIRST
+from sluice.scoring.statistics.series import Series
+from sluice.scoring.tally import ALL, Merged
+
+STANDINGS: Final = 64
+"""Metrics and slices whose numbers are shown; all of them decide."""
+_HALVINGS: Final = 12
+"""Steps to a bound of an interval: to within 1/2000."""
+_MOST: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the run was promised to keep. `margins` names the metrics, each with how much worse it may be; `planned` is never more than there are cases."""
+
+    margins: Mapping[str, Decimal]
+    false_rollback_rate: Decimal
+    false_promotion_rate: Decimal
+    planned: int
+    minimum: int = FIRST
+
+    def design(self, metric: str) -> Design:
+        """What is fixed for one metric. Raises ValueError for numbers that are out of range."""
+        # A candidate cannot lose more than everything: a margin of 1 asks for nothing, and the engine has no such test.
+        margin = min(float(self.margins[metric]), 0.999)
+        return Design(
+            margin=margin, false_roll_back=float(self.false_rollback_rate) / len(self.margins), false_promotion=float(self.false_promotion_rate),
+            planned=self.planned, minimum=self.minimum,
+        )  # fmt: skip
+
+
+class Decision(StrEnum):
+    """What the statistics say. `Pending` only while more is to come."""
+
+    PENDING = "Pending"
+    PROMOTE = "Promote"
+    ROLL_BACK = "RollBack"
+    INCONCLUSIVE = "Inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One metric in one slice, as it stands.
+
+    `promote` and `roll_back` are evidence for either side: how much less likely than its level the data are if the other side is right, over the error rate, so
+    that 1 / error rate decides. `more`: about how many more units would decide, None when nothing points anywhere.
+    """
+
+    metric: str
+    slice: str
+    units: int
+    estimate: float
+    low: float
+    high: float
+    promote: float
+    roll_back: float
+    more: int | None
+
+    @property
+    def towards(self) -> Found | None:
+        """Where it points; None where nowhere."""
+        if max(self.promote, self.roll_back) < 1:
+            return None
+        return Found.PROMOTE if self.promote >= self.roll_back else Found.ROLL_BACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The decision, why, on how many units it rests, and how many looks those are."""
+
+    decision: Decision
+    reason: str
+    message: str
+    units: int
+    looks: int
+    gates: Mapping[str, int]
+
+
+def judge(merged: Merged, terms: Terms) -> Judgement:
+    """Decide on what all shards say. Raises ValueError for terms that are out of range, or without a metric."""
+    if not terms.margins:
+        raise ValueError("no metric to compare by; a suite needs a scorer that compares candidate and baseline")
+    decision, reason, message, look = _decided(merged, terms)
+    complete = len(merged.looks) if look is None else look + 1
+    units = sum(part.units for part in merged.looks[:complete])
+    return Judgement(decision=decision, reason=reason, message=message, units=units, looks=complete, gates=dict(sorted(merged.gates.items())))
+
+
+def standings(merged: Merged, terms: Terms, *, looks: int) -> tuple[Standing, ...]:
+    """Say how everything stands after so many looks, the most telling first: all metrics, and as many of their slices as fit.
+
+    Takes about 50 ms each: for people, not for every look.
+    """
+    if looks == 0:
+        return ()
+    parts = []
+    for metric in sorted(terms.margins):
+        series = _series(merged, metric)
+        parts += [_Part(metric, name, part, terms.design(metric), looks - 1, len(series)) for name, part in series.items()]
+    seen = sorted((part for part in parts if part.units), key=lambda part: (part.slice != ALL, -max(part.evidence.values()), part.metric, part.slice))
+    shown = [part.standing() for part in seen[:STANDINGS]]
+    return tuple(sorted(shown, key=lambda item: (-max(item.promote, item.roll_back), item.metric, item.slice)))
+
+
+def _decided(merged: Merged, terms: Terms) -> tuple[Decision, str, str, int | None]:
+    # 1. One hit is enough, at whatever unit it was.
+    hits = {name: count for name, count in sorted(merged.gates.items()) if count}
+    if hits:
+        return Decision.ROLL_BACK, "GateHit", ", ".join(f"{name}: {count} answers of the candidate" for name, count in hits.items()), None
+    # 2. Each metric by itself.
+    outcomes = {}
+    for metric in sorted(terms.margins):
+        parts = _series(merged, metric)
+        outcomes[metric] = evaluate(parts.pop(ALL), parts, terms.design(metric))
+    # 3. The first one that is worse rolls back; all that are not promote.
+    worse = min(((outcome.look, metric) for metric, outcome in outcomes.items() if outcome.decision is Found.ROLL_BACK), default=None)
+    if worse is not None:
+        look, metric = worse
+        where = outcomes[metric].where
+        told = f"{metric}{f' in {where}' if where else ''} is worse than its margin of {terms.margins[metric]}"
+        return Decision.ROLL_BACK, "WorseThanMargin", told, look
+    if all(outcome.decision is Found.PROMOTE for outcome in outcomes.values()):
+        return Decision.PROMOTE, "WithinMargin", "no metric is worse than its margin", max(outcome.look for outcome in outcomes.values())
+    undecided = [metric for metric, outcome in outcomes.items() if outcome.decision is Found.INCONCLUSIVE]
+    if len(merged.looks) < len(terms.design(undecided[0]).looks):
+        return Decision.PENDING, "Scoring", f"open: {', '.join(undecided)}", None
+    suspects = [f"{metric} in {outcomes[metric].suspect} looks bad" for metric in undecided if outcomes[metric].suspect]
+    told = f"all {terms.planned} units are scored, and neither side is shown for {', '.join(undecided)}"
+    return Decision.INCONCLUSIVE, "AllScored", "; ".join([told, *suspects]), None
+
+
+def _series(merged: Merged, metric: str) -> dict[str, Series]:
+    names = {ALL} | {name for look in merged.looks for name in look.tallies.get(metric, {})}
+    return {name: Series.of(look.tallies.get(metric, {}).get(name, {}) for look in merged.looks) for name in sorted(names)}
+
+
+class _Part:
+    """One metric in the pool or a slice, after the look `last`; `parts` counts the pool and its slices."""
+
+    def __init__(self, metric: str, name: str, series: Series, design: Design, last: int, parts: int) -> None:  # noqa: PLR0917 - private, all of it needed
+        self.metric, self.slice, self._series, self._design, self._last = metric, name, series, design, last
+        self.units = round(float(series.units[last]))
+        self._levels = {Side.WITHIN: float(levels(design.planned, design.looks, alpha_of(Side.WITHIN, design))[last]), Side.WORSE: self._level_worse(parts)}
+        self._p = {side: self._p_value(side, design.margin) for side in Side}
+        rates = {Side.WITHIN: design.false_promotion, Side.WORSE: design.false_roll_back}
+        self.evidence = {side: min(_MOST, self._levels[side] / max(self._p[side], 1e-300) / rates[side]) for side in Side}
+
+    def standing(self) -> Standing:
+        """All numbers."""
+        estimate = float(self._series.means[self._last])
+        return Standing(
+            metric=self.metric,
+            slice=self.slice,
+            units=self.units,
+            estimate=estimate,
+            low=self._bound(Side.WITHIN, estimate),
+            high=self._bound(Side.WORSE, estimate),
+            promote=self.evidence[Side.WITHIN],
+            roll_back=self.evidence[Side.WORSE],
+            more=self._more(),
+        )
+
+    def _p_value(self, side: Side, margin: float) -> float:
+        return float(side_p_values(self._series, side, margin, slice(self._last, self._last + 1))[0])
+
+    def _level_worse(self, parts: int) -> float:
+        """The level of a rollback at this look: the pool's, or about that of one of the slices that share theirs."""
+        design, alpha = self._design, alpha_of(Side.WORSE, self._design)
+        if self.slice == ALL:
+            return float(levels(design.planned, design.looks, alpha * (1 - SLICES_SHARE if parts > 1 else 1.0))[self._last])
+        until = sum(1 for count in design.slice_looks if count <= design.looks[self._last])
+        return float(levels(design.planned, design.slice_looks, alpha * SLICES_SHARE / (parts - 1))[max(0, until - 1)])
+
+    def _bound(self, side: Side, estimate: float) -> float:
+        """The mean that the test of one side just does not reject: a bound that holds at all looks together (Jennison and Turnbull 1989)."""
+        inside, outside = estimate, -1.0 if side is Side.WITHIN else 1.0
+        if self._levels[side] <= 0.0:
+            return outside
+        for _ in range(_HALVINGS):
+            middle = (inside + outside) / 2
+            # Both tests take a margin: the mean that is tested is its negative.
+            rejected = self._p_value(side, -middle) <= self._levels[side]
+            inside, outside = (inside, middle) if rejected else (middle, outside)
+        return outside
+
+    def _more(self) -> int | None:
+        """About how many more units decide when things go on as they are: evidence in standard deviations grows with the root of their number."""
+        p, level = min((self._p[side], self._levels[side]) for side in Side)
+        if not 0.0 < level < 0.5 or p >= 0.5:  # noqa: PLR2004 - half: the data point nowhere
+            return None
+        if p <= level:
+            return 0
+        has, needs = (-NormalDist().inv_cdf(max(value, 1e-300)) for value in (p, level))
+        more = self.units * ((needs / has) ** 2 - 1)
+        return round(more) if isfinite(more) and more < _MOST else None

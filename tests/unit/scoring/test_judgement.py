@@ -1,0 +1,114 @@
+"""One decision over all metrics: which one decides, at which look, and that nothing later changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from sluice.scoring.judgement import STANDINGS, Decision, Terms, judge, standings
+from sluice.scoring.statistics.looks import looks
+from sluice.scoring.tally import Look, Merged
+
+PLANNED = 400
+TERMS = Terms(margins={"accuracy": Decimal("0.05")}, false_rollback_rate=Decimal("0.05"), false_promotion_rate=Decimal("0.05"), planned=PLANNED)
+BOTH = replace(TERMS, margins={"accuracy": Decimal("0.05"), "refusal": Decimal("0.05")})
+SAME, WORSE = (0,), (0, 0, -1000)
+"""Differences that repeat, unit after unit."""
+
+
+def merged(metrics: Mapping[str, Mapping[str, Sequence[int]]], *, until: int = PLANNED, gates: Mapping[str, int] | None = None) -> Merged:
+    """What shards say together when unit k of each slice has the difference k of its pattern."""
+    found = []
+    for index, (start, end) in enumerate(pairwise([0, *(count for count in looks(PLANNED) if count <= until)])):
+        tallies: dict[str, dict[str, dict[int, int]]] = {}
+        for metric, slices in metrics.items():
+            for name, pattern in slices.items():
+                tally = tallies.setdefault(metric, {}).setdefault(name, {})
+                for unit in range(start, end):
+                    tally[pattern[unit % len(pattern)]] = tally.get(pattern[unit % len(pattern)], 0) + 1000
+        found.append(Look(look=index, units=end - start, void=0, tallies=tallies, sums={}))
+    return Merged(scored=until, of=PLANNED, finished=until == PLANNED, looks=tuple(found), gates=gates or {}, samples=())
+
+
+def test_a_candidate_like_its_baseline_is_promoted_and_one_that_is_worse_is_rolled_back() -> None:
+    good = judge(merged({"accuracy": {"all": SAME}}), TERMS)
+    assert (good.decision, good.reason) == (Decision.PROMOTE, "WithinMargin")
+    bad = judge(merged({"accuracy": {"all": WORSE}}), TERMS)
+    assert (bad.decision, bad.reason) == (Decision.ROLL_BACK, "WorseThanMargin")
+    assert bad.message == "accuracy is worse than its margin of 0.05"
+    assert bad.units < PLANNED
+
+
+def test_one_bad_metric_rolls_back_whatever_the_others_say() -> None:
+    found = judge(merged({"accuracy": {"all": SAME}, "refusal": {"all": WORSE}}), BOTH)
+    assert (found.decision, found.message) == (Decision.ROLL_BACK, "refusal is worse than its margin of 0.05")
+
+
+def test_all_metrics_have_to_be_shown_before_a_promotion() -> None:
+    silent = judge(merged({"accuracy": {"all": SAME}}), BOTH)
+    assert (silent.decision, silent.reason) == (Decision.INCONCLUSIVE, "AllScored")
+    assert "refusal" in silent.message
+    early = judge(merged({"accuracy": {"all": SAME}}, until=200), BOTH)
+    assert early.decision is Decision.PENDING
+
+
+def test_noise_and_what_else_a_shard_tells_is_no_metric() -> None:
+    found = judge(merged({"accuracy": {"all": SAME}, "noise:accuracy": {"all": WORSE}}), TERMS)
+    assert found.decision is Decision.PROMOTE
+
+
+def test_one_hit_of_a_hard_gate_is_enough() -> None:
+    found = judge(merged({"accuracy": {"all": SAME}}, gates={"leaks": 1, "tools": 0}), TERMS)
+    assert (found.decision, found.reason, found.message) == (Decision.ROLL_BACK, "GateHit", "leaks: 1 answers of the candidate")
+
+
+def test_what_arrives_after_a_decision_does_not_change_it() -> None:
+    metrics: dict[str, dict[str, Sequence[int]]] = {"accuracy": {"all": WORSE}}
+    final = judge(merged(metrics), TERMS)
+    decided = [judge(merged(metrics, until=until), TERMS) for until in looks(PLANNED)]
+    assert {item.decision for item in decided} == {Decision.PENDING, Decision.ROLL_BACK}
+    assert all((item.decision, item.units) == (final.decision, final.units) for item in decided if item.decision is not Decision.PENDING)
+
+
+def test_a_slice_that_is_worse_rolls_back_though_the_pool_is_fine() -> None:
+    found = judge(merged({"accuracy": {"all": SAME, "region=DACH": WORSE}}), TERMS)
+    assert (found.decision, found.message) == (Decision.ROLL_BACK, "accuracy in region=DACH is worse than its margin of 0.05")
+
+
+def test_nothing_yet_is_pending_and_no_metric_is_an_error() -> None:
+    nothing = judge(Merged(scored=0, of=PLANNED, finished=False, looks=(), gates={}, samples=()), TERMS)
+    assert (nothing.decision, nothing.units) == (Decision.PENDING, 0)
+    with pytest.raises(ValueError, match="no metric"):
+        judge(merged({}), replace(TERMS, margins={}))
+
+
+def test_numbers_say_where_it_stands_and_agree_with_the_decision() -> None:
+    statistics = merged({"accuracy": {"all": WORSE}})
+    found = judge(statistics, TERMS)
+    (stands,) = standings(statistics, TERMS, looks=found.looks)
+    assert (stands.metric, stands.slice, stands.units) == ("accuracy", "all", found.units)
+    assert stands.low < stands.estimate < stands.high < -0.05
+    assert stands.roll_back >= 20
+    assert stands.promote < 1
+    assert (stands.towards, stands.more) == ("RollBack", 0)
+
+
+def test_numbers_before_a_decision_say_how_many_more_would_decide() -> None:
+    statistics = merged({"accuracy": {"all": (0, 0, 0, 0, 0, 0, 0, 0, -1000, 1000)}}, until=100)
+    (stands,) = standings(statistics, TERMS, looks=len(statistics.looks))
+    assert stands.low < -0.05 < stands.estimate < stands.high
+    assert stands.more is not None
+    assert stands.more > 0
+
+
+def test_what_is_shown_is_bounded_and_holds_every_pool() -> None:
+    slices: dict[str, Sequence[int]] = {f"region={number}": SAME for number in range(100)}
+    statistics = merged({"accuracy": {"all": WORSE, **slices}}, until=30)
+    shown = standings(statistics, TERMS, looks=len(statistics.looks))
+    assert len(shown) == STANDINGS
+    assert [item.slice for item in shown].count("all") == 1
+    assert standings(statistics, TERMS, looks=0) == ()
