@@ -25,6 +25,8 @@ PATHS = {
     "ReleaseWaiver": "releasewaivers",
     "ReleasePolicy": "releasepolicies",
     "TrustRoot": "trustroots",
+    "ScoringSuite": "scoringsuites",
+    "CanaryRun": "canaryruns",
 }
 
 
@@ -166,3 +168,19 @@ async def test_a_status_write_does_not_verify_again(server: ScriptedServer, clie
         feed._changed("ReleaseEvidence", key, old, old | {"status": {"conditions": []}})
         assert feed.world.evidence[key] is kept
         assert len(touched) == reported
+
+
+async def test_the_decision_of_a_run_touches_its_release_and_its_progress_does_not(server: ScriptedServer, client: ApiClient) -> None:
+    run = case.run("churn-2-1-0-1")
+    run["metadata"] |= {"resourceVersion": "50", "uid": "uid-run"}
+    server.lists = [by_kind([*objects(), run])]
+    touched: list[frozenset[Any]] = []
+    async with fed(client, touched) as feed:
+        await synced(feed)
+        touched.clear()
+        key = case.Key(case.NAMESPACE, "churn-2-1-0-1")
+        scoring = run | {"status": {"decision": "Pending", "phase": "Scoring", "units": 412}}
+        feed._changed("CanaryRun", key, run | {"status": {"decision": "Pending", "phase": "Scoring", "units": 400}}, scoring)
+        assert touched == []
+        feed._changed("CanaryRun", key, scoring, scoring | {"status": {"decision": "RollBack", "phase": "Decided", "units": 412}})
+        assert touched == [frozenset({case.KEY})]

@@ -13,12 +13,25 @@ from typing import Final
 
 from sluice.cluster.client import ApiClient
 from sluice.cluster.reflector import Reflector
-from sluice.cluster.resource import APPROVALS, EVIDENCE, NAMESPACES, POLICIES, RELEASES, TRUST_ROOTS, WAIVERS, Resource
+from sluice.cluster.resource import (
+    APPROVALS,
+    CANARY_RUNS,
+    EVIDENCE,
+    NAMESPACES,
+    POLICIES,
+    RELEASES,
+    SCORING_SUITES,
+    TRUST_ROOTS,
+    WAIVERS,
+    Resource,
+)  # fmt: skip
 from sluice.cluster.store import Object, Store
 from sluice.decision.records import Key
-from sluice.decision.world import World
+from sluice.decision.world import STATUS_READ, World
 
-_RESOURCES: Final[dict[str, Resource]] = {resource.kind: resource for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS)}
+_RESOURCES: Final[dict[str, Resource]] = {
+    resource.kind: resource for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS, SCORING_SUITES, CANARY_RUNS)
+}
 
 log: Final = logging.getLogger(__name__)
 
@@ -79,7 +92,7 @@ class WorldFeed:
                 group.create_task(reflector.run(), name=f"reflector {kind}")
 
     def _changed(self, kind: str, key: Key, old: Object | None, new: Object | None) -> None:
-        if old is not None and new is not None and _essence(old) == _essence(new) and (kind, key) not in self._unsound:
+        if old is not None and new is not None and _essence(kind, old) == _essence(kind, new) and (kind, key) not in self._unsound:
             # Our own status writes come back as changes; verifying a bundle again for each would cost milliseconds and teach nothing.
             return
         try:
@@ -95,6 +108,7 @@ class WorldFeed:
             self._on_touched(touched)
 
 
-def _essence(obj: Object) -> tuple[object, object]:
+def _essence(kind: str, obj: Object) -> tuple[object, ...]:
     """What the world reads of an object."""
-    return obj["metadata"].get("labels"), obj.get("spec")
+    status = obj.get("status") or {}
+    return obj["metadata"].get("labels"), obj.get("spec"), *(status.get(field) for field in STATUS_READ.get(kind, ()))

@@ -13,6 +13,7 @@ from sluice.api import kinds
 from sluice.api.approval import DecisionStatus
 from sluice.api.evidence import EvidenceStatus, SignerStatus, SubjectStatus
 from sluice.api.policy import PolicyStatus
+from sluice.api.scoring import SuiteStatus
 from sluice.api.trust import TrustRootStatus
 from sluice.cluster.client import Object
 from sluice.controller.conditions import Moment, cut, wire
@@ -20,6 +21,7 @@ from sluice.decision.model import Approval, InvalidPolicy, Release, Waiver
 from sluice.decision.problems import policy_problems
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
+from sluice.decision.runs import Suite
 from sluice.decision.signers import describe
 from sluice.decision.world import World
 
@@ -112,11 +114,26 @@ def trust_root_status(world: World, key: Key, moment: Moment) -> Object | None:
     return wire(TrustRootStatus(observed_generation=moment.generation, digest=root.digest or None, conditions=[condition]))
 
 
+def suite_status(world: World, key: Key, moment: Moment) -> Object | None:
+    """Say whether releases can be scored on the suite, and the digest that a policy may pin."""
+    suite = world.canaries.suites.get(key)
+    if suite is None:
+        return None
+    if not isinstance(suite, Suite):
+        message = f"{suite}; a suite never changes: delete it, and apply one that is right"
+        return wire(SuiteStatus(observed_generation=moment.generation, conditions=[moment.condition("Accepted", False, Reason.SuiteInvalid, message)]))  # noqa: FBT003
+    reason = Reason.SuiteInvalid if suite.problem else Reason.Accepted
+    message = f"{suite.problem}; a suite never changes: delete it, and apply one that is right" if suite.problem else "releases can be scored on it"
+    condition = moment.condition("Accepted", not suite.problem, reason, message)
+    return wire(SuiteStatus(observed_generation=moment.generation, digest=suite.digest, conditions=[condition]))
+
+
 STATUSES: Final[dict[str, Callable[[World, Key, Moment], Object | None]]] = {
     kinds.RELEASE_EVIDENCE.name: evidence_status,
     kinds.RELEASE_APPROVAL.name: decision_status(kinds.RELEASE_APPROVAL.name),
     kinds.RELEASE_WAIVER.name: decision_status(kinds.RELEASE_WAIVER.name),
     kinds.RELEASE_POLICY.name: policy_status,
     kinds.TRUST_ROOT.name: trust_root_status,
+    kinds.SCORING_SUITE.name: suite_status,
 }
 """How the status of each kind but the release itself comes about; None for an object that is gone."""

@@ -7,18 +7,18 @@ from typing import Final
 
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.feed import WorldFeed
-from sluice.cluster.resource import APPROVALS, EVIDENCE, POLICIES, TRUST_ROOTS, WAIVERS, Resource
+from sluice.cluster.resource import APPROVALS, EVIDENCE, POLICIES, SCORING_SUITES, TRUST_ROOTS, WAIVERS, Resource
 from sluice.controller.conditions import Moment
 from sluice.controller.object_status import STATUSES
 from sluice.controller.work import Item
 from sluice.controller.writing import write_status
 
-RESOURCES: Final[dict[str, Resource]] = {resource.kind: resource for resource in (EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS)}
+RESOURCES: Final[dict[str, Resource]] = {resource.kind: resource for resource in (EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS, SCORING_SUITES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectReconciler:
-    """Writes the status of evidence, decisions of people, policies and trust roots."""
+    """Writes the status of evidence, decisions of people, policies, trust roots and suites."""
 
     client: ApiClient
     feed: WorldFeed

@@ -104,7 +104,7 @@ class Reconciler:
             return
         log.info("release %s: %s → %s (%s)", key, was or "(new)", phase, reason)
         self.metrics.moved(phase)
-        type_: Literal["Normal", "Warning"] = "Warning" if phase is Phase.REJECTED or reason is Reason.ReleaseInvalid else "Normal"
+        type_: Literal["Normal", "Warning"] = "Warning" if phase in {Phase.REJECTED, Phase.ROLLED_BACK} or reason is Reason.ReleaseInvalid else "Normal"
         await self.events.record(stored, type_=type_, reason=str(reason), action=str(phase), note=note)
 
     async def _workloads(self, key: Key) -> float | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sluice.api.base import Condition
+from sluice.api.base import Condition, NameRef
+from sluice.api.canary import CanaryDecision
 from sluice.api.policy import RequirementType
-from sluice.api.release import ApprovalStatus, Outcome, Phase, ReleaseStatus, RequirementStatus, Risk
+from sluice.api.release import ApprovalStatus, CanaryRef, Outcome, Phase, ReleaseStatus, RequirementStatus, Risk
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut, wire
 from sluice.decision.model import Allowance, Finding, Release, Result, Verdict
@@ -20,10 +21,12 @@ from sluice.decision.reasons import Reason
 _LINE: Final = 1024
 _MET: Final = frozenset({Outcome.SATISFIED, Outcome.WAIVED})
 _SIGNATURES: Final = frozenset({RequirementType.MODEL_SIGNATURE, RequirementType.PROVENANCE})
+_EVIDENCE: Final = frozenset(RequirementType) - {RequirementType.APPROVAL, RequirementType.CANARY}
 _ABOUT: Final = (
     ("Verified", _SIGNATURES, Reason.SignatureVerified, "everything that must be signed is signed by somebody who may"),
-    ("EvidenceComplete", frozenset(RequirementType) - {RequirementType.APPROVAL}, Reason.EvidenceComplete, "all evidence that the policies ask for is there"),
+    ("EvidenceComplete", _EVIDENCE, Reason.EvidenceComplete, "all evidence that the policies ask for is there"),
     ("Approved", frozenset({RequirementType.APPROVAL}), Reason.Approved, "enough people signed off this release on this evidence"),
+    ("CanaryPassed", frozenset({RequirementType.CANARY}), Reason.CanaryPassed, "it is not worse than its baseline, or has none to be compared with"),
 )
 """Conditions about a part of the requirements: type, which requirements, reason and message when all of them are met."""
 
@@ -40,6 +43,7 @@ def status_of(release: Release, verdict: Verdict, moment: Moment) -> Object:
             missing=cut(missing(verdict), _LINE) or None,
             requirements=[_requirement(result) for result in verdict.results[:256]],
             approvals=[_approval(finding) for finding in verdict.approvals if finding.counts][:64],
+            canary=_canary(verdict),
             conditions=list(_conditions(release, verdict, moment)),
         )
     )
@@ -89,6 +93,21 @@ def _conditions(release: Release, verdict: Verdict, moment: Moment) -> Iterator[
         unmet = [result for result in verdict.open if result.type in about]
         why, words = _first(unmet) if unmet else (met_reason, met_message)
         yield moment.condition(type_, not unmet, why, words)
+
+
+_DECISIONS: Final = {
+    Reason.CanaryRolledBack: CanaryDecision.ROLL_BACK,
+    Reason.CanaryInconclusive: CanaryDecision.INCONCLUSIVE,
+    Reason.CanaryRunning: CanaryDecision.PENDING,
+    Reason.CanaryPassed: CanaryDecision.PROMOTE,
+}
+"""What a run came to, by what its requirement came to; of several runs the first in this order is shown."""
+
+
+def _canary(verdict: Verdict) -> CanaryRef | None:
+    order = list(_DECISIONS)
+    runs = sorted((result for result in verdict.results if result.run and result.reason in _DECISIONS), key=lambda result: order.index(result.reason))
+    return CanaryRef(run=NameRef(name=runs[0].run or ""), decision=_DECISIONS[runs[0].reason]) if runs else None
 
 
 def _requirement(result: Result) -> RequirementStatus:

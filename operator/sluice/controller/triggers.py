@@ -62,6 +62,7 @@ class Triggers:
             kinds.RELEASE_WAIVER.name: world.waivers,
             _POLICY: (Key(namespace="", name=name) for name in world.policies),
             _TRUST_ROOT: (Key(namespace="", name=name) for name in world.trust_roots),
+            kinds.SCORING_SUITE.name: world.canaries.suites,
         }
         for kind, keys in known.items():
             self._queue.add_all(Item(kind, key) for key in keys)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 from sluice.api.digests import evidence_digest
 from sluice.api.policy import RequirementType
 from sluice.api.release import Outcome
+from sluice.decision.canary import check_canary, rolled_back, rolled_back_by
 from sluice.decision.model import Asked, Case, InvalidPolicy, Result, Verdict
 from sluice.decision.people import Signoff, approval_finding, duty_of, holds_role, staffed, usable, waiver_finding, waives
 from sluice.decision.reasons import Reason
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from sluice.decision.model import Approval, Finding, Waiver
 
 P = ParamSpec("P")
+_OF_ANOTHER_KIND = frozenset({RequirementType.APPROVAL, RequirementType.CANARY})
+"""Requirements that no statement meets."""
 _NOTES = 8
 """Of so many sign-offs a message says why they do not count; each says it in its own status."""
 
@@ -46,15 +49,21 @@ def decide(case: Case, *, now: datetime) -> Verdict:
         if requirement.tiers is None or tiers[policy.name] is None or tiers[policy.name] in requirement.tiers
     ]
     # 3. Evidence first: people sign off the evidence that was used.
-    evidence = [(ask, _guarded(ask, check_evidence, case, now=now)) for ask in asked if ask.requirement.type is not RequirementType.APPROVAL]
+    evidence = [(ask, _guarded(ask, check_evidence, case, now=now)) for ask in asked if ask.requirement.type not in _OF_ANOTHER_KIND]
     seen = evidence_digest(digest for _, result in evidence if result.outcome is Outcome.SATISFIED for digest in result.evidence)
     # 4. Whose decisions count on this release and this evidence.
     approvals = [(a, approval_finding(a, case, seen, now=now)) for a in sorted(case.approvals, key=lambda a: a.name)]
     waivers = [(w, waiver_finding(w, case, now=now)) for w in sorted(case.waivers, key=lambda w: w.name)]
     signoffs = [(ask, _guarded(ask, _approved, case, approvals)) for ask in asked if ask.requirement.type is RequirementType.APPROVAL]
-    # 5. A waiver covers what is not satisfied, and is shown as such.
+    # 5. Scored beside its baseline. Other releases are looked at with the same eyes; their cases end before this can go on and on.
+    canaries = [
+        (ask, _guarded(ask, check_canary, case, lambda other: decide(other, now=now))) for ask in asked if ask.requirement.type is RequirementType.CANARY
+    ]
+    # 6. A waiver covers what is not satisfied, and is shown as such.
     results = [_unusable(policy) for policy in case.policies if isinstance(policy, InvalidPolicy)]
-    results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs)]
+    results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs, *canaries)]
+    # 7. What was rolled back stays so, also when no policy asks for a canary any more.
+    results = _with_roll_back(case, results)
     return Verdict(
         release_digest=case.release.digest,
         evidence_digest=seen,
@@ -63,6 +72,16 @@ def decide(case: Case, *, now: datetime) -> Verdict:
         approvals=tuple(_explained(a, finding, case) for a, finding in approvals),
         waivers=tuple(finding for _, finding in waivers),
     )
+
+
+def _with_roll_back(case: Case, results: list[Result]) -> list[Result]:
+    run = rolled_back_by(case)
+    if run is None or any(result.reason is Reason.CanaryRolledBack for result in results):
+        return results
+    reason, message, remedy = rolled_back(run)
+    own = Result(policy=run.spec.policy, requirement=run.spec.requirement, outcome=Outcome.FAILED, reason=reason, message=message, remedy=remedy,
+                 type=RequirementType.CANARY, run=run.name)  # fmt: skip
+    return [*(result for result in results if (result.policy, result.requirement) != (own.policy, own.requirement)), own]
 
 
 def _approved(ask: Asked, case: Case, approvals: Sequence[tuple[Approval, Finding]]) -> Result:
@@ -115,7 +134,8 @@ def _explained(approval: Approval, finding: Finding, case: Case) -> Finding:
 
 
 def _waived(ask: Asked, result: Result, waivers: Sequence[tuple[Waiver, Finding]]) -> Result:
-    if result.outcome is Outcome.SATISFIED:
+    if result.outcome is Outcome.SATISFIED or result.reason is Reason.CanaryRolledBack:
+        # A person may take the risk of what is not known, not of what was found.
         return result
     for waiver, finding in waivers:
         if waives(waiver, finding, ask):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sluice.api.canary import CanaryDecision
 from sluice.api.names import GOVERN_LABEL, STAGE_LABEL
 from sluice.decision.model import Allowance, Release, Verdict
 from sluice.decision.reasons import Reason
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sluice.decision.pod import PodView
+    from sluice.decision.runs import Run
 
 
 class Action(StrEnum):
@@ -94,6 +96,42 @@ def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, s
     # 4. What contradicts the release cannot become right: releases and Pods do not change.
     if contradiction := _contradiction(pod, namespace, subject.release):
         return contradiction
+    if pod.canary_run is not None and subject.verdict.allows is not Allowance.NOTHING:
+        return Decision(
+            action=Action.HOLD, reason=Reason.CanaryPod, message=f"it belongs to CanaryRun {pod.canary_run}, and the controller lets it go",
+            remedy="nothing to do",
+        )  # fmt: skip
+    return _by_verdict(namespace, subject.release, subject.verdict)
+
+
+def decide_canary_pod(pod: PodView, namespace: Namespace, subject: Subject | None, run: Run) -> Decision:
+    """Decide whether a Pod that the controller made for `run` may start, out of traffic: the one way past the gate for what may not serve yet.
+
+    `subject` is the release that the Pod names. Raises nothing.
+    """
+    # 1. The Pod must be one of this run, in a namespace where somebody decides.
+    spec, roles = run.spec, {"candidate": (run.spec.release.name, run.spec.release_digest), "baseline": (run.spec.baseline.name, run.spec.baseline_digest)}
+    name, digest = roles.get(pod.canary_role or "", ("", ""))
+    if not namespace.governed or pod.canary_run != run.name or not name or pod.release != name:
+        return Decision(
+            action=Action.DENY, reason=Reason.CanaryPod,
+            message=f"it is neither {spec.release.name} nor {spec.baseline.name} of CanaryRun {run.name} in a governed namespace",
+        )  # fmt: skip
+    if run.decision is not CanaryDecision.PENDING:
+        return Decision(action=Action.DENY, reason=Reason.CanaryPod, message=f"CanaryRun {run.name} has ended: {run.decision}")
+    # 2. Like any other Pod it must be what its release says.
+    if subject is None or subject.release is None or subject.verdict is None:
+        return decide_pod(pod, namespace, subject, serves={})
+    if contradiction := _contradiction(pod, namespace, subject.release):
+        return contradiction
+    # 3. The candidate may be scored; what it is compared with may serve.
+    enough = {Allowance.CANARY, Allowance.SERVE} if pod.canary_role == "candidate" else {Allowance.SERVE}
+    if subject.release.digest != digest:
+        return Decision(
+            action=Action.DENY, reason=Reason.ReleaseChanged, message=f"CanaryRun {run.name} is about {digest}; {name} has {subject.release.digest}"
+        )
+    if subject.verdict.allows in enough:
+        return Decision(action=Action.ALLOW, reason=Reason.CanaryPod, message=f"{name} may be scored in CanaryRun {run.name}, out of traffic")
     return _by_verdict(namespace, subject.release, subject.verdict)
 
 
@@ -112,10 +150,15 @@ def _by_verdict(namespace: Namespace, release: Release, verdict: Verdict) -> Dec
             needs=(who.message,), remedy="apply a new ModelRelease that answers the objection",
         )  # fmt: skip
     first = verdict.open[0]
+    stands = "is not entitled to serve"
+    if verdict.rolled_back:
+        stands = "was rolled back"
+    elif verdict.allows is Allowance.CANARY:
+        stands = "is scored beside its baseline before it may serve"
     return Decision(
         action=Action.DENY if verdict.hopeless else Action.HOLD,
         reason=first.reason,
-        message=f"{title} is not entitled to serve in namespace {namespace.name}",
+        message=f"{title} {stands} in namespace {namespace.name}",
         needs=tuple(f"{result.requirement}: {result.message}" for result in verdict.open),
         remedy=first.remedy,
     )

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sluice.api.digests import release_digest
+from sluice.api.policy import RequirementType
 from sluice.api.release import ArtifactType, Outcome, Phase
 from sluice.decision.reasons import Reason
 
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluice.api.approval import ApprovalSpec, WaiverSpec
-    from sluice.api.policy import PolicySpec, Requirement, RequirementType
+    from sluice.api.policy import PolicySpec, Requirement
     from sluice.api.release import Artifact, ReleaseSpec
+    from sluice.decision.canary import Due
+    from sluice.decision.runs import InvalidRun, Run, Suite
     from sluice.decision.tiers import TierProgram
     from sluice.evidence.claims import Claims
     from sluice.evidence.facts import Fact
@@ -114,6 +118,20 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """The other releases that a canary depends on. Cases in here have no `standing` and no `rivals` of rivals: nothing is looked at without end."""
+
+    baseline: Release | None = None
+    """The release that it names as its baseline, when it can be read."""
+    standing: Case | None = None
+    """The same, with what a verdict on it depends on; None where nobody asks for one."""
+    rivals: tuple[Case, ...] = ()
+    """Of a release that names no baseline: others of its model that may have been there before it."""
+    unseen: int = 0
+    """How many more of these there are than are looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Everything about one release that a verdict depends on, except the time."""
 
@@ -123,6 +141,10 @@ class Case:
     refusals: tuple[Refusal, ...] = ()
     approvals: tuple[Approval, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    runs: tuple[Run | InvalidRun, ...] = ()
+    suites: Mapping[str, Suite | str] = field(default_factory=dict)
+    """The suites of the namespace that policies name; a text says why one cannot be read."""
+    lineage: Lineage = field(default_factory=Lineage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +164,10 @@ class Result:
     """What kind of requirement it is; None when no requirement was asked."""
     lacks: tuple[str, ...] = ()
     """What exactly is short, in a word each: the roles nobody signed off in."""
+    run: str | None = None
+    """The CanaryRun that it rests on."""
+    due: Due | None = None
+    """What a CanaryRun has to pin, while one is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +212,13 @@ class Allowance(StrEnum):
     """What a verdict allows."""
 
     NOTHING = "Nothing"
+    CANARY = "Canary"
+    """Be scored beside its baseline, out of traffic."""
     SERVE = "Serve"
+
+
+_TO_BE_SCORED = frozenset({Reason.CanaryNotRun, Reason.CanaryRunning})
+_ROLLED_BACK = frozenset({Reason.CanaryRolledBack, Reason.CanaryInconclusive})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,9 +234,23 @@ class Verdict:
 
     @property
     def allows(self) -> Allowance:
-        """The only place that can say `Serve`."""
-        satisfied = bool(self.results) and all(result.outcome in {Outcome.SATISFIED, Outcome.WAIVED} for result in self.results)
-        return Allowance.SERVE if satisfied and not self.rejected else Allowance.NOTHING
+        """The only place that can say `Serve`, or `Canary`."""
+        if not self.results or self.rejected:
+            return Allowance.NOTHING
+        if not self.open:
+            return Allowance.SERVE
+        scoring = all(result.outcome is Outcome.MISSING and result.reason in _TO_BE_SCORED for result in self.open)
+        return Allowance.CANARY if scoring else Allowance.NOTHING
+
+    @property
+    def due(self) -> tuple[Due, ...]:
+        """What has to be scored now: one for each requirement; empty unless it may be."""
+        return tuple(result.due for result in self.open if result.due is not None) if self.allows is Allowance.CANARY else ()
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether a comparison with its baseline took it out."""
+        return any(result.outcome is Outcome.FAILED and result.reason in _ROLLED_BACK for result in self.results)
 
     @property
     def rejected(self) -> bool:
@@ -218,17 +264,21 @@ class Verdict:
 
     @property
     def open(self) -> tuple[Result, ...]:
-        """What stands between the release and serving, what failed first."""
+        """What stands between the release and serving: a roll-back first, then what failed."""
         unmet = [result for result in self.results if result.outcome not in {Outcome.SATISFIED, Outcome.WAIVED}]
-        return tuple(sorted(unmet, key=lambda result: result.outcome is not Outcome.FAILED))
+        return tuple(sorted(unmet, key=lambda result: (result.reason is not Reason.CanaryRolledBack, result.outcome is not Outcome.FAILED)))
 
     @property
     def phase(self) -> Phase:
         """Where the release stands."""
         if self.allows is Allowance.SERVE:
             return Phase.SERVING
+        if self.rolled_back:
+            return Phase.ROLLED_BACK
         if self.hopeless:
             return Phase.REJECTED
+        if self.open and all(result.type is RequirementType.CANARY for result in self.open):
+            return Phase.CANARY
         reasons = {result.reason for result in self.open}
         if not reasons or reasons & {Reason.NoPolicyMatches, Reason.PolicyInvalid, Reason.ReleaseInvalid}:
             return Phase.PENDING

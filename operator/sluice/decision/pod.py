@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sluice.api.names import READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE
+from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,6 +46,9 @@ class PodView:
     service_account: str
     scheduling_gated: bool
     readiness_gated: bool
+    canary_run: str | None = None
+    """The CanaryRun that it belongs to; only the controller can make such a Pod."""
+    canary_role: str | None = None
 
 
 def view_pod(pod: Mapping[str, Any]) -> PodView:
@@ -56,12 +59,15 @@ def view_pod(pod: Mapping[str, Any]) -> PodView:
     """
     try:
         metadata, spec = pod.get("metadata") or {}, pod["spec"]
+        labels = metadata.get("labels") or {}
         return PodView(
-            release=(metadata.get("labels") or {}).get(RELEASE_LABEL),
+            release=labels.get(RELEASE_LABEL),
             images=tuple(_images(spec)),
             service_account=spec.get("serviceAccountName") or "default",
             scheduling_gated=any(gate["name"] == SCHEDULING_GATE for gate in spec.get("schedulingGates") or ()),
             readiness_gated=any(gate["conditionType"] == READINESS_GATE for gate in spec.get("readinessGates") or ()),
+            canary_run=labels.get(CANARY_LABEL),
+            canary_role=labels.get(CANARY_ROLE_LABEL),
         )
     except (KeyError, TypeError, AttributeError) as error:
         message = f"not the form of a Pod: {type(error).__name__}: {error}"

@@ -31,6 +31,20 @@ class Reason(StrEnum):
     ApprovalMissing = "ApprovalMissing"
     Waived = "Waived"
     CheckFailed = "CheckFailed"
+    # A canary
+    CanaryPassed = "CanaryPassed"
+    CanaryNotRun = "CanaryNotRun"
+    CanaryRunning = "CanaryRunning"
+    CanaryInconclusive = "CanaryInconclusive"
+    CanaryRolledBack = "CanaryRolledBack"
+    CanaryRunInvalid = "CanaryRunInvalid"
+    FirstRelease = "FirstRelease"
+    BaselineMissing = "BaselineMissing"
+    BaselineNotEntitled = "BaselineNotEntitled"
+    BaselineOfAnotherModel = "BaselineOfAnotherModel"
+    SuiteNotFound = "SuiteNotFound"
+    SuiteInvalid = "SuiteInvalid"
+    SuiteNotPermitted = "SuiteNotPermitted"
     # A release
     Entitled = "Entitled"
     NoPolicyMatches = "NoPolicyMatches"
@@ -61,6 +75,7 @@ class Reason(StrEnum):
     ImageNotInRelease = "ImageNotInRelease"
     ServiceAccountNotPermitted = "ServiceAccountNotPermitted"
     ReleaseNotNamed = "ReleaseNotNamed"
+    CanaryPod = "CanaryPod"
     NotReady = "NotReady"
     Unchanged = "Unchanged"
     KindUnknown = "KindUnknown"
@@ -86,6 +101,19 @@ MEANING: dict[Reason, str] = {
     Reason.ApprovalMissing: "Not enough people signed off yet.",
     Reason.Waived: "Somebody with the right to do so took the risk, until a date.",
     Reason.CheckFailed: "The check itself failed; that never counts as satisfied. The message goes into a bug report.",
+    Reason.CanaryPassed: "A run scored exactly this release beside its baseline, on terms no looser than the policy's, and promoted it.",
+    Reason.CanaryNotRun: "Everything else is there; the release has yet to be scored beside its baseline. The run starts when a workload names the release.",
+    Reason.CanaryRunning: "The release is being scored beside its baseline, out of traffic. Nothing to do.",
+    Reason.CanaryInconclusive: "The run ended without a decision. Somebody who may waives the requirement, or a new release is applied.",
+    Reason.CanaryRolledBack: "The release was scored beside its baseline and rolled back. That is for ever; apply a new release.",
+    Reason.CanaryRunInvalid: "A CanaryRun of the release cannot be read, and might be the one that rolled it back.",
+    Reason.FirstRelease: "No other release of the model was there before: there is nothing to compare it with.",
+    Reason.BaselineMissing: "The release names no baseline although another one of its model may serve. Releases do not change: make one that names it.",
+    Reason.BaselineNotEntitled: "The baseline is not there or not entitled to serve: nothing is compared with it, or rolled back to it.",
+    Reason.BaselineOfAnotherModel: "The baseline is a release of another model. Releases do not change: make another.",
+    Reason.SuiteNotFound: "There is no ScoringSuite of the name that the policy gives.",
+    Reason.SuiteInvalid: "The ScoringSuite cannot be used as it is. Suites do not change: delete it and apply another.",
+    Reason.SuiteNotPermitted: "The ScoringSuite has another digest than the policy pins.",
     Reason.Entitled: "Every requirement of every policy that matches is satisfied or waived.",
     Reason.NoPolicyMatches: "No ReleasePolicy selects the namespace, and nothing serves without one. Ask the platform team.",
     Reason.PolicyInvalid: "A ReleasePolicy that selects the namespace cannot be used, and is not ignored. Its Accepted condition says why.",
@@ -112,6 +140,7 @@ MEANING: dict[Reason, str] = {
     Reason.ImageNotInRelease: "An image of the Pod is not an artifact of the release that it names.",
     Reason.ServiceAccountNotPermitted: "The Pod runs under another service account than the release's authority.",
     Reason.ReleaseNotNamed: "The Pod carries a model that a release knows, and names no release.",
+    Reason.CanaryPod: "The Pod belongs to a CanaryRun: the controller lets it go, and it gets no traffic of its own.",
     Reason.NotReady: "Sluice has not seen everything yet that it decides on.",
     Reason.Unchanged: "The request changes nothing that the gate judges.",
     Reason.KindUnknown: "The webhook was asked about a kind of object that it does not decide about. Install the webhook configurations of the same version.",

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Final
 
 from sluice.api import kinds
 from sluice.api.approval import ApprovalSpec, WaiverSpec
-from sluice.api.base import Model
 from sluice.api.evidence import EvidenceSpec
 from sluice.api.policy import PolicySpec
 from sluice.api.release import ReleaseSpec
 from sluice.api.trust import TrustRootSpec
+from sluice.decision.canaries import Canaries, asks_for_canary, suites_named_by
 from sluice.decision.decide import decide
 from sluice.decision.gate import Namespace, Subject
-from sluice.decision.model import MODELS, Approval, Case, Finding, InvalidPolicy, Policy, Release, Verdict, Waiver, carrier
+from sluice.decision.model import MODELS, Approval, Case, Finding, InvalidPolicy, Lineage, Policy, Release, Verdict, Waiver, carrier
 from sluice.decision.people import usable
+from sluice.decision.reading import Unreadable, read
 from sluice.decision.records import Evidence, Key, TrustRoot
 from sluice.decision.requirements import carries_signed
 from sluice.decision.tiers import TierMalformedError, TierProgram
@@ -36,13 +35,10 @@ if TYPE_CHECKING:
 
 
 NAMESPACE = "Namespace"
-T = TypeVar("T", bound=Model)
-
-
-class Unreadable(str):
-    """Why an object cannot be read: which field, which value."""
-
-    __slots__ = ()
+STATUS_READ: Final[Mapping[str, tuple[str, ...]]] = {kinds.MODEL_RELEASE.name: ("phase", "releaseDigest"), kinds.CANARY_RUN.name: ("decision", "reason")}
+"""What is read of a status, and of which kinds. Nobody but the controller writes one: the API server sees to it."""
+MOST_RIVALS = 64
+"""Of so many other releases a release that names no baseline is held against each; with more it waits."""
 
 
 class World:
@@ -57,6 +53,7 @@ class World:
         self.waivers: dict[Key, Waiver | Unreadable] = {}
         self.policies: dict[str, Policy | InvalidPolicy] = {}
         self.trust_roots: dict[str, TrustRoot] = {}
+        self.canaries = Canaries()
         self._selectors: dict[str, Mapping[str, str]] = {}
         self._by_digest: dict[str, set[Key]] = defaultdict(set)
         self._evidence_on: dict[tuple[str, str], set[Key]] = defaultdict(set)
@@ -69,6 +66,8 @@ class World:
             kinds.RELEASE_WAIVER.name: self._waiver,
             kinds.RELEASE_POLICY.name: self._policy,
             kinds.TRUST_ROOT.name: self._trust_root,
+            kinds.SCORING_SUITE.name: self._suite,
+            kinds.CANARY_RUN.name: self.canaries.put_run,
         }
 
     @property
@@ -78,11 +77,20 @@ class World:
 
     def put(self, kind: str, item: Mapping[str, Any]) -> frozenset[Key]:
         """Take in an object, new or changed; return the releases it touches. Raises nothing: what cannot be read is remembered as such."""
-        return frozenset(self._put[kind](Key.of(item), item))
+        return self._change(kind, Key.of(item), item)
 
     def remove(self, kind: str, key: Key) -> frozenset[Key]:
         """Forget an object; return the releases it touches."""
-        return frozenset(self._put[kind](key, None))
+        return self._change(kind, key, None)
+
+    def _change(self, kind: str, key: Key, item: Mapping[str, Any] | None) -> frozenset[Key]:
+        # 1. The kind itself; who hung together with a release before it changed is touched as well.
+        lineages = self.canaries.lineages
+        touched = lineages.touched_by([key]) if kind == kinds.MODEL_RELEASE.name else set()
+        touched |= self._put[kind](key, item)
+        # 2. Where a policy asks for a canary, releases depend on others.
+        scored = {namespace for namespace in {at.namespace for at in touched} if asks_for_canary(self._policies_for(namespace))}
+        return frozenset(touched | lineages.touched_by(at for at in touched if at.namespace in scored))
 
     def verdict(self, key: Key, *, now: datetime) -> Verdict | None:
         """Decide about one release; None when there is none that can be read."""
@@ -129,12 +137,42 @@ class World:
 
     def case(self, release: Release) -> Case:
         """Gather all that a verdict about `release` depends on."""
+        case = self._own_case(release)
+        if not asks_for_canary(case.policies):
+            return case
+        baseline = case.lineage.baseline
+        lineage = replace(case.lineage, standing=self._rivalled(self._own_case(baseline)) if baseline else None)
+        return self._rivalled(replace(case, lineage=lineage))
+
+    def _rivalled(self, case: Case) -> Case:
+        """Add the releases that may have been there before one that names no baseline."""
+        if case.release.spec.change.baseline is not None:
+            return case
+        rivals = self.canaries.lineages.rivals(Key(namespace=case.release.namespace, name=case.release.name))
+        known = (self.releases[at] for at in rivals[:MOST_RIVALS])
+        cases = tuple(self._own_case(rival) for rival in known if isinstance(rival, Release))
+        return replace(case, lineage=replace(case.lineage, rivals=cases, unseen=max(0, len(rivals) - MOST_RIVALS)))
+
+    def _own_case(self, release: Release) -> Case:
+        """Gather the same without what a verdict on other releases depends on."""
         decided = self._decisions_on.get(Key(namespace=release.namespace, name=release.name), set())
+        case = self._evidence_case(release)
         return replace(
-            self._evidence_case(release),
+            case,
             approvals=tuple(a for kind, at in decided if kind == "approval" and isinstance(a := self.approvals[at], Approval)),
             waivers=tuple(w for kind, at in decided if kind == "waiver" and isinstance(w := self.waivers[at], Waiver)),
+            runs=self.canaries.runs_of(Key(namespace=release.namespace, name=release.name)),
+            suites=self.canaries.suites_for(release.namespace, case.policies),
+            lineage=Lineage(baseline=self._baseline(release)),
         )
+
+    def _baseline(self, release: Release) -> Release | None:
+        named = release.spec.change.baseline
+        found = self.releases.get(Key(namespace=release.namespace, name=named.name)) if named else None
+        return found if isinstance(found, Release) else None
+
+    def _policies_for(self, namespace: str) -> tuple[Policy | InvalidPolicy, ...]:
+        return tuple(self.policies[name] for name in sorted(self._selectors) if self._selects(name, namespace))
 
     def _evidence_case(self, release: Release) -> Case:
         """Gather the same without what people decided."""
@@ -142,7 +180,7 @@ class World:
         about = [self.evidence[at] for at in sorted(speaking)]
         return Case(
             release=release,
-            policies=tuple(self.policies[name] for name in sorted(self._selectors) if self._selects(name, release.namespace)),
+            policies=self._policies_for(release.namespace),
             facts=tuple(fact for item in about for fact in item.facts),
             refusals=tuple(item.refusal for item in about if item.refusal),
         )
@@ -165,6 +203,7 @@ class World:
         if isinstance(before, Release):
             for digest in before.digests:
                 self._by_digest[digest].discard(key)
+        self.canaries.lineages.remove(key)
         if item is not None:
             spec = read(ReleaseSpec, item)
             self.releases[key] = spec if isinstance(spec, Unreadable) else Release(namespace=key.namespace, name=key.name, spec=spec)
@@ -172,6 +211,7 @@ class World:
             if isinstance(after, Release):
                 for digest in after.digests:
                     self._by_digest[digest].add(key)
+                self.canaries.lineages.put(key, after, item)
         return {key}
 
     def _evidence(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
@@ -249,6 +289,11 @@ class World:
             self._keep(at, renewed)
         return touched
 
+    def _suite(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        self.canaries.put_suite(key, item)
+        asked = key.name in suites_named_by(self._policies_for(key.namespace))
+        return {at for at in self.releases if at.namespace == key.namespace} if asked else set()
+
     def _selects(self, policy: str, namespace: str) -> bool:
         known = self.namespaces.get(namespace)
         labels = known.labels if known else {}
@@ -264,13 +309,3 @@ def _selector(item: Mapping[str, Any]) -> Mapping[str, str]:
         return dict(item["spec"]["selector"]["namespaces"]["matchLabels"])
     except (KeyError, TypeError, ValueError):
         return {}
-
-
-def read(model: type[T], item: Mapping[str, Any]) -> T | Unreadable:
-    """Read the spec of an object, or say which field is wrong and why."""
-    try:
-        return model.model_validate(item.get("spec"))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        field = ".".join(["spec", *(str(part) for part in first["loc"])])
-        return Unreadable(f"{field}: {first['msg']} (value: {str(first['input'])[:80]!r})")

@@ -23,6 +23,8 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NAMESPACE = "payments"
 NAME = "churn-2-1-0"
 KEY = Key(namespace=NAMESPACE, name=NAME)
+BASELINE = "churn-2-0-0"
+BASELINE_KEY = Key(namespace=NAMESPACE, name=BASELINE)
 ISSUER = "https://token.ci.example.com"
 TRAINER = "https://git.example.com/payments/churn/.ci/train.yml@refs/heads/main"
 EVALUATOR = "https://git.example.com/payments/churn/.ci/eval.yml@refs/heads/main"
@@ -128,12 +130,14 @@ def evidence(name: str, bundle: bytes, attachments: dict[str, bytes] | None = No
     return item("ReleaseEvidence", name, spec)
 
 
-def approval(name: str, world: World, *, role: str, username: str, groups: list[str], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the spec
+def approval(
+    name: str, world: World, *, role: str, username: str, groups: list[str], key: Key = KEY, **more: Any  # noqa: ANN401 - fields of the spec
+) -> dict[str, Any]:  # fmt: skip
     """A ReleaseApproval of what `world` shows now."""
-    verdict = world.verdict(KEY, now=NOW)
+    verdict = world.verdict(key, now=NOW)
     assert verdict is not None
     spec = {
-        "release": {"name": NAME},
+        "release": {"name": key.name},
         "releaseDigest": verdict.release_digest,
         "evidenceDigest": verdict.evidence_digest,
         "role": role,
@@ -170,4 +174,69 @@ def approved_world() -> World:
     world = verified_world()
     world.put("ReleaseApproval", approval("by-owner", world, role="owner", username="olga@example.com", groups=["payments-ml-leads"]))
     world.put("ReleaseApproval", approval("by-security", world, role="security", username="sam@example.com", groups=[]))
+    return world
+
+
+def approve(world: World, key: Key) -> None:
+    """Let the people of the policy sign off a release."""
+    world.put("ReleaseApproval", approval(f"{key.name}-by-owner", world, role="owner", username="olga@example.com", groups=["payments-ml-leads"], key=key))
+    world.put("ReleaseApproval", approval(f"{key.name}-by-security", world, role="security", username="sam@example.com", groups=[], key=key))
+
+
+def suite_spec(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the spec
+    """The spec of the suite."""
+    return {
+        "protocol": {"type": "OpenInference", "port": 8080, "model": "churn"},
+        "cases": {"inline": '{"id": "c-1", "input": {"prompt": "?"}, "expect": {"text": "yes"}}\n'},
+        "scorers": [{"name": "accuracy", "type": "ExactMatch"}],
+    } | changes
+
+
+def canary_requirement(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the requirement
+    """A requirement of type Canary."""
+    requirement = {"name": "canary", "type": "Canary", "suite": {"name": "churn-core"}, "margin": "0.02", "planned": 3000, "maxDuration": "1h"} | changes
+    return {field: value for field, value in requirement.items() if value is not None}
+
+
+def canary_policy(*requirements: dict[str, Any]) -> dict[str, Any]:
+    """The policy, asking for a canary, too."""
+    spec = policy_spec()
+    spec["requirements"] += requirements or [canary_requirement()]
+    return item("ReleasePolicy", "customer-facing", spec, namespace="")
+
+
+def first_release_spec(version: str = "2.0.0") -> dict[str, Any]:
+    """The spec of a release of the same artifacts that names no baseline."""
+    return release_spec() | {"version": version, "change": {"type": "Train"}}
+
+
+def run(name: str, world: World | None = None, *, decision: str = "Pending", key: Key = KEY, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the spec
+    """A CanaryRun of what `world` (the canary world: none given) asks for now, or of that with `changes`."""
+    verdict = (world or canary_world()).verdict(key, now=NOW)
+    assert verdict is not None
+    (due,) = verdict.due
+    spec = {
+        "release": {"name": due.release}, "releaseDigest": due.release_digest, "baseline": {"name": due.baseline}, "baselineDigest": due.baseline_digest,
+        "suite": {"name": due.suite}, "suiteDigest": due.suite_digest, "policy": due.policy, "requirement": due.requirement,
+        "workload": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "churn"}, "seed": 1, "shards": 1, "planned": due.terms.planned,
+        "margin": str(due.terms.margin), "falseRollbackRate": "0.05", "falsePromotionRate": "0.05", "maxDuration": "1h", "baselinePods": "Own",
+    }  # fmt: skip
+    return item("CanaryRun", name, spec | changes) | {"status": {"decision": decision, "reason": f"Because{decision}"}}
+
+
+def canary_world() -> World:
+    """A world in which the release has everything but a canary: its baseline serves, its suite is there."""
+    world = verified_world()
+    world.put("ReleasePolicy", canary_policy())
+    world.put("ScoringSuite", item("ScoringSuite", "churn-core", suite_spec()))
+    world.put("ModelRelease", item("ModelRelease", BASELINE, first_release_spec()))
+    approve(world, BASELINE_KEY)
+    approve(world, KEY)
+    return world
+
+
+def promoted_world() -> World:
+    """A world in which the release was scored and may serve."""
+    world = canary_world()
+    world.put("CanaryRun", run("churn-2-1-0-1", world, decision="Promote"))
     return world

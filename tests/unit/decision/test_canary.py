@@ -1,0 +1,420 @@
+"""What a requirement of type Canary comes to, and what never helps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sluice.api.release import Outcome, Phase
+from sluice.decision.model import Allowance, Result, Verdict
+from sluice.decision.reasons import Reason
+from sluice.decision.world import MOST_RIVALS, World
+from tests.unit.decision import case as c
+
+
+def verdict_of(world: World, key: c.Key = c.KEY, **later: Any) -> Verdict:  # noqa: ANN401 - arguments of timedelta
+    verdict = world.verdict(key, now=c.NOW + timedelta(**later))
+    assert verdict is not None
+    return verdict
+
+
+def canary_of(world: World, key: c.Key = c.KEY, **later: Any) -> Result:  # noqa: ANN401 - arguments of timedelta
+    return next(result for result in verdict_of(world, key, **later).results if result.requirement == "canary")
+
+
+def with_policy(world: World, **changes: Any) -> World:  # noqa: ANN401 - fields of the requirement
+    world.put("ReleasePolicy", c.canary_policy(c.canary_requirement(**changes)))
+    return world
+
+
+def with_suite(world: World, **changes: Any) -> World:  # noqa: ANN401 - fields of the suite
+    world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(**changes)))
+    return world
+
+
+def with_run(world: World, decision: str, name: str = "churn-2-1-0-1", **changes: Any) -> World:  # noqa: ANN401 - fields of the run
+    world.put("CanaryRun", c.run(name, decision=decision, **changes))
+    return world
+
+
+# The way of a release.
+
+
+def test_a_release_that_lacks_nothing_but_the_canary_may_be_scored_and_not_serve() -> None:
+    verdict = verdict_of(c.canary_world())
+    assert (verdict.allows, verdict.phase) == (Allowance.CANARY, Phase.CANARY)
+    assert [result.reason for result in verdict.open] == [Reason.CanaryNotRun]
+    assert not verdict.hopeless
+
+
+def test_what_is_due_pins_everything_that_a_run_depends_on() -> None:
+    world = with_policy(c.canary_world(), margins={"accuracy": "0.01"}, falsePromotionRate="0.01", minimum=100)
+    (due,) = verdict_of(world).due
+    assert (due.policy, due.requirement, due.release, due.baseline, due.suite) == ("customer-facing", "canary", c.NAME, c.BASELINE, "churn-core")
+    assert due.release_digest == verdict_of(world).release_digest
+    assert due.baseline_digest == verdict_of(world, c.BASELINE_KEY).release_digest
+    assert due.suite_digest == world.canaries.suites[c.Key(c.NAMESPACE, "churn-core")].digest  # type: ignore[union-attr]
+    assert (str(due.terms.margin), str(due.terms.margins["accuracy"]), due.terms.planned, due.terms.minimum) == ("0.02", "0.01", 3000, 100)
+    assert (str(due.terms.false_rollback_rate), str(due.terms.false_promotion_rate), due.terms.max_duration) == ("0.05", "0.01", "1h")
+
+
+def test_while_it_is_scored_it_may_still_be_scored_and_says_by_which_run() -> None:
+    world = with_run(c.canary_world(), "Pending")
+    result = canary_of(world)
+    assert (result.reason, result.run) == (Reason.CanaryRunning, "churn-2-1-0-1")
+    assert verdict_of(world).allows is Allowance.CANARY
+
+
+def test_a_promoted_release_serves() -> None:
+    verdict = verdict_of(c.promoted_world())
+    assert (verdict.allows, verdict.phase, verdict.due) == (Allowance.SERVE, Phase.SERVING, ())
+    assert canary_of(c.promoted_world()).reason is Reason.CanaryPassed
+
+
+def test_a_rolled_back_release_is_denied_for_ever() -> None:
+    verdict = verdict_of(with_run(c.canary_world(), "RollBack"))
+    assert (verdict.allows, verdict.phase, verdict.hopeless) == (Allowance.NOTHING, Phase.ROLLED_BACK, True)
+    assert verdict.open[0].reason is Reason.CanaryRolledBack
+    assert "BecauseRollBack" in verdict.open[0].message
+
+
+def test_an_inconclusive_run_holds_and_says_who_may_waive() -> None:
+    world = with_run(with_policy(c.canary_world(), waivableBy=["security"]), "Inconclusive")
+    verdict = verdict_of(world)
+    assert (verdict.allows, verdict.phase, verdict.hopeless, verdict.due) == (Allowance.NOTHING, Phase.CANARY, False, ())
+    assert verdict.open[0].reason is Reason.CanaryInconclusive
+    assert "security" in (verdict.open[0].remedy or "")
+
+
+def test_an_inconclusive_run_rolls_back_when_policy_says_so() -> None:
+    verdict = verdict_of(with_run(with_policy(c.canary_world(), onInconclusive="RollBack"), "Inconclusive"))
+    assert (verdict.phase, verdict.hopeless, verdict.open[0].reason) == (Phase.ROLLED_BACK, True, Reason.CanaryInconclusive)
+
+
+# What a run is about.
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"releaseDigest": c.digest_of("another release")},
+        {"baselineDigest": c.digest_of("another baseline")},
+        {"baseline": {"name": "churn-1-9-0"}},
+        {"suiteDigest": c.digest_of("another suite")},
+        {"suite": {"name": "other-core"}},
+        {"margin": "0.03"},
+        {"margins": {"accuracy": "0.5"}},
+        {"falsePromotionRate": "0.1"},
+        {"planned": 2999},
+    ],
+    ids=",".join,
+)
+def test_a_promotion_of_something_else_or_on_looser_terms_does_not_count(changes: dict[str, Any]) -> None:
+    world = with_run(c.canary_world(), "Promote", **changes)
+    assert canary_of(world).reason is Reason.CanaryNotRun
+    assert verdict_of(world).allows is Allowance.CANARY
+
+
+def test_a_minimum_that_policy_asks_is_kept() -> None:
+    assert canary_of(with_run(with_policy(c.canary_world(), minimum=500), "Promote")).reason is Reason.CanaryNotRun
+    assert canary_of(with_run(with_policy(c.canary_world(), minimum=500), "Promote", minimum=500)).reason is Reason.CanaryPassed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"margin": "0.020"},
+        {"margin": "0.01"},
+        {"margins": {"accuracy": "0.02"}},
+        {"falsePromotionRate": "0.01"},
+        {"falseRollbackRate": "0.2"},
+        {"planned": 5000},
+    ],
+    ids=lambda changes: ",".join(f"{field}={value}" for field, value in changes.items()),
+)
+def test_a_promotion_on_terms_that_are_no_looser_counts(changes: dict[str, Any]) -> None:
+    assert canary_of(with_run(c.canary_world(), "Promote", **changes)).reason is Reason.CanaryPassed
+
+
+@pytest.mark.parametrize("changes", [{"planned": 2000}, {"margin": "0.05"}, {"maxDuration": "2h"}, {"margins": {"accuracy": "0.05"}}], ids=str)
+def test_other_terms_than_those_of_an_inconclusive_run_are_a_new_question(changes: dict[str, Any]) -> None:
+    world = with_policy(with_run(c.canary_world(), "Inconclusive"), **changes)
+    assert (canary_of(world).reason, verdict_of(world).allows) == (Reason.CanaryNotRun, Allowance.CANARY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"suiteDigest": c.digest_of("another")}, {"margin": "0"}, {"baselineDigest": c.digest_of("another")}, {"policy": "other", "requirement": "other"}],
+    ids=str,
+)
+def test_a_roll_back_counts_whatever_it_was_asked(changes: dict[str, Any]) -> None:
+    assert verdict_of(with_run(c.promoted_world(), "RollBack", "churn-2-1-0-2", **changes)).phase is Phase.ROLLED_BACK
+
+
+def test_a_roll_back_of_a_former_release_of_the_same_name_is_about_something_else() -> None:
+    world = with_run(c.promoted_world(), "RollBack", "churn-2-1-0-2", releaseDigest=c.digest_of("former"))
+    assert verdict_of(world).allows is Allowance.SERVE
+
+
+def test_a_roll_back_outlives_the_requirement_that_asked_for_it() -> None:
+    world = with_run(c.canary_world(), "RollBack")
+    world.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", c.policy_spec(), namespace=""))
+    verdict = verdict_of(world)
+    assert (verdict.allows, verdict.phase) == (Allowance.NOTHING, Phase.ROLLED_BACK)
+    assert len({(result.policy, result.requirement) for result in verdict.results}) == len(verdict.results)
+
+
+def test_a_roll_back_by_a_requirement_that_is_now_another_is_shown_once() -> None:
+    world = with_run(c.canary_world(), "RollBack", requirement="quality")
+    world.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", c.policy_spec(), namespace=""))
+    assert [result.reason for result in verdict_of(world).results if result.requirement == "quality"] == [Reason.CanaryRolledBack]
+
+
+def waiver(world: World) -> dict[str, Any]:
+    spec = {
+        "release": {"name": c.NAME}, "releaseDigest": verdict_of(world).release_digest, "requirements": ["canary"], "reason": "no baseline fits",
+        "riskOwner": "payments-risk", "ticket": "RISK-1", "expires": "2026-12-01T00:00:00Z", "approver": {"username": "sam@example.com", "groups": []},
+    }  # fmt: skip
+    return c.item("ReleaseWaiver", "no-canary", spec)
+
+
+def test_what_is_not_known_can_be_waived_and_what_was_found_cannot() -> None:
+    world = with_policy(c.canary_world(), waivableBy=["security"])
+    world.put("ReleaseWaiver", waiver(world))
+    assert verdict_of(with_run(world, "Inconclusive")).allows is Allowance.SERVE
+    assert verdict_of(with_run(world, "RollBack", "churn-2-1-0-2")).phase is Phase.ROLLED_BACK
+
+
+def test_a_run_that_cannot_be_read_holds() -> None:
+    broken = c.run("churn-2-1-0-2", decision="RollBack")
+    del broken["spec"]["seed"]
+    world = c.promoted_world()
+    world.put("CanaryRun", broken)
+    assert canary_of(world).reason is Reason.CanaryRunInvalid
+    assert verdict_of(world).allows is Allowance.NOTHING
+
+
+def test_a_decision_that_this_version_does_not_know_holds() -> None:
+    world = c.canary_world()
+    world.put("CanaryRun", c.run("churn-2-1-0-1", decision="PromoteAnyway"))
+    assert canary_of(world).reason is Reason.CanaryRunInvalid
+
+
+def test_nothing_is_scored_before_everything_else_is_there() -> None:
+    world = c.canary_world()
+    world.remove("ReleaseEvidence", c.Key(namespace=c.NAMESPACE, name="evaluation"))
+    verdict = verdict_of(world)
+    assert (verdict.allows, verdict.due) == (Allowance.NOTHING, ())
+
+
+def test_every_requirement_asks_for_its_own_run() -> None:
+    world = c.canary_world()
+    world.put("ScoringSuite", c.item("ScoringSuite", "red-team", c.suite_spec(repeats=3)))
+    world.put("ReleasePolicy", c.canary_policy(c.canary_requirement(), c.canary_requirement(name="red-team", suite={"name": "red-team"})))
+    world.put("CanaryRun", c.run("churn-2-1-0-1", decision="Promote"))
+    verdict = verdict_of(world)
+    assert verdict.allows is Allowance.CANARY
+    assert [due.suite for due in verdict.due] == ["red-team"]
+
+
+# The suite.
+
+
+def test_without_its_suite_a_release_waits() -> None:
+    world = c.canary_world()
+    world.remove("ScoringSuite", c.Key(c.NAMESPACE, "churn-core"))
+    assert (canary_of(world).reason, verdict_of(world).allows) == (Reason.SuiteNotFound, Allowance.NOTHING)
+
+
+def test_a_suite_that_cannot_be_read_is_no_suite() -> None:
+    assert canary_of(with_suite(c.canary_world(), scorers="all of them")).reason is Reason.SuiteInvalid
+
+
+def test_a_suite_that_compares_nothing_is_no_suite() -> None:
+    assert canary_of(with_suite(c.canary_world(), scorers=[{"name": "tokens", "type": "Tokens"}])).reason is Reason.SuiteInvalid
+
+
+def test_a_margin_for_a_metric_that_the_suite_does_not_have_is_not_ignored() -> None:
+    assert canary_of(with_policy(c.canary_world(), margins={"acuracy": "0.001"})).reason is Reason.SuiteInvalid
+
+
+def test_a_promotion_on_a_suite_that_was_replaced_does_not_count() -> None:
+    assert canary_of(with_suite(c.promoted_world(), repeats=2)).reason is Reason.CanaryNotRun
+
+
+def test_only_the_suite_that_policy_pins_is_used() -> None:
+    world = with_policy(c.canary_world(), suite={"name": "churn-core", "digest": c.digest_of("pinned")})
+    assert (canary_of(world).reason, verdict_of(world).allows) == (Reason.SuiteNotPermitted, Allowance.NOTHING)
+    (due,) = verdict_of(c.canary_world()).due
+    assert canary_of(with_policy(c.canary_world(), suite={"name": "churn-core", "digest": due.suite_digest})).reason is Reason.CanaryNotRun
+
+
+def test_a_promotion_on_the_pinned_suite_outlives_the_suite_in_the_namespace() -> None:
+    (due,) = verdict_of(c.canary_world()).due
+    world = with_policy(c.promoted_world(), suite={"name": "churn-core", "digest": due.suite_digest})
+    world.remove("ScoringSuite", c.Key(c.NAMESPACE, "churn-core"))
+    assert canary_of(world).reason is Reason.CanaryPassed
+
+
+# The baseline.
+
+
+def test_the_first_release_of_a_model_needs_no_run() -> None:
+    result = canary_of(c.canary_world(), c.BASELINE_KEY)
+    assert (result.outcome, result.reason) == (Outcome.SATISFIED, Reason.FirstRelease)
+
+
+def test_a_release_that_leaves_out_its_baseline_is_denied_while_another_may_serve() -> None:
+    world = c.canary_world()
+    world.put("ModelRelease", c.item("ModelRelease", "churn-9", c.first_release_spec("9.0.0")))
+    key = c.Key(c.NAMESPACE, "churn-9")
+    c.approve(world, key)
+    verdict = verdict_of(world, key)
+    assert (verdict.hopeless, verdict.open[0].reason) == (True, Reason.BaselineMissing)
+    assert f"spec.change.baseline.name: {c.BASELINE}" in (verdict.open[0].remedy or "")
+
+
+def test_another_model_is_no_rival() -> None:
+    world = c.canary_world()
+    world.put("ModelRelease", c.item("ModelRelease", "fraud-1", c.first_release_spec() | {"model": "fraud"}))
+    assert canary_of(world, c.Key(c.NAMESPACE, "fraud-1")).reason is Reason.FirstRelease
+
+
+def test_the_first_release_stays_the_first_when_its_descendants_serve() -> None:
+    world = c.promoted_world()
+    served = c.item("ModelRelease", c.NAME, c.release_spec())
+    served["status"] = {"phase": "Serving", "releaseDigest": verdict_of(world).release_digest}
+    world.put("ModelRelease", served)
+    assert verdict_of(world).allows is Allowance.SERVE
+    assert verdict_of(world, c.BASELINE_KEY).allows is Allowance.SERVE
+
+
+def test_a_release_that_serves_goes_before_an_older_one_that_names_no_baseline_either() -> None:
+    world = c.canary_world()
+    older = c.item("ModelRelease", "churn-1", c.first_release_spec("1.0.0"))
+    older["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    world.put("ModelRelease", older)
+    serving = c.item("ModelRelease", c.BASELINE, c.first_release_spec())
+    serving["metadata"]["creationTimestamp"] = "2026-06-01T00:00:00Z"
+    serving["status"] = {"phase": "Serving", "releaseDigest": verdict_of(world, c.BASELINE_KEY).release_digest}
+    world.put("ModelRelease", serving)
+    c.approve(world, c.Key(c.NAMESPACE, "churn-1"))
+    assert canary_of(world, c.Key(c.NAMESPACE, "churn-1")).reason is Reason.BaselineMissing
+    assert verdict_of(world, c.BASELINE_KEY).allows is Allowance.SERVE
+
+
+def test_of_two_first_releases_that_do_not_serve_yet_the_older_one_may() -> None:
+    world = c.canary_world()
+    older = c.item("ModelRelease", "churn-1", c.first_release_spec("1.0.0"))
+    older["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    world.put("ModelRelease", older)
+    c.approve(world, c.Key(c.NAMESPACE, "churn-1"))
+    assert verdict_of(world, c.Key(c.NAMESPACE, "churn-1")).allows is Allowance.SERVE
+    assert canary_of(world, c.BASELINE_KEY).reason is Reason.BaselineMissing
+
+
+def test_a_status_of_another_release_of_the_same_name_puts_nobody_first() -> None:
+    world = c.canary_world()
+    forged = c.item("ModelRelease", "churn-9", c.first_release_spec("9.0.0")) | {"status": {"phase": "Serving", "releaseDigest": c.digest_of("former")}}
+    world.put("ModelRelease", forged)
+    c.approve(world, c.Key(c.NAMESPACE, "churn-9"))
+    assert canary_of(world, c.Key(c.NAMESPACE, "churn-9")).reason is Reason.BaselineMissing
+
+
+def test_with_more_rivals_than_are_looked_at_a_release_without_a_baseline_waits() -> None:
+    world = c.canary_world()
+    for number in range(MOST_RIVALS + 1):
+        world.put("ModelRelease", c.item("ModelRelease", f"a-{number}", c.first_release_spec(f"1.{number}")))
+    world.remove("ReleaseApproval", c.Key(c.NAMESPACE, f"{c.BASELINE}-by-owner"))
+    result = canary_of(world, c.BASELINE_KEY)
+    assert (result.outcome, result.reason) == (Outcome.MISSING, Reason.BaselineMissing)
+
+
+def test_nothing_is_compared_with_a_baseline_that_is_not_entitled() -> None:
+    world = c.canary_world()
+    world.remove("ReleaseApproval", c.Key(c.NAMESPACE, f"{c.BASELINE}-by-owner"))
+    assert (canary_of(world).reason, verdict_of(world).allows) == (Reason.BaselineNotEntitled, Allowance.NOTHING)
+    running = with_run(world, "Pending")
+    assert (canary_of(running).reason, verdict_of(running).allows) == (Reason.BaselineNotEntitled, Allowance.NOTHING)
+
+
+def test_a_baseline_that_is_not_there_is_waited_for() -> None:
+    world = c.canary_world()
+    world.remove("ModelRelease", c.BASELINE_KEY)
+    assert (canary_of(world).reason, verdict_of(world).hopeless) == (Reason.BaselineNotEntitled, False)
+
+
+def test_a_promoted_release_outlives_its_baseline() -> None:
+    world = c.promoted_world()
+    world.remove("ReleaseApproval", c.Key(c.NAMESPACE, f"{c.BASELINE}-by-owner"))
+    assert verdict_of(world).allows is Allowance.SERVE
+    world.remove("ModelRelease", c.BASELINE_KEY)
+    assert verdict_of(world).allows is Allowance.SERVE
+
+
+def test_a_baseline_that_became_another_release_is_another_comparison() -> None:
+    world = c.promoted_world()
+    world.put("ModelRelease", c.item("ModelRelease", c.BASELINE, c.first_release_spec("2.0.1")))
+    c.approve(world, c.BASELINE_KEY)
+    assert canary_of(world).reason is Reason.CanaryNotRun
+
+
+def test_a_baseline_of_another_model_is_none() -> None:
+    world = c.canary_world()
+    world.put("ModelRelease", c.item("ModelRelease", c.BASELINE, c.first_release_spec() | {"model": "fraud"}))
+    assert (canary_of(world).outcome, canary_of(world).reason) == (Outcome.FAILED, Reason.BaselineOfAnotherModel)
+
+
+@pytest.mark.parametrize("names", [[c.NAME], ["churn-a", c.NAME], ["churn-a", "churn-b", "churn-a"]], ids=str)
+def test_releases_that_name_each_other_in_a_circle_wait(names: list[str]) -> None:
+    world = c.canary_world()
+    for name, baseline in zip([c.NAME, *names], names, strict=False):
+        world.put("ModelRelease", c.item("ModelRelease", name, c.release_spec() | {"change": {"type": "Prune", "baseline": {"name": baseline}}}))
+    c.approve(world, c.KEY)
+    assert canary_of(world).reason is Reason.BaselineNotEntitled
+
+
+def test_when_the_baseline_ends_by_time_the_candidate_is_looked_at_again() -> None:
+    world = c.canary_world()
+    expires = "2026-11-20T13:00:00Z"
+    world.put(
+        "ReleaseApproval",
+        c.approval(f"{c.BASELINE}-by-owner", world, role="owner", username="o@x", groups=["payments-ml-leads"], key=c.BASELINE_KEY, expires=expires),
+    )
+    assert canary_of(world, hours=2).reason is Reason.BaselineNotEntitled
+    changes_at = verdict_of(world).changes_at
+    assert changes_at is not None
+    assert changes_at.isoformat().replace("+00:00", "Z") <= expires
+
+
+# Whom a change touches.
+
+
+def test_a_suite_touches_the_releases_whose_policies_name_it() -> None:
+    world = c.canary_world()
+    assert c.KEY in world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(repeats=2)))
+    assert world.put("ScoringSuite", c.item("ScoringSuite", "other", c.suite_spec())) == frozenset()
+    assert c.KEY in world.remove("ScoringSuite", c.Key(c.NAMESPACE, "churn-core"))
+
+
+def test_a_run_touches_its_release_when_it_comes_changes_and_goes() -> None:
+    world = c.canary_world()
+    assert c.KEY in world.put("CanaryRun", c.run("churn-2-1-0-1"))
+    assert c.KEY in world.put("CanaryRun", c.run("churn-2-1-0-1", decision="RollBack"))
+    assert c.KEY in world.remove("CanaryRun", c.Key(c.NAMESPACE, "churn-2-1-0-1"))
+    assert verdict_of(world).allows is Allowance.CANARY
+
+
+def test_what_touches_the_baseline_touches_whoever_is_compared_with_it() -> None:
+    world = c.canary_world()
+    assert c.KEY in world.remove("ReleaseApproval", c.Key(c.NAMESPACE, f"{c.BASELINE}-by-owner"))
+    assert c.KEY in world.remove("ModelRelease", c.BASELINE_KEY)
+    assert c.KEY in world.put("ModelRelease", c.item("ModelRelease", c.BASELINE, c.first_release_spec()))
+
+
+def test_without_a_canary_in_the_policy_releases_do_not_touch_each_other() -> None:
+    world = c.canary_world()
+    world.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", c.policy_spec(), namespace=""))
+    assert world.remove("ReleaseApproval", c.Key(c.NAMESPACE, f"{c.BASELINE}-by-owner")) == frozenset({c.BASELINE_KEY})
