@@ -1,7 +1,7 @@
 """Embeddings: how near an answer's vector is to the one expected, or to the baseline's for the same text.
 
-Nearness is the cosine, cut at 0: vectors at more than a right angle are as wrong as can be, and a scale on which unrelated texts get one half hides differences.
-A vector that is empty, zero, not finite or of another length is at no angle to anything: 0.
+Nearness is the cosine, cut at 0: vectors at more than a right angle are as wrong as can be, and a scale on which unrelated texts get one half
+hides differences. A vector that is empty, zero, not finite or of another length is at no angle to anything: 0.
 """
 
 from __future__ import annotations
@@ -52,10 +52,12 @@ def cosine(one: Sequence[float], other: Sequence[float]) -> float:
     """Cosine of the angle, cut to [0, 1]; 0 where there is no angle."""
     if len(one) != len(other) or not one or not all(map(math.isfinite, (*one, *other))):
         return 0.0
-    # Scaled first: squares of large or small numbers would leave the range of floats. `fsum` is exact, so equal vectors give 1 whatever their length.
+    # Scaled first: squares of large or small numbers would leave the range of floats.
     first, second = _unit(one), _unit(other)
     if first is None or second is None:
         return 0.0
+    if first == second:
+        return 1.0  # not a rounding error less: an answer beside itself is the baseline that differences are taken from
     return min(1.0, max(0.0, math.fsum(a * b for a, b in zip(first, second, strict=True))))
 
 

@@ -61,8 +61,8 @@ def answered_within(limit_seconds: float) -> Scorer:
 def quantile_limit(latencies: Sequence[float], *, quantile: float, tolerance: float, confidence: float) -> float | None:
     """An upper confidence bound of the quantile of `latencies` (seconds), times 1 + `tolerance`; None when there are fewer than `samples_needed`.
 
-    The k-th smallest of n values is at or above the true q-quantile with probability P(Binomial(n, q) < k), whatever the distribution (David and Nagaraja, Order
-    Statistics, 3rd edition, 7.1); the smallest such k is taken. The bound is for independent values; load that comes in waves needs more of them.
+    The k-th smallest of n values is at or above the true q-quantile with probability P(Binomial(n, q) < k), whatever the distribution (David and Nagaraja,
+    Order Statistics, 3rd edition, 7.1); the smallest such k is taken. It is for independent values: load that comes in waves needs more of them.
     """
     total = len(latencies)
     below = 0.0
