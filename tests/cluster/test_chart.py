@@ -137,7 +137,8 @@ def test_rights_name_what_they_are_for(objects: list[Object]) -> None:
 
 
 FORBIDDEN = [
-    (CONTROLLER, "create", "pods"), (CONTROLLER, "delete", "pods"), (CONTROLLER, "get", "secrets"), (CONTROLLER, "create", "pods/exec"),
+    (CONTROLLER, "get", "secrets"), (CONTROLLER, "create", "pods/exec"), (CONTROLLER, "patch", "jobs.batch"), (CONTROLLER, "update", "canaryruns.sluice.dev"),
+    (CONTROLLER, "delete", "canaryruns.sluice.dev"), (CONTROLLER, "list", "configmaps"),
     (CONTROLLER, "update", "modelreleases.sluice.dev"), (CONTROLLER, "create", "releaseapprovals.sluice.dev"),
     (CONTROLLER, "patch", "mutatingadmissionpolicies.admissionregistration.k8s.io"), (CONTROLLER, "patch", "namespaces"),
     (CONTROLLER, "delete", "deployments.apps"), (CONTROLLER, "list", "leases.coordination.k8s.io"),

@@ -74,6 +74,10 @@ spec:
           valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
         - name: POD_NAME
           valueFrom: {fieldRef: {fieldPath: metadata.name}}
+        {{- if eq .component "controller" }}
+        - name: SCORER_IMAGE
+          value: {{ include "sluice.image" .root }}
+        {{- end }}
         ports:
         {{- if eq .component "webhook" }}
         - {name: admission, containerPort: 9443}

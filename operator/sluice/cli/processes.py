@@ -80,6 +80,8 @@ _CONTROLLER_FLAGS = (
     click.option("--resync", type=float, metavar="SECONDS", help="How often everything is looked at without any reason."),
     click.option("--world-max-age", type=float, metavar="SECONDS", help="Nothing is let in on knowledge older than this."),
     click.option("--concurrency", type=int, help="Objects looked at at once."),
+    click.option("--scorer-image", envvar="SCORER_IMAGE", metavar="IMAGE", help="What canary scorers run: this image, by digest.  [env: SCORER_IMAGE]"),
+    click.option("--canary-start", type=float, metavar="SECONDS", help="How long the Pods of a canary run may take until they can be asked."),
 )
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from sluice.api.names import RELEASE_LABEL
+from sluice.api.names import CANARY_LABEL, RELEASE_LABEL
 from sluice.api.release import Phase
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import ApiError
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES
+from sluice.controller.canary_start import start_runs
 from sluice.controller.conditions import Moment
 from sluice.controller.observe import Metrics
 from sluice.controller.release_status import headline, status_of, unreadable_status
@@ -60,6 +61,8 @@ class Reconciler:
         await self._status(key)
         waits = [await self._workloads(key)]
         verdict = self.feed.world.verdict(key, now=now)
+        if verdict is not None and not self.feed.blind(max_age_seconds=self.max_age_seconds):
+            await start_runs(self.client, key, verdict)
         if verdict is None:
             self.metrics.forget(key)
         else:
@@ -111,7 +114,8 @@ class Reconciler:
         tools = self._actuation()
         settled: list[Settled] = []
         failures: list[ApiError] = []
-        for pod in await self.client.list(PODS, key.namespace, label_selector=f"{RELEASE_LABEL}={key.name}"):
+        for pod in await self.client.list(PODS, key.namespace, label_selector=f"{RELEASE_LABEL}={key.name},!{CANARY_LABEL}"):
+            # Those of a canary run are let go by the run, and get no traffic.
             try:
                 settled.append(await settle_pod(_typed(pod, PODS.api_version, PODS.kind), tools))
             except ApiError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -25,7 +26,8 @@ from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.lease import Lease, Timing
 from sluice.cluster.queue import WorkQueue
-from sluice.cluster.resource import PODS, RELEASES
+from sluice.cluster.resource import CANARY_RUNS, PODS, RELEASES
+from sluice.controller.canary import CanaryReconciler
 from sluice.controller.handlers import Deliveries, registry_of
 from sluice.controller.objects import ObjectReconciler
 from sluice.controller.observe import Heartbeat, Metrics, Probes
@@ -34,10 +36,13 @@ from sluice.controller.triggers import Triggers
 from sluice.controller.work import Item
 from sluice.decision.world import World
 from sluice.rollout.actuation import Announcer
+from sluice.rollout.scoring_job import ScorerImage
+from sluice.rollout.statistics_client import StatisticsClient
 
 LEASE_LOST_STATUS: Final = 75
 """Exit status of a process that lost the Lease (EX_TEMPFAIL of sysexits): start it again."""
 _STOP_SECONDS: Final = 10.0
+_PINNED: Final = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 log: Final = logging.getLogger(__name__)
 
@@ -64,11 +69,24 @@ class Settings:
     """Nothing is let in on knowledge older than this. The API server proves it anew about every 30 s."""
     concurrency: int = 8
     """Objects looked at at once."""
+    scorer_image: str = ""
+    """What the scorers of canary runs run: the image of Sluice itself, by digest. Without it runs wait."""
+    canary_start: float = 600.0
+    """How long the Pods of a canary run may take until they can be asked."""
 
     @property
     def timing(self) -> Timing:
         """Durations of the Lease. Raises ValueError when they do not fit together."""
         return Timing(duration_seconds=self.lease_duration, renew_deadline_seconds=self.lease_renew_deadline, retry_seconds=self.lease_retry)
+
+    @property
+    def scorers(self) -> ScorerImage | None:
+        """What scorers run, and who may read them. Raises ValueError for an image that is not pinned: it could become another one."""
+        if not self.scorer_image:
+            return None
+        if not _PINNED.fullmatch(self.scorer_image):
+            raise ValueError(f"--scorer-image is {self.scorer_image[:200]!r}; name the image by digest, REPOSITORY@sha256:…")
+        return ScorerImage(reference=self.scorer_image, controller_namespace=self.namespace)
 
 
 async def run(settings: Settings) -> None:
@@ -96,11 +114,16 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     feed = WorldFeed(client, world, on_touched=triggers.touched, on_object=triggers.changed)
     metrics.age_of_world(feed.age_seconds)
     events = EventRecorder(client, controller=f"{GROUP}/controller", instance=instance)
+    scorers = StatisticsClient()
+    canaries = CanaryReconciler(
+        client=client, feed=feed, events=events, scorers=scorers, image=settings.scorers,
+        start_seconds=settings.canary_start, max_age_seconds=settings.world_max_age,
+    )  # fmt: skip
     releases = Reconciler(
         client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
         max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all,
     )  # fmt: skip
-    work = _timed(_worker(releases, ObjectReconciler(client=client, feed=feed)), metrics)
+    work = _timed(_worker(releases, canaries, ObjectReconciler(client=client, feed=feed)), metrics)
     heartbeat = Heartbeat()
     probes = Probes(
         host=settings.host, port=settings.probe_port, metrics=metrics,
@@ -114,7 +137,7 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
         await lease.acquire()
         triggers.start()
         deliveries.start()
-        async with asyncio.TaskGroup() as leading:
+        async with scorers, asyncio.TaskGroup() as leading:
             leading.create_task(queue.run(work, concurrency=settings.concurrency), name="work")
             leading.create_task(_resync(triggers, settings.resync), name="resync")
             leading.create_task(_leave_when_lost(lease), name="lease")
@@ -146,12 +169,14 @@ def _deliveries(connection: Connection, queue: WorkQueue[Item], ending: asyncio.
     return Deliveries(registry_of(hand_over, connection), on_end=on_end)
 
 
-def _worker(releases: Reconciler, objects: ObjectReconciler) -> Callable[[Item], Awaitable[float | None]]:
+def _worker(releases: Reconciler, canaries: CanaryReconciler, objects: ObjectReconciler) -> Callable[[Item], Awaitable[float | None]]:
     async def work(item: Item) -> float | None:
         if item.kind == RELEASES.kind:
             return await releases.release(item.key)
         if item.kind == PODS.kind:
             return await releases.unnamed_pod(item.key)
+        if item.kind == CANARY_RUNS.kind:
+            return await canaries.settle(item.key)
         await objects.settle(item)
         return None
 

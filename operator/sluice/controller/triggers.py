@@ -19,6 +19,7 @@ _RELEASE: Final = kinds.MODEL_RELEASE.name
 _EVIDENCE: Final = kinds.RELEASE_EVIDENCE.name
 _POLICY: Final = kinds.RELEASE_POLICY.name
 _TRUST_ROOT: Final = kinds.TRUST_ROOT.name
+_RUN: Final = kinds.CANARY_RUN.name
 
 
 class Triggers:
@@ -45,7 +46,7 @@ class Triggers:
         """Note that an object came, changed or went."""
         if not self._started:
             return
-        if kind in STATUSES:
+        if kind in STATUSES or kind == _RUN:
             self._queue.add(Item(kind, key))
         if kind == _TRUST_ROOT:
             # Each bundle may verify now, or no longer; each policy may name this trust root. Their statuses are written only where they differ.
@@ -63,6 +64,7 @@ class Triggers:
             _POLICY: (Key(namespace="", name=name) for name in world.policies),
             _TRUST_ROOT: (Key(namespace="", name=name) for name in world.trust_roots),
             kinds.SCORING_SUITE.name: world.canaries.suites,
+            _RUN: world.canaries.runs,
         }
         for kind, keys in known.items():
             self._queue.add_all(Item(kind, key) for key in keys)

@@ -161,7 +161,7 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
         raise Ending(CanaryDecision.INCONCLUSIVE, "StatisticsRefused", message) from None
 
 
-async def tidy_up(run: Object, tools: Tools) -> bool:
+async def tidy_up(client: ApiClient, run: Object) -> bool:
     """Delete what a decided run has left, the candidate first; return whether nothing was there any more. Raises `ApiError`."""
     namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
     rest = [
@@ -170,12 +170,12 @@ async def tidy_up(run: Object, tools: Tools) -> bool:
     ]  # fmt: skip
     clean = True
     for resource, at in rest:
-        there = await found(tools.client, resource.path(namespace, at))
+        there = await found(client, resource.path(namespace, at))
         if there is None or not is_owned_by(there, run):
             continue
         clean = False
         if "deletionTimestamp" not in there["metadata"]:
-            await delete(tools.client, resource, there)
+            await delete(client, resource, there)
             log.info("canary run %s/%s: deleted %s %s", namespace, name, resource.kind, at)
     return clean
 

@@ -53,7 +53,7 @@ async def test_only_scheduling_gates_are_lifted_so_that_no_service_sends_users_t
 async def test_the_deployment_is_never_written() -> None:
     bench = Bench()
     await bench.until_scoring()
-    await tidy_up(bench.run, bench.tools)
+    await tidy_up(bench.client, bench.run)
     assert not [path for _, path in bench.client.writes if "/deployments/" in path or "/replicasets/" in path]
 
 
@@ -102,10 +102,10 @@ async def test_tidying_up_ends_the_same_whenever_it_is_killed_and_takes_nothing_
 
         bench.client.after_write = die
         with pytest.raises(Killed):
-            await tidy_up(bench.run, bench.tools)
+            await tidy_up(bench.client, bench.run)
         bench.client.after_write = lambda: None
-        assert (await tidy_up(bench.run, bench.tools)) is (kill_at == 6)
-        assert await tidy_up(bench.run, bench.tools)
+        assert (await tidy_up(bench.client, bench.run)) is (kill_at == 6)
+        assert await tidy_up(bench.client, bench.run)
         assert bench.names == set()
         assert DEPLOYMENTS.path(NAMESPACE, "churn") in bench.client.objects
         first = next(path for verb, path in bench.client.writes if verb == "delete")
@@ -117,7 +117,7 @@ async def test_what_has_our_name_but_another_owner_is_not_touched() -> None:
     foreign = {"kind": "Job", "metadata": {"namespace": NAMESPACE, "name": "churn-2-1-scorer", "uid": "j9"}, "spec": {"completions": 0}}
     path = bench.client.put(JOBS, foreign)
     assert (await ending(bench)).reason == "NameTaken"
-    assert await tidy_up(bench.run, bench.tools)
+    assert await tidy_up(bench.client, bench.run)
     assert bench.client.objects[path] == foreign
 
 

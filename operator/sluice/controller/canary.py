@@ -1,0 +1,199 @@
+"""One canary run: brought forward, decided, told, tidied up. What is done is in `rollout`, what it means in `scoring`; here they meet.
+
+The run itself is read from the API server at each look, so that a decision that was written is never missed, and none is made twice. Numbers are written at
+most every few seconds; a decision at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from pydantic import ValidationError
+
+from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec
+from sluice.cluster.client import ApiClient, Object
+from sluice.cluster.errors import Forbidden, Invalid
+from sluice.cluster.events import EventRecorder
+from sluice.cluster.feed import WorldFeed
+from sluice.cluster.resource import CANARY_RUNS
+from sluice.controller.canary_inputs import Inputs, resolve
+from sluice.controller.canary_start import asked_for
+from sluice.controller.canary_status import FINAL, Seen, completed, decision_of, is_complete, status_of_run
+from sluice.controller.writing import write_status
+from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_pod
+from sluice.decision.model import Allowance
+from sluice.decision.pod import PodView
+from sluice.decision.reasons import Reason
+from sluice.decision.records import Key
+from sluice.decision.runs import Run
+from sluice.rollout.actuation import Judge
+from sluice.rollout.canary import Progress, Scoring, Tools, Waiting, advance, tidy_up
+from sluice.rollout.endings import Ending
+from sluice.rollout.owned import found, typed
+from sluice.rollout.readings import Readings
+from sluice.rollout.scoring_job import ScorerImage
+from sluice.rollout.statistics_client import StatisticsClient
+from sluice.scoring.judgement import Judgement, Standing, judge, standings
+from sluice.scoring.tally import Merged
+
+LOOK_SECONDS: Final = 1.0
+"""How often what is under way is looked at: no rollback waits longer for its decision."""
+WAIT_SECONDS: Final = 5.0
+"""How often what waits for something is looked at, and how often numbers are written."""
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Memory:
+    """What this process knows of a run, and may forget."""
+
+    readings: Readings = field(default_factory=Readings)
+    merged: Merged | None = None
+    judgement: Judgement | None = None
+    told_at: float = 0.0
+    told: tuple[CanaryPhase, str] | None = None
+
+
+class CanaryReconciler:
+    """Looks at canary runs. `image` is what scorers run; None: none was named, and runs wait."""
+
+    def __init__(
+        self, *, client: ApiClient, feed: WorldFeed, events: EventRecorder, scorers: StatisticsClient, image: ScorerImage | None,
+        start_seconds: float, max_age_seconds: float,
+    ) -> None:  # fmt: skip
+        self._client = client
+        self._feed = feed
+        self._events = events
+        self._scorers = scorers
+        self._image = image
+        self._start_seconds = start_seconds
+        self._max_age_seconds = max_age_seconds
+        self._memories: dict[str, _Memory] = {}
+
+    async def settle(self, key: Key) -> float | None:
+        """Look at one run; return in how many seconds to look again. Raises `ApiError`."""
+        there = await found(self._client, CANARY_RUNS.path(key.namespace, key.name))
+        if there is None or "deletionTimestamp" in there["metadata"]:
+            # What it made goes with it.
+            return None
+        run = typed(there, CANARY_RUNS)
+        if decision_of(run) in FINAL:
+            return await self._finish(run)
+        memory = self._memories.setdefault(run["metadata"]["uid"], _Memory())
+        try:
+            seen = await self._seen(run, memory)
+        except Ending as end:
+            seen = Seen(phase=CanaryPhase.DECIDED, decision=end.decision, reason=end.reason, message=str(end), judgement=memory.judgement)
+        await self._tell(run, seen, memory)
+        if seen.decision in FINAL:
+            return 0.0
+        return WAIT_SECONDS if seen.phase is CanaryPhase.PENDING else LOOK_SECONDS
+
+    async def _seen(self, run: Object, memory: _Memory) -> Seen:
+        try:
+            spec = CanarySpec.model_validate(run["spec"])
+        except ValidationError as error:
+            raise Ending(CanaryDecision.INCONCLUSIVE, "RunInvalid", f"its spec cannot be read: {error.errors(include_url=False)[0]['msg']}") from None
+        if self._image is None:
+            return _waiting(Waiting(reason="ScorerImageMissing", message="start the controller with --scorer-image REPOSITORY@sha256:…"))
+        blind = self._feed.blind(max_age_seconds=self._max_age_seconds)
+        if blind or Key.of(run) not in self._feed.world.canaries.runs:
+            return _waiting(Waiting(reason=str(Reason.NotReady), message=f"the controller cannot decide now: {blind or 'it has not seen this run yet'}"))
+        self._demand(run, spec)
+        inputs = await resolve(run, spec, self._feed.world, self._client)
+        if isinstance(inputs, Waiting):
+            return _waiting(inputs)
+        tools = Tools(client=self._client, judge=self._judge_for(Key.of(run)), scorers=self._scorers, image=self._image, start_seconds=self._start_seconds)
+        try:
+            progress = await advance(run, inputs.comparison, tools, memory.readings, now=datetime.now(UTC))
+        except (Forbidden, Invalid) as error:
+            # A quota, a policy of somebody else, an object that is too large: people can mend that, and have to be told.
+            return _waiting(Waiting(reason="NotPermitted", message=f"the API server refuses what the run needs: {error}"))
+        return await self._judged(progress, inputs, memory)
+
+    def _demand(self, run: Object, spec: CanarySpec) -> None:
+        """End a run that nobody asks for any more. What the release itself lacks is found at its Pods."""
+        release = Key(namespace=run["metadata"]["namespace"], name=spec.release.name)
+        verdict = self._feed.world.verdict(release, now=datetime.now(UTC))
+        if verdict is None:
+            raise Ending(CanaryDecision.INCONCLUSIVE, "ReleaseGone", f"there is no ModelRelease {spec.release.name} any more")
+        if verdict.allows is Allowance.CANARY and not asked_for(run, verdict.due):
+            raise Ending(
+                CanaryDecision.INCONCLUSIVE, "NotAskedFor", "policy, suite or baseline is another one now, and this comparison would count for nothing"
+            )
+
+    async def _judged(self, progress: Progress, inputs: Inputs, memory: _Memory) -> Seen:
+        if isinstance(progress, Waiting):
+            return _waiting(progress)
+        if not isinstance(progress, Scoring):
+            return Seen(phase=CanaryPhase.STARTING, decision=CanaryDecision.PENDING, reason="Starting", message=progress.message)
+        if progress.merged != memory.merged or memory.judgement is None:
+            memory.judgement = await asyncio.to_thread(judge, progress.merged, inputs.terms)
+            memory.merged = progress.merged
+        judgement = memory.judgement
+        decision = CanaryDecision(judgement.decision)
+        decided = decision in FINAL
+        shown: tuple[Standing, ...] = ()
+        if decided or time.monotonic() - memory.told_at >= WAIT_SECONDS:
+            shown = await asyncio.to_thread(standings, progress.merged, inputs.terms, looks=judgement.looks)
+        samples = progress.merged.samples
+        return Seen(
+            phase=CanaryPhase.DECIDED if decided else CanaryPhase.SCORING,
+            decision=decision,
+            reason=judgement.reason,
+            message=judgement.message,
+            planned=inputs.terms.planned,
+            judgement=judgement,
+            standings=shown,
+            started_at=progress.started_at,
+            samples=samples[0] if samples else None,
+        )
+
+    async def _tell(self, run: Object, seen: Seen, memory: _Memory) -> None:
+        """Write the status: a change of phase or decision at once, numbers now and then."""
+        told = (seen.phase, seen.reason)
+        if told == memory.told and seen.decision not in FINAL and time.monotonic() - memory.told_at < WAIT_SECONDS:
+            return
+        before = await write_status(self._client, CANARY_RUNS, run, lambda moment: status_of_run(seen, moment))
+        memory.told, memory.told_at = told, time.monotonic()
+        if before is None or before.get("phase") == seen.phase:
+            return
+        log.info("canary run %s: %s → %s, %s (%s)", Key.of(run), before.get("phase") or "(new)", seen.phase, seen.decision, seen.reason)
+        type_: Literal["Normal", "Warning"] = "Warning" if seen.decision in {CanaryDecision.ROLL_BACK, CanaryDecision.INCONCLUSIVE} else "Normal"
+        action = seen.decision if seen.decision in FINAL else seen.phase
+        await self._events.record(run, type_=type_, reason=seen.reason, action=str(action), note=seen.message)
+
+    async def _finish(self, run: Object) -> float | None:
+        """Delete what a decided run has left, and note when that is done."""
+        self._memories.pop(run["metadata"]["uid"], None)
+        if is_complete(run):
+            return None
+        if not await tidy_up(self._client, run):
+            return LOOK_SECONDS
+        await write_status(self._client, CANARY_RUNS, run, completed)
+        return None
+
+    def _judge_for(self, key: Key) -> Judge:
+        def judge_pod(pod: PodView, namespace: str) -> Decision:
+            world, now = self._feed.world, datetime.now(UTC)
+            blind = self._feed.blind(max_age_seconds=self._max_age_seconds)
+            known, run = world.namespaces.get(namespace), world.canaries.runs.get(key)
+            if blind or known is None or not isinstance(run, Run):
+                why = blind or f"it does not know namespace {namespace} or run {key.name} yet"
+                return Decision(action=Action.HOLD, reason=Reason.NotReady, message=f"the controller cannot decide now: {why}", remedy="wait a minute")
+            subject = None if pod.release is None else world.subject(namespace, pod.release, now=now)
+            if pod.canary_run is None:
+                return decide_pod(pod, known, subject, serves={})
+            return decide_canary_pod(pod, known, subject, run)
+
+        return judge_pod
+
+
+def _waiting(waits: Waiting) -> Seen:
+    return Seen(phase=CanaryPhase.PENDING, decision=CanaryDecision.PENDING, reason=waits.reason, message=waits.message)

@@ -1,0 +1,112 @@
+"""From what a run pins by name and digest to what can be carried out: the suite, its cases, the plan of the scorers.
+
+What does not match its digest any more ends the run: nothing is scored that the run does not name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache, partial
+from typing import Final
+
+from sluice.api.canary import BaselinePods, CanaryDecision, CanarySpec
+from sluice.api.durations import parse_duration
+from sluice.api.scoring import SuiteSpec
+from sluice.cluster.client import ApiClient, Object
+from sluice.cluster.resource import CONFIG_MAPS
+from sluice.decision.records import Key
+from sluice.decision.runs import Suite
+from sluice.decision.world import World
+from sluice.rollout.canary import Comparison, Endpoints, Plan, Waiting
+from sluice.rollout.endings import Ending
+from sluice.rollout.owned import found
+from sluice.rollout.scoring_job import Token
+from sluice.scoring.cases import Cases, CasesRefused, read_cases
+from sluice.scoring.judgement import Terms
+from sluice.scoring.plan import plan_run
+
+_KEPT: Final = 16
+"""Suites whose cases are kept read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a run compares, and what decides."""
+
+    comparison: Comparison
+    terms: Terms
+
+
+async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient) -> Inputs | Waiting:
+    """Look up what a run pins. Raises `Ending` when it is not there any more, and `ApiError`."""
+    namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
+    suite = world.canaries.suites.get(Key(namespace=namespace, name=spec.suite.name))
+    if not isinstance(suite, Suite) or suite.digest != spec.suite_digest:
+        raise Ending(CanaryDecision.INCONCLUSIVE, "SuiteChanged", f"ScoringSuite {spec.suite.name} is not the one of digest {spec.suite_digest} any more")
+    text = await _text(suite.spec, namespace, client)
+    if isinstance(text, Waiting):
+        return text
+    try:
+        cases = _read(text)
+    except CasesRefused as error:
+        raise Ending(CanaryDecision.INCONCLUSIVE, "CasesInvalid", f"cases of ScoringSuite {suite.name}: {error}") from None
+    # Whoever can read the ConfigMap can end scorers early; a scorer that was ended is started again.
+    token = hashlib.sha256(f"{run['metadata']['uid']} {spec.seed}".encode()).hexdigest()
+    plan = partial(
+        plan_run, suite.spec, cases, run=f"{namespace}/{name}", seed=spec.seed, planned=spec.planned, minimum=spec.minimum, shards=spec.shards, end_token=token
+    )
+    # What is asked and when it is looked at does not depend on where the models are.
+    anywhere = plan(candidate="http://candidate", baseline="http://baseline")
+    margins = {metric: Decimal((spec.margins or {}).get(metric, spec.margin)) for metric in anywhere.compared}
+
+    def at(endpoints: Endpoints) -> Plan:
+        made = plan(candidate=endpoints.candidate, baseline=endpoints.baseline)
+        return Plan(text=made.as_json().decode(), digest=made.digest, expected=made.expected)
+
+    auth = suite.spec.protocol.auth
+    return Inputs(
+        comparison=Comparison(
+            candidate=spec.release.name,
+            baseline=spec.baseline.name,
+            deployment=spec.workload.name,
+            own_baseline=spec.baseline_pods is BaselinePods.OWN,
+            port=suite.spec.protocol.port,
+            token=None if auth is None else Token(secret=auth.secret_ref.name, key=auth.secret_ref.key),
+            cases=text,
+            shards=spec.shards,
+            seconds=int(parse_duration(spec.max_duration).total_seconds()),
+            plan=at,
+        ),
+        terms=Terms(
+            margins=margins,
+            false_rollback_rate=Decimal(spec.false_rollback_rate),
+            false_promotion_rate=Decimal(spec.false_promotion_rate),
+            planned=anywhere.planned,
+            minimum=anywhere.minimum,
+        ),
+    )
+
+
+async def _text(suite: SuiteSpec, namespace: str, client: ApiClient) -> str | Waiting:
+    cases = suite.cases
+    if cases.inline is not None:
+        return cases.inline
+    if cases.config_map is None:
+        message = "spec.cases.oci is read by nobody in the cluster yet: put the cases into a ConfigMap, and apply a suite that names it"
+        return Waiting(reason="CasesNotReadable", message=message)
+    source = cases.config_map
+    there = await found(client, CONFIG_MAPS.path(namespace, source.name))
+    text = ((there or {}).get("data") or {}).get(source.key)
+    if not isinstance(text, str):
+        return Waiting(reason="CasesNotFound", message=f"there is no ConfigMap {source.name} with text under {source.key}")
+    digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    if digest != source.digest:
+        return Waiting(reason="CasesNotFound", message=f"{source.key} of ConfigMap {source.name} has digest {digest}; the suite names {source.digest}")
+    return text
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(text: str) -> Cases:
+    return read_cases(text.encode())

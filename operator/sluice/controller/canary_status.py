@@ -1,0 +1,99 @@
+"""The status of a `CanaryRun`: how far it is, and every number that people decide on while it runs.
+
+A decision is final: a status that has one keeps it, whatever is seen later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus, GateStatus, MetricEvidence, MetricStatus, SamplesStatus, Towards
+from sluice.cluster.client import Object
+from sluice.controller.conditions import MESSAGE_LIMIT, REASON_LIMIT, Moment, cut, wire
+from sluice.scoring.judgement import Judgement, Standing
+from sluice.scoring.tally import Samples
+
+FINAL: Final = frozenset({CanaryDecision.PROMOTE, CanaryDecision.ROLL_BACK, CanaryDecision.INCONCLUSIVE})
+COMPLETE: Final = "Complete"
+"""Condition: the run has decided, and nothing that it made is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is to be told of a run."""
+
+    phase: CanaryPhase
+    decision: CanaryDecision
+    reason: str
+    message: str
+    planned: int | None = None
+    judgement: Judgement | None = None
+    standings: tuple[Standing, ...] = ()
+    started_at: datetime | None = None
+    samples: Samples | None = None
+
+
+def decision_of(run: Object) -> CanaryDecision:
+    """Read what a run came to; what cannot be read has not decided."""
+    told = (run.get("status") or {}).get("decision")
+    return CanaryDecision(told) if told in set(CanaryDecision) else CanaryDecision.PENDING
+
+
+def is_complete(run: Object) -> bool:
+    """Tell whether nothing of a run is left to delete."""
+    conditions = (run.get("status") or {}).get("conditions") or ()
+    return any(item.get("type") == COMPLETE and item.get("status") == "True" for item in conditions)
+
+
+def status_of_run(seen: Seen, moment: Moment) -> Object | None:
+    """Give the status; None when there is a decision already."""
+    if decision_of({"status": moment.previous}) in FINAL:
+        return None
+    decided = seen.decision in FINAL
+    judgement = seen.judgement
+    started = seen.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seen.started_at else moment.previous.get("startedAt")
+    status = CanaryStatus(
+        observed_generation=moment.generation,
+        phase=seen.phase,
+        decision=seen.decision,
+        reason=cut(seen.reason, REASON_LIMIT),
+        message=cut(seen.message, MESSAGE_LIMIT),
+        units=judgement.units if judgement else moment.previous.get("units"),
+        planned=seen.planned if seen.planned is not None else moment.previous.get("planned"),
+        metrics=[_metric(standing) for standing in seen.standings],
+        gates=[GateStatus(name=name, hits=min(hits, 1_000_000)) for name, hits in (judgement.gates if judgement else {}).items()],
+        started_at=started,
+        decided_at=moment.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if decided else None,
+        samples=SamplesStatus(digest=seen.samples.digest, uri=seen.samples.uri) if seen.samples else None,
+        conditions=[moment.condition(COMPLETE, False, seen.reason, seen.message)],  # noqa: FBT003 - the condition's status
+    )
+    written = wire(status)
+    if not seen.standings and "metrics" in moment.previous:
+        # An ending without statistics is no reason to forget what had been counted.
+        written |= {field: moment.previous[field] for field in ("metrics", "gates") if field in moment.previous and field not in written}
+    return written
+
+
+def completed(moment: Moment) -> Object | None:
+    """Give the status of a decided run of which nothing is left: what it was, and that."""
+    decision = decision_of({"status": moment.previous})
+    if decision not in FINAL:
+        return None
+    condition = moment.condition(COMPLETE, True, str(decision), "it has decided, and nothing that it made is left")  # noqa: FBT003
+    return {**moment.previous, "conditions": [condition.model_dump(mode="json", by_alias=True, exclude_none=True)]}
+
+
+def _metric(standing: Standing) -> MetricStatus:
+    towards = standing.towards
+    return MetricStatus(
+        name=standing.metric,
+        slice=cut(standing.slice, 253),
+        pairs=standing.units,
+        estimate=f"{standing.estimate:.4f}",
+        interval=[f"{standing.low:.4f}", f"{standing.high:.4f}"],
+        evidence=MetricEvidence(promote=f"{standing.promote:.3g}", roll_back=f"{standing.roll_back:.3g}"),
+        towards=Towards(towards) if towards else None,
+        pairs_to_decide=standing.more,
+    )
