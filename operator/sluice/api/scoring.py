@@ -26,7 +26,7 @@ from sluice.api.base import (
     rule,
     validations,
 )
-from sluice.api.canary import Metric
+from sluice.api.canary import Margin, Metric
 
 CASES_LIMIT = 262_144
 """Characters of the cases that a suite holds itself."""
@@ -82,6 +82,8 @@ class HttpRequest(Model):
     """Body, with a place for each field of the case."""
     answer: Annotated[str, StringConstraints(max_length=1024)] = ""
     """JSON pointer (RFC 6901) to the text of the answer; empty: all of it."""
+    ready: Annotated[str, StringConstraints(pattern=r"^/", max_length=512)] | None = None
+    """Path that answers 2xx once the model can be asked. Absent: a server that answers anything is ready."""
 
 
 class SecretKeyRef(Model):
@@ -118,6 +120,11 @@ class Protocol(Model):
                 field=".answers",
             ),
             rule(
+                "!has(self.path) || !(self.type in ['Http', 'OpenInferenceGrpc'])",
+                "path says where the API begins; gRPC has none, and type Http has http.path",
+                field=".path",
+            ),
+            rule(
                 "!has(self.version) || self.type in ['OpenInference', 'OpenInferenceGrpc']",
                 "version goes with types OpenInference and OpenInferenceGrpc",
                 field=".version",
@@ -133,6 +140,8 @@ class Protocol(Model):
     """Name of the model, as the server knows it."""
     version: Line | None = None
     """Version of the model, as the server knows it."""
+    path: Annotated[str, StringConstraints(pattern=r"^/", max_length=512)] | None = None
+    """Where the API begins. Absent: /v1 with OpenAI types (KServe has /openai/v1), the root with OpenInference."""
     answers: Answers = Answers.WHOLE
     """Whole or Streamed: only a stream tells when the first token came."""
     sampling: Sampling | None = None
@@ -201,13 +210,119 @@ class ScorerType(StrEnum):
     COST = "Cost"
 
 
+_PARAMETERS = {
+    "ignoreCase": [ScorerType.EXACT_MATCH],
+    "ignorePunctuation": [ScorerType.EXACT_MATCH],
+    "pattern": [ScorerType.REGEX],
+    "absent": [ScorerType.REGEX],
+    "absolute": [ScorerType.NUMERIC],
+    "relative": [ScorerType.NUMERIC],
+    "take": [ScorerType.NUMERIC],
+    "schema": [ScorerType.JSON_SCHEMA],
+    "bare": [ScorerType.JSON_SCHEMA, ScorerType.STRUCTURED_OUTPUT],
+    "labels": [ScorerType.CLASSIFICATION],
+    "output": [ScorerType.CLASSIFICATION],
+    "threshold": [ScorerType.CLASSIFICATION],
+    "ignoreOrder": [ScorerType.TOOL_CHOICE],
+    "phrases": [ScorerType.TOXICITY],
+    "kinds": [ScorerType.PERSONAL_DATA],
+    "limitSeconds": [ScorerType.LATENCY],
+    "quantile": [ScorerType.LATENCY],
+    "tolerance": [ScorerType.LATENCY],
+    "confidence": [ScorerType.LATENCY],
+    "tools": [ScorerType.FORBIDDEN_TOOLS],
+    "tokens": [ScorerType.EXFILTRATION],
+    "promptPrice": [ScorerType.COST],
+    "completionPrice": [ScorerType.COST],
+}
+"""Which types have which parameter; `sluice.scoring.scorers` reads them, says what they default to and refuses values that make no sense."""
+
+_Words = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=253)]], Field(min_length=1, max_length=64)]
+_Price = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$", max_length=16)]
+_Positive = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$", max_length=19)]
+
+
+class Take(StrEnum):
+    """Which number of a text."""
+
+    LAST = "Last"
+    FIRST = "First"
+    ONLY = "Only"
+
+
+class PersonalDataKind(StrEnum):
+    """A kind of personal data."""
+
+    EMAIL = "Email"
+    PHONE = "Phone"
+    IBAN = "Iban"
+    CARD = "Card"
+    SOCIAL_SECURITY = "SocialSecurity"
+    IP_ADDRESS = "IpAddress"
+
+
 class Scorer(Model):
-    """One metric, hard gate or sum."""
+    """One metric, hard gate or sum. What is expected of an answer stands in the case; here is what holds for all cases."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            *(
+                rule(f"!has(self.{name}) || self.type in {[str(type_) for type_ in types]}", f"{name} goes with type {' and '.join(types)}", field=f".{name}")
+                for name, types in _PARAMETERS.items()
+            )
+        )
+    )
 
     name: Metric
     """Name of the metric."""
     type: ScorerType
-    """What is measured."""
+    """What is measured. ForbiddenTools and Exfiltration are hard gates: one hit rolls back. Tokens and Cost are added up and reported."""
+    ignore_case: bool | None = None
+    """ExactMatch: case does not matter. Absent: it does."""
+    ignore_punctuation: bool | None = None
+    """ExactMatch: punctuation does not matter. Absent: it does."""
+    pattern: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = None
+    """Regex: the expression (RE2 syntax), for cases without one of their own."""
+    absent: bool | None = None
+    """Regex: right is an answer in which the pattern does not occur. Absent: one in which it does."""
+    absolute: _Positive | None = None
+    """Numeric: accepted difference. Absent: 0."""
+    relative: Margin | None = None
+    """Numeric: accepted difference as a share of the expected number; the larger of both counts. Absent: 0."""
+    take: Take | None = None
+    """Numeric: which number of the answer. Absent: Last."""
+    json_schema: Annotated[str, StringConstraints(min_length=2, max_length=65_536)] | None = Field(default=None, alias="schema")
+    """JsonSchema: the schema as JSON text, for cases without one of their own."""
+    bare: bool | None = None
+    """JsonSchema, StructuredOutput: nothing may stand around the JSON. Absent: one fenced block between sentences is cut out."""
+    labels: _Words | None = None
+    """Classification: the classes, in the order of the indices that the model gives. Absent: an index is its own label."""
+    output: Line | None = None
+    """Classification: name of the tensor. Absent: the only one."""
+    threshold: Margin | None = None
+    """Classification: from this probability on a single number is class 1. Absent: a single number is the index of the class."""
+    ignore_order: bool | None = None
+    """ToolChoice: the order of calls does not matter. Absent: it does."""
+    phrases: _Words | None = None
+    """Toxicity: phrases to look for besides those known."""
+    kinds: Annotated[list[PersonalDataKind], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
+    """PersonalData: what to look for. Absent: all kinds."""
+    limit_seconds: _Positive | None = None
+    """Latency: an answer within it is right. Absent: measured on the baseline."""
+    quantile: Margin | None = None
+    """Latency: the share of the baseline's answers that is within the measured limit. Absent: 0.95."""
+    tolerance: _Positive | None = None
+    """Latency: how much slower than the baseline is as good, as a share. Absent: 0.1."""
+    confidence: Margin | None = None
+    """Latency: one-sided confidence of the measured limit. Absent: 0.95."""
+    tools: _Words | None = None
+    """ForbiddenTools: names; one that ends in * stands for all that begin so."""
+    tokens: _Words | None = None
+    """Exfiltration: tokens that are planted for all cases, looked for in every encoding. They are no secrets: whoever reads the suite sees them."""
+    prompt_price: _Price | None = None
+    """Cost: price of 1,000 tokens of a prompt."""
+    completion_price: _Price | None = None
+    """Cost: price of 1,000 tokens of an answer."""
 
 
 class SuiteSpec(Model):
