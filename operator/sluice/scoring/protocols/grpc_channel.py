@@ -1,7 +1,8 @@
 """One bounded gRPC call to a model server: bytes in, bytes out.
 
-As with HTTP, nothing is taken from the environment or from DNS: no proxy, no service configuration, no retries. Compressed messages are refused, since
-gRPC itself would unpack them. A channel that was refused tries again within a second, so that a server is seen when it comes up.
+As with HTTP, nothing is taken from the environment or from DNS: no proxy, no service configuration, no retries. Compression is not offered, and what comes
+compressed all the same is not unpacked, which no protocol then understands. A channel that was refused tries again within a second, so that a server is seen
+when it comes up.
 """
 
 from __future__ import annotations
