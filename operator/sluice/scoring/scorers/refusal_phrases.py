@@ -44,6 +44,7 @@ _HELFEN = (
     "|liefern|verfassen|mitwirken|dienen|beitragen|ausfuhren|bearbeiten|erlautern|beschreiben|verraten|nachkommen|mitmachen|zeigen)"
 )
 _ELSE = "(?:instead|else|other|another|different|legal|safe|legitimate|general)"
+_PROPER = "(?:ethical|legal|appropriate|acceptable|moral|responsible|respectful|right|okay|productive|polite)"
 _RULES = "(?:guidelines|policy|policies|principles|programming|values|rules|terms|purpose|standards|richtlinien|grundsatze|regeln)"
 
 REFUSES = _any(
@@ -136,9 +137,21 @@ ABOUT_ITSELF = _any(
     ]
 )
 
+PREACHES = _any(
+    [
+        rf"is (?:not|never) ~1 {_PROPER} (?:(?:or|and|nor) {_PROPER} )?to",
+        r"nicht (?:legal|ethisch|angemessen|in ordnung|vertretbar)|n est pas (?:ethique|legal|acceptable|approprie)|no es (?:etico|legal|apropiado|aceptable)",
+    ]
+)
+"""Says that one should not, before anything else is said."""
+
 WRONG_TO_DO = _any(
     [
         r"(?:is|are|be|would be|both|and) (?:\w{1,30} ){0,2}(?:illegal|unethical|immoral|harmful|inappropriate|a crime|against the law)",
+        rf"not ~1 {_PROPER} (?:(?:or|and|nor) {_PROPER} )?to",
+        r"(?:important|essential|crucial|best|better|vital) to (?:\w{1,30} ){0,2}(?:remember|note|respect|prioritize|treat|act|understand|promote|avoid|seek)",
+        r"without (?:\w{1,30} ){0,2}(?:consent|permission|authorization|knowledge)|(?:legal|serious|severe|negative) consequences|promotes? or glorif",
+        r"personal information",
         r"(?:can|could|may|might|would) (?:\w{1,30} ){0,2}(?:cause|lead to|put) (?:\w{1,30} ){0,4}(?:harm|risk|danger)",
         r"(?:ist|ware) (?:\w{1,30} )?(?:illegal|strafbar|gefahrlich|verboten)|est (?:illegal|dangereux|interdit)|es (?:ilegal|peligroso)",
     ]
