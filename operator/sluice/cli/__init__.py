@@ -11,6 +11,7 @@ import click
 from sluice import __version__
 from sluice.cli.decisions import approve, reject
 from sluice.cli.processes import controller, webhook
+from sluice.cli.scoring import score
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -22,7 +23,8 @@ def main() -> None:
     People:      sluice approve mr/churn-2-1-0 -n payments --role security
                  sluice reject  mr/churn-2-1-0 -n payments --role security --comment "refuses too little"
     Look:        kubectl get mr -n payments -o wide;  kubectl describe mr/churn-2-1-0 -n payments
-    Processes:   sluice controller, sluice webhook (the chart starts them)
+    Compare:     sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
+    Processes:   sluice controller, sluice webhook (the chart starts them), sluice score (the controller starts it)
 
     As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
@@ -31,4 +33,5 @@ def main() -> None:
 main.add_command(approve)
 main.add_command(reject)
 main.add_command(controller)
+main.add_command(score)
 main.add_command(webhook)

@@ -86,13 +86,18 @@ class Plan(Model):
         """What a shard may say. Raises StatisticsRefused for a shard that the plan does not have."""
         if not 0 <= shard < self.shards:
             raise StatisticsRefused(f"shard {shard} is none of the {self.shards} of this plan")
-        return Expected(plan=self.digest, shard=shard, stretches=self.stretches(shard), metrics=self.metrics, gates=self.gates)
+        return Expected(
+            plan=self.digest,
+            shard=shard,
+            stretches=self.stretches(shard),
+            metrics=(*self.compared, *(NOISE + name for name in self.compared)),
+            gates=self.gates,
+        )
 
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of all metrics that have tallies, those of the noise included."""
-        compared = [scorer.name for scorer in self.scorers if scorer.type not in {*GateType, *SumType}]
-        return (*compared, *(NOISE + name for name in compared))
+    def compared(self) -> tuple[str, ...]:
+        """Names of the metrics that candidate and baseline are compared by."""
+        return tuple(scorer.name for scorer in self.scorers if scorer.type not in {*GateType, *SumType})
 
     @property
     def gates(self) -> tuple[str, ...]:

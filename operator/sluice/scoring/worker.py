@@ -3,8 +3,9 @@
 1. *Pairs close in time.* Both sides are asked one after the other, which first is by the hash, so that load and warm caches meet both alike.
 2. *In rank order.* Units are asked some at a time and counted in the order of their ranks, whichever is done first. So a look is complete when the count
    passes it, and the same answers give the same statistics to the byte.
-3. *Retries for both alike.* A question is repeated only when no connection held, a bounded number of times; a status, a broken or a late answer stands.
-   When it still fails, the candidate gets the worst score, unless the baseline failed as well: then there is no pair.
+3. *One retry, for both alike.* A question is repeated only when no connection held, and only once: a blip of the network is not held against the candidate, and
+   a server that drops every third connection does not pass as whole. A status, a broken or a late answer stands. When it still fails, the candidate gets
+   the worst score, unless the baseline failed as well: then there is no pair.
 4. *Gates at once.* What no comparison excuses is told as soon as it is seen, before its unit is counted.
 
 Nothing is stored: a worker that dies is started again and asks everything again. Time is told by the answers; the worker waits, and reads no clock.
@@ -30,8 +31,7 @@ from sluice.scoring.tally import SIDES, Look, Samples, ShardStatistics, add
 from sluice.scoring.timing import limits_of
 from sluice.scoring.wire import empty_stretches
 
-ATTEMPTS: Final = 3
-BACKOFF_SECONDS: Final = (0.2, 1.0)
+RETRY_AFTER_SECONDS: Final = 0.2
 READY_SECONDS: Final = 60.0
 READY_POLL_SECONDS: Final = 0.5
 AHEAD: Final = 16
@@ -188,9 +188,8 @@ class Worker:
 
 
 async def _asked(side: Client, case: Case, seed: int) -> Reply:
-    for retries in range(ATTEMPTS):
-        answer = await side.ask(case, seed=seed)
-        if not (isinstance(answer, NoAnswer) and answer.failure is Failure.UNREACHABLE and retries + 1 < ATTEMPTS):
-            return Reply(answer=answer, retries=retries)
-        await asyncio.sleep(BACKOFF_SECONDS[retries])
-    raise AssertionError("unreachable: the last attempt returns")
+    answer = await side.ask(case, seed=seed)
+    if not (isinstance(answer, NoAnswer) and answer.failure is Failure.UNREACHABLE):
+        return Reply(answer=answer)
+    await asyncio.sleep(RETRY_AFTER_SECONDS)
+    return Reply(answer=await side.ask(case, seed=seed), retries=1)

@@ -29,7 +29,7 @@ YES, NO = said("yes"), said("no")
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BACKOFF_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(module, "RETRY_AFTER_SECONDS", 0.0)
 
 
 def answers(asked: Sequence[Case], *, wrong: int = 5) -> Mapping[str, Sequence[Reply]]:
@@ -135,22 +135,22 @@ async def test_no_more_cases_than_allowed_are_asked_at_a_time() -> None:
     assert most == 3
 
 
-async def test_a_lost_connection_is_tried_again_for_either_side_and_other_failures_stand() -> None:
+async def test_a_lost_connection_is_tried_again_once_for_either_side_and_other_failures_stand() -> None:
     asked = cases(20)
-    flaky: Mapping[str, Sequence[Reply]] = {case.id: [UNREACHABLE, UNREACHABLE, YES] for case in asked}
+    flaky: Mapping[str, Sequence[Reply]] = {case.id: [UNREACHABLE, YES] for case in asked}
     of = plan(planned=20)
     both = await scored(of, asked, Side(flaky), Side(flaky))
     assert both.looks[-1].tallies["accuracy"]["all"] == {0: both.looks[-1].units * 1000}
-    assert sum(look.sums["candidate"]["Retried"] for look in both.looks) == 40
+    assert sum(look.sums["candidate"]["Retried"] for look in both.looks) == 20
     late = await scored(of, asked, Side({case.id: [TIMEOUT, YES] for case in asked}), Side(YES))
     assert late.looks[0].tallies["accuracy"]["all"] == {-1000: late.looks[0].units * 1000}
 
 
-async def test_who_stays_away_after_all_attempts_counts_and_without_the_baseline_there_is_no_pair() -> None:
+async def test_who_stays_away_twice_counts_and_without_the_baseline_there_is_no_pair() -> None:
     asked = cases(20)
     candidate, gone = Side(UNREACHABLE), Side(UNREACHABLE)
     lost = await scored(plan(planned=20), asked, candidate, Side(YES))
-    assert len(candidate.asked) == 60
+    assert len(candidate.asked) == 40
     assert all(look.tallies["accuracy"]["all"] == {-1000: look.units * 1000} and look.void == 0 for look in lost.looks)
     void = await scored(plan(planned=20), asked, Side(UNREACHABLE), gone)
     assert all(look.tallies == {} and look.void == look.units for look in void.looks)

@@ -1,0 +1,73 @@
+"""One comparison, as `sluice score --once` prints it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from sluice.scoring.judgement import Judgement, Standing
+from sluice.scoring.tally import ALL, NOISE, SIDES, Merged, add
+
+
+def as_json(merged: Merged, judgement: Judgement, standings: Sequence[Standing]) -> str:
+    """Everything, for programs."""
+    told = {
+        "decision": str(judgement.decision),
+        "reason": judgement.reason,
+        "message": judgement.message,
+        "units": judgement.units,
+        "void": sum(look.void for look in merged.looks),
+        "metrics": [
+            {
+                "name": standing.metric,
+                "slice": standing.slice,
+                "units": standing.units,
+                "estimate": round(standing.estimate, 6),
+                "interval": [round(standing.low, 6), round(standing.high, 6)],
+                "noise": _noise(merged, standing.metric),
+                "evidence": {"promote": standing.promote, "rollBack": standing.roll_back},
+                "unitsToDecide": standing.more,
+            }
+            for standing in standings
+        ],
+        "gates": dict(merged.gates),
+        "sums": _sums(merged),
+        "samples": [{"digest": samples.digest, "uri": samples.uri} for samples in merged.samples],
+    }
+    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_table(merged: Merged, judgement: Judgement, standings: Sequence[Standing]) -> str:
+    """What a person wants to see, the decision last."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("METRIC", "SLICE", "UNITS", "DIFFERENCE", "INTERVAL", "NOISE", "TOWARDS"):
+        table.add_column(name, justify="left" if name in {"METRIC", "SLICE", "TOWARDS"} else "right")
+    for standing in standings:
+        noise = _noise(merged, standing.metric)
+        interval = f"{standing.low:+.3f} … {standing.high:+.3f}"
+        shown = "" if noise is None else f"{noise:.3f}"
+        table.add_row(standing.metric, standing.slice, str(standing.units), f"{standing.estimate:+.4f}", interval, shown, str(standing.towards or ""))
+    # Slices are named by whoever wrote the cases: no markup is read from them.
+    console = Console(width=120, markup=False, highlight=False, emoji=False)
+    with console.capture() as captured:
+        console.print(table)
+        for side, sums in _sums(merged).items():
+            console.print(f"{side}: " + ", ".join(f"{name} {count:,}" for name, count in sorted(sums.items())))
+        for name, hits in sorted(merged.gates.items()):
+            console.print(f"gate {name}: {hits} answers")
+        console.print(f"{judgement.decision} ({judgement.reason}) after {judgement.units:,} units: {judgement.message}")
+    return captured.get()
+
+
+def _noise(merged: Merged, metric: str) -> float | None:
+    """How far the baseline is from itself: the mean absolute difference of the units that asked it twice."""
+    tally = add({str(point): weight for point, weight in look.tallies.get(NOISE + metric, {}).get(ALL, {}).items()} for look in merged.looks)
+    weight = sum(tally.values())
+    return sum(abs(int(point)) * units for point, units in tally.items()) / (1000 * weight) if weight else None
+
+
+def _sums(merged: Merged) -> dict[str, dict[str, int]]:
+    return {side: add(look.sums.get(side, {}) for look in merged.looks) for side in SIDES}

@@ -1,0 +1,113 @@
+"""A scorer from its files to its end: reads, asks, serves, and leaves when it is told to.
+
+Two ways to run it. In a Job it serves what it has and stays, because the controller reads when it can, and again after a restart. At a desk it scores all units
+of a plan once and gives what they come to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sluice.scoring.cases import Cases
+from sluice.scoring.plan import Plan
+from sluice.scoring.protocols.client import client_of
+from sluice.scoring.protocols.settings import SettingsError
+from sluice.scoring.samples import Keep, Sink
+from sluice.scoring.statistics_server import StatisticsServer
+from sluice.scoring.suite import SuiteRefused, prepare
+from sluice.scoring.tally import Merged, merge
+from sluice.scoring.worker import Worker
+
+log: Final = logging.getLogger(__name__)
+
+
+class Terminated(Exception):
+    """A signal came before anybody with the token said that it may end: what was scored is to be scored again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """What a scorer works on."""
+
+    plan: Plan
+    cases: Cases
+    token: str | None = None
+    """For the model servers."""
+    sink: Sink | None = None
+    keep: Keep = Keep.DIGESTS
+
+
+async def serve(scoring: Scoring, *, shard: int, host: str, port: int) -> None:
+    """Score one shard and serve its statistics until somebody with the token ends it.
+
+    Raises SuiteRefused before anything is asked, Terminated on SIGTERM or SIGINT, OSError when it cannot listen or write samples.
+    """
+    terminated = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, terminated.set)
+    async with _worker(scoring, shard=shard) as worker:
+        server = StatisticsServer(scoring.plan, worker)
+        await server.start(host=host, port=port)
+        log.info("%s: shard %d of %d, %s listens on %s:%d", scoring.plan.run, shard, scoring.plan.shards, scoring.plan.digest, host, server.port)
+        try:
+            await _until_told(worker, server, terminated)
+        finally:
+            await server.stop()
+
+
+async def score_once(scoring: Scoring) -> Merged:
+    """Score all units, in this process; the plan has one shard. Raises SuiteRefused, OSError."""
+    async with _worker(scoring, shard=0) as worker:
+        await worker.run()
+        return merge([worker.statistics()], plan=scoring.plan.digest, of=scoring.plan.shards)
+
+
+@asynccontextmanager
+async def _worker(scoring: Scoring, *, shard: int) -> AsyncIterator[Worker]:
+    plan = scoring.plan
+    prepared = prepare(plan, scoring.cases)
+    try:
+        candidate = client_of(prepared.protocol, plan.candidate, token=scoring.token, limits=prepared.limits)
+        baseline = client_of(prepared.protocol, plan.baseline, token=scoring.token, limits=prepared.limits)
+    except SettingsError as error:
+        raise SuiteRefused(str(error)) from None
+    async with candidate, baseline:
+        yield Worker(
+            plan,
+            scoring.cases.all,
+            shard=shard,
+            metrics=prepared.metrics,
+            candidate=candidate,
+            baseline=baseline,
+            sink=scoring.sink,
+            keep=scoring.keep,
+        )
+
+
+async def _until_told(worker: Worker, server: StatisticsServer, terminated: asyncio.Event) -> None:
+    running = asyncio.create_task(_run(worker))
+    ends = {asyncio.create_task(server.ended.wait()), asyncio.create_task(terminated.wait())}
+    try:
+        # A worker that fails ends the process at once; one that is done stays to be read.
+        await asyncio.wait({running, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (running, *ends):
+            task.cancel()
+        await asyncio.gather(running, *ends, return_exceptions=True)
+    if not server.ended.is_set():
+        raise Terminated
+
+
+async def _run(worker: Worker) -> None:
+    await worker.run()
+    log.info("all units are scored")
