@@ -62,6 +62,13 @@ def test_the_api_server_takes_every_example(nowhere: Namespace, path: Path) -> N
 
 
 SIGNER = "spec.signers.0"
+CANARY = "spec.requirements.5"
+CANARY_FIELDS: Object = {
+    "suite": {"name": "s"}, "margin": "0.1", "margins": {"m": "0.1"}, "falseRollbackRate": "0.1", "falsePromotionRate": "0.1", "planned": 100, "minimum": 20,
+    "maxDuration": "1h", "onInconclusive": "Hold", "baselinePods": "Own",
+}  # fmt: skip
+PROTOCOL = "spec.protocol"
+CHAT: Object = {"type": "OpenAIChat", "port": 8000, "model": "m", "sampling": {"maxTokens": 64}}
 IMAGE = "spec.artifacts.1"
 REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     # ModelRelease
@@ -130,15 +137,48 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("distinct-elsewhere", "ReleasePolicy", [("spec.requirements.0.distinctFrom", ["Trainer"])], "distinctFrom goes with type Approval"),
     ("builders-elsewhere", "ReleasePolicy", [("spec.requirements.0.builders", ["https://b"])], "builders go with type Provenance"),
     ("evidence-for-nothing", "ReleasePolicy", [("spec.requirements.0.artifactTypes", GONE)], "say for which artifactTypes the evidence is required"),
-    ("approval-of-artifacts", "ReleasePolicy", [("spec.requirements.3.artifactTypes", ["Weights"])], "approvals are for the release, not for artifacts"),
+    ("approval-of-artifacts", "ReleasePolicy",
+     [("spec.requirements.3.artifactTypes", ["Weights"])], "approvals and canaries are for the release, not for artifacts"),
     ("policy-for-everything", "ReleasePolicy", [("spec.selector.namespaces.matchLabels", {})], "should have at least 1 properties"),
     ("no-requirements", "ReleasePolicy", [("spec.requirements", [])], "should have at least 1 items"),
     ("requirements-twice", "ReleasePolicy", [("spec.requirements.1.name", "weights-signed")], "Duplicate value"),
     ("too-many-signers", "ReleasePolicy",
      [("spec.signers", [{"name": f"s{n}", "trustRoot": "ci", "key": "k", "may": ["Evaluation"]} for n in range(33)])], "must have at most 32 items"),
-    # ScoringSuite, CanaryRun
-    ("cases-by-name", "ScoringSuite", [("spec.casesDigest", "v2")], "spec.casesDigest in body should match"),
+    *((f"canary-without-{field}", "ReleasePolicy", [(f"{CANARY}.{field}", GONE)], f"{field} goes with type Canary, and it needs it")
+      for field in ("suite", "margin", "planned", "maxDuration")),
+    *((f"{field}-elsewhere", "ReleasePolicy", [(f"spec.requirements.0.{field}", value)], f"{field} goes with type Canary")
+      for field, value in CANARY_FIELDS.items()),
+    ("canary-of-artifacts", "ReleasePolicy", [(f"{CANARY}.artifactTypes", ["Weights"])], "approvals and canaries are for the release, not for artifacts"),
+    ("minimum-above-planned", "ReleasePolicy", [(f"{CANARY}.minimum", 3001)], "minimum is at most planned"),
+    ("canary-of-19", "ReleasePolicy", [(f"{CANARY}.planned", 19)], "should be greater than or equal to 20"),
+    ("margin-above-one", "ReleasePolicy", [(f"{CANARY}.margin", "1.01")], "margin in body should match"),
+    ("margin-below-zero", "ReleasePolicy", [(f"{CANARY}.margins", {"latency": "-0.1"})], "margins.latency in body should match"),
+    ("rate-of-zero", "ReleasePolicy", [(f"{CANARY}.falseRollbackRate", "0.000")], "falseRollbackRate in body should match"),
+    ("rate-of-one-half", "ReleasePolicy", [(f"{CANARY}.falsePromotionRate", "0.5")], "falsePromotionRate in body should match"),
+    ("inconclusive-promotes", "ReleasePolicy", [(f"{CANARY}.onInconclusive", "Promote")], 'Unsupported value: "Promote"'),
+    # ScoringSuite
+    ("cases-nowhere", "ScoringSuite", [("spec.cases", {})], "set exactly one of inline, configMap, oci"),
+    ("cases-in-two-places", "ScoringSuite", [("spec.cases.inline", "{}")], "set exactly one of inline, configMap, oci"),
+    ("cases-of-300-kB", "ScoringSuite", [("spec.cases", {"inline": "x" * 262_145})], "may not be more than 262144 bytes"),
+    ("cases-without-digest", "ScoringSuite", [("spec.cases.configMap.digest", GONE)], "digest: Required value"),
+    ("cases-by-tag", "ScoringSuite", [("spec.cases", {"oci": {"reference": "registry.example.com/churn:v2"}})], "reference in body should match"),
+    ("model-without-name", "ScoringSuite", [(f"{PROTOCOL}.model", GONE)], "every type but Http needs the name of the model"),
+    ("http-without-request", "ScoringSuite", [(f"{PROTOCOL}.type", "Http"), (f"{PROTOCOL}.model", GONE)], "http goes with type Http, and it needs it"),
+    ("http-elsewhere", "ScoringSuite", [(f"{PROTOCOL}.http", {"path": "/"})], "http goes with type Http"),
+    ("chat-without-sampling", "ScoringSuite", [(f"{PROTOCOL}.type", "OpenAIChat")], "and they need it"),
+    ("sampling-elsewhere", "ScoringSuite", [(f"{PROTOCOL}.sampling", {"maxTokens": 5})], "sampling goes with types OpenAIChat and OpenAICompletions"),
+    ("stream-of-tensors", "ScoringSuite", [(f"{PROTOCOL}.answers", "Streamed")], "only OpenAIChat and OpenAICompletions stream"),
+    ("version-of-chat", "ScoringSuite",
+     [(PROTOCOL, CHAT | {"version": "2"})], "version goes with types OpenInference and OpenInferenceGrpc"),
+    ("path-of-grpc", "ScoringSuite", [(f"{PROTOCOL}.type", "OpenInferenceGrpc"), (f"{PROTOCOL}.path", "/v2")], "path says where the API begins"),
+    ("pattern-of-another-scorer", "ScoringSuite", [("spec.scorers.0.pattern", "x")], "pattern goes with type Regex"),
+    ("scorers-twice", "ScoringSuite", [("spec.scorers", [{"name": "a", "type": "Regex"}] * 2)], "Duplicate value"),
+    ("no-scorers", "ScoringSuite", [("spec.scorers", [])], "should have at least 1 items"),
+    ("33-repeats", "ScoringSuite", [("spec.repeats", 33)], "should be less than or equal to 32"),
+    # CanaryRun
     ("negative-seed", "CanaryRun", [("spec.seed", -1)], "should be greater than or equal to 0"),
+    ("run-of-a-tag", "CanaryRun", [("spec.suiteDigest", "v2")], "spec.suiteDigest in body should match"),
+    ("run-with-too-high-a-minimum", "CanaryRun", [("spec.minimum", 3001)], "minimum is at most planned"),
 ]  # fmt: skip
 
 
@@ -149,6 +189,22 @@ def test_the_api_server_says_what_is_wrong(nowhere: Namespace, kind: str, change
     assert says in str(refused.value)
 
 
+CANARY_NEEDS = ("suite", "margin", "planned", "maxDuration")
+SCORERS = [
+    {"name": "exact", "type": "ExactMatch", "ignoreCase": True, "ignorePunctuation": True},
+    {"name": "regex", "type": "Regex", "pattern": "^yes", "absent": False},
+    {"name": "numeric", "type": "Numeric", "absolute": "0.5", "relative": "0.01", "take": "Only"},
+    {"name": "schema", "type": "JsonSchema", "schema": "{}", "bare": True},
+    {"name": "fields", "type": "StructuredOutput", "bare": True},
+    {"name": "class", "type": "Classification", "labels": ["no", "yes"], "output": "label", "threshold": "0.5"},
+    {"name": "tool", "type": "ToolChoice", "ignoreOrder": True},
+    {"name": "toxicity", "type": "Toxicity", "phrases": ["go away"]},
+    {"name": "personal", "type": "PersonalData", "kinds": ["Email", "Iban"]},
+    {"name": "latency", "type": "Latency", "limitSeconds": "0.5", "quantile": "0.99", "tolerance": "0.2", "confidence": "0.9"},
+    {"name": "forbidden", "type": "ForbiddenTools", "tools": ["shell*"]},
+    {"name": "planted", "type": "Exfiltration", "tokens": ["kestrel-4711-olive"]},
+    {"name": "cost", "type": "Cost", "promptPrice": "0.0025", "completionPrice": "0.01"},
+]
 ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("first-release", "ModelRelease", [("spec.change.baseline", GONE)]),
     ("only-what-is-needed", "ModelRelease", [(f"spec.{field}", GONE) for field in ("training", "authority", "residualRisk", "rollback")]),
@@ -161,7 +217,18 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("trust-in-sigstore", "TrustRoot", [("spec", {"sigstore": {"trustedRoot": "{}"}})]),
     ("at-most", "ReleasePolicy", [("spec.requirements.2.measures.0", {"suite": "s", "metric": "m", "atMost": "-0.5"})]),
     ("any-builder", "ReleasePolicy", [("spec.requirements.1.builders", GONE)]),
-]
+    ("only-what-a-canary-needs", "ReleasePolicy", [(CANARY, {"name": "canary", "type": "Canary"} | {f: CANARY_FIELDS[f] for f in CANARY_NEEDS})]),
+    ("all-of-a-canary", "ReleasePolicy", [(CANARY, {"name": "canary", "type": "Canary", "waivableBy": ["security"], "tiers": ["high"]} | CANARY_FIELDS)]),
+    ("margins-at-their-limits", "ReleasePolicy",
+     [(f"{CANARY}.margin", "0"), (f"{CANARY}.margins", {"a": "1.0"}), (f"{CANARY}.falsePromotionRate", "0.499999")]),
+    ("inline-cases", "ScoringSuite", [("spec.cases", {"inline": "x" * 262_144})]),
+    ("cases-in-a-registry", "ScoringSuite", [("spec.cases", {"oci": {"reference": f"registry.example.com/suites/churn@{DIGEST}"}})]),
+    ("a-chat-that-streams", "ScoringSuite",
+     [(PROTOCOL, CHAT | {"answers": "Streamed", "path": "/openai/v1", "auth": {"secretRef": {"name": "token", "key": "token"}}})]),
+    ("plain-http", "ScoringSuite", [(PROTOCOL, {"type": "Http", "port": 80, "http": {"path": "/score?x=1", "body": "{}", "answer": "/text", "ready": "/ok"}})]),
+    ("a-version-over-grpc", "ScoringSuite", [(f"{PROTOCOL}.type", "OpenInferenceGrpc"), (f"{PROTOCOL}.version", "2")]),
+    ("every-parameter", "ScoringSuite", [("spec.scorers", SCORERS)]),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "changes"), [case[1:] for case in ALLOWED], ids=[case[0] for case in ALLOWED])
@@ -184,8 +251,15 @@ IMMUTABLE: dict[str, Object] = {
         "release": {"name": "other"}, "releaseDigest": DIGEST, "requirements": ["canary"], "reason": "r", "riskOwner": "o", "ticket": "t",
         "compensatingControls": "c", "expires": "2027-01-01T00:00:00Z", "approver": {"username": "u"},
     },
-    "ScoringSuite": {"protocol": {"type": "OpenInference", "model": "other"}, "casesDigest": DIGEST},
-    "CanaryRun": {"release": {"name": "o"}, "baseline": {"name": "o"}, "suiteDigest": DIGEST, "seed": 1},
+    "ScoringSuite": {
+        "protocol": {"type": "OpenInference", "port": 1, "model": "other"}, "cases": {"inline": "x"}, "slices": ["tenant"],
+        "scorers": [{"name": "o", "type": "Regex"}], "repeats": 2,
+    },
+    "CanaryRun": {
+        "release": {"name": "o"}, "releaseDigest": DIGEST, "baseline": {"name": "o"}, "baselineDigest": DIGEST, "suite": {"name": "o"}, "suiteDigest": DIGEST,
+        "policy": "o", "requirement": "o", "workload": {"apiVersion": "v1", "kind": "O", "name": "o"}, "seed": 1, "shards": 1, "planned": 5000, "minimum": 20,
+        "margin": "0.5", "margins": {"o": "0.5"}, "falseRollbackRate": "0.4", "falsePromotionRate": "0.4", "maxDuration": "2h", "baselinePods": "Serving",
+    },
 }  # fmt: skip
 
 
