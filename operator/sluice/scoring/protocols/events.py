@@ -6,12 +6,9 @@ bytes, however small the pieces are in which they come.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
-_LINE_END: Final = re.compile(rb"\r\n?|\n")
-_CR: Final = 0x0D
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -26,18 +23,20 @@ class EventReader:
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The data of each event that ends in `piece`."""
-        start = 0
-        if self._after_cr and piece.startswith(b"\n"):
-            # The second half of a CR LF that fell between two pieces.
-            start = 1
-        if piece:
-            self._after_cr = piece[-1] == _CR
-        for end in _LINE_END.finditer(piece, start):
-            self._line += piece[start : end.start()]
-            start = end.end()
-            line, self._line = bytes(self._line), bytearray()
-            yield from self._take(line)
-        self._line += piece[start:]
+        # The second half of a CR LF that fell between two pieces belongs to the first.
+        text = piece[1:] if self._after_cr and piece.startswith(b"\n") else piece
+        self._after_cr = piece.endswith(b"\r") if piece else self._after_cr
+        # `bytes` are split at LF, CR and CR LF, and at nothing else.
+        lines = text.splitlines()
+        unfinished = b"" if text.endswith((b"\n", b"\r")) or not lines else lines.pop()
+        for line in lines:
+            if self._line:
+                yield from self._take(bytes(self._line) + line)
+                self._line.clear()
+            elif line or self._data or self._first_line:
+                # Of many empty lines in a row only the first says something.
+                yield from self._take(line)
+        self._line += unfinished
 
     def _take(self, line: bytes) -> Iterator[bytes]:
         if self._first_line:

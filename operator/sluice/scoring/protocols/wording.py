@@ -1,7 +1,7 @@
 """What a server says about its refusal, made fit for a status and a log: one line, bounded, without the token.
 
-A server that was sent the token may say it back in a form that nobody recognises. That is no reason to stay silent about every refusal, since such a server
-has the token anyway; it is one for a token that is worth nothing elsewhere (docs: auth of a ScoringSuite).
+Limits: a server that was sent the token may say it back in a form that nobody recognises (encoded, in pieces). It has the token anyway: give a suite one that
+opens nothing else.
 """
 
 from __future__ import annotations
