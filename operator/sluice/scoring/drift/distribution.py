@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import ConfigDict
 
-from sluice.scoring.drift.bets import Feature, Floats, place
+from sluice.scoring.drift.bets import Feature, Floats, Side, place
 from sluice.scoring.drift.detector import STORED, Detector, State
 from sluice.scoring.drift.envelope import envelope
 from sluice.scoring.drift.histogram import Categories, Histogram
@@ -54,16 +54,15 @@ class DistributionDetector:
         columns = _of_names(self.reference) if isinstance(self.reference.bins, Categories) else _of_numbers(self.reference)
         counts, n = np.array(self.reference.counts, dtype=np.float64), self.reference.n
         features = []
-        for name, (heights, share) in columns.items():
+        for name, (heights, share, side) in columns.items():
             mean = float(counts @ heights) / n
             variance = float(counts @ (heights - mean) ** 2) / (n - 1)
             error = self.promise.reference_error / len(columns)
-            features.append(
-                Feature(name=name, envelope=envelope(mean=mean, variance=variance, n=n, tolerance=self.promise.tolerance, error=error), share=share)
-            )
+            bounds = envelope(mean=mean, variance=variance, n=n, tolerance=self.promise.tolerance, error=error)
+            features.append(Feature(name=name, envelope=bounds, share=share, side=side))
         bets = place(features, run_length=self.promise.run_length)
         name = digest(_Settings(reference=self.reference, promise=self.promise))
-        object.__setattr__(self, "_table", np.stack([heights for heights, _ in columns.values()], axis=1))
+        object.__setattr__(self, "_table", np.stack([heights for heights, *_ in columns.values()], axis=1))
         object.__setattr__(self, "_detector", Detector(bets=bets, run_length=self.promise.run_length, digest=name))
 
     @property
@@ -112,22 +111,26 @@ class _Settings:
     kind: str = "distribution/1"
 
 
-def _of_numbers(reference: Histogram) -> dict[str, tuple[Floats, float]]:
-    """Each feature: its value in every bin, and its share of the bets."""
+_Columns: TypeAlias = dict[str, tuple[Floats, float, Side]]
+"""Each feature: its value in every bin, its share of the bets, and where it may go."""
+
+
+def _of_numbers(reference: Histogram) -> _Columns:
     counts = np.array(reference.counts, dtype=np.float64)
     rank = (counts.cumsum() - counts / 2) / counts.sum()
+    # A tail that gets thinner takes thousands of observations to see, and is a smaller spread long before.
     columns = {
-        "location": (rank, 2.0),
-        "spread": (np.abs(2 * rank - 1), 1.0),
-        "high tail": ((rank > 1 - _TAIL_SHARE).astype(np.float64), 1.0),
-        "low tail": ((rank < _TAIL_SHARE).astype(np.float64), 1.0),
+        "location": (rank, 2.0, Side.BOTH),
+        "spread": (np.abs(2 * rank - 1), 1.0, Side.BOTH),
+        "high tail": ((rank > 1 - _TAIL_SHARE).astype(np.float64), 1.0, Side.RISE),
+        "low tail": ((rank < _TAIL_SHARE).astype(np.float64), 1.0, Side.RISE),
     }
     # A reference of few different values may have no tail; what is the same in every bin tells nothing.
     return {name: column for name, column in columns.items() if np.ptp(column[0]) > 0}
 
 
-def _of_names(reference: Histogram) -> dict[str, tuple[Floats, float]]:
+def _of_names(reference: Histogram) -> _Columns:
     """Each name's share; of two kinds one is enough, the other is the rest."""
     names = (*(f"share of {name!r}" for name in getattr(reference.bins, "names", ())), "share of other names")
-    each = {name: (column, 1.0) for name, column in zip(names, np.eye(len(names)), strict=True)}
+    each = {name: (column, 1.0, Side.BOTH) for name, column in zip(names, np.eye(len(names)), strict=True)}
     return dict(list(each.items())[-1:]) if len(each) == _TWO_KINDS else each
