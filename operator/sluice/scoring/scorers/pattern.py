@@ -42,7 +42,8 @@ class PatternError(ValueError):
 def searcher(pattern: str) -> Callable[[str], bool]:
     """Build a function that tells whether `pattern` (RE2 syntax) occurs in a text; `^` and `$` are the text's ends, `(?i)` ignores case.
 
-    Raises PatternError. The function raises nothing: a lone surrogate, which RE2's UTF-8 does not have, is a `?`.
+    Raises PatternError. The function raises nothing: a lone surrogate, which RE2's UTF-8 does not have, is a `?`, and NUL, at which CEL's library would end the
+    text, a replacement character.
     """
     if not 1 <= len(pattern) <= PATTERN_LIMIT:
         raise PatternError(f"is {len(pattern)} characters; write 1 to {PATTERN_LIMIT}")
@@ -54,7 +55,8 @@ def searcher(pattern: str) -> Callable[[str], bool]:
     compiled = _ENVIRONMENT.compile(f"text.matches({json.dumps(pattern, ensure_ascii=False)})")
 
     def search(text: str) -> bool:
-        value = compiled.eval(data={"text": text[:SEARCHED_LIMIT].encode("utf-8", "replace").decode("utf-8")})
+        readable = text[:SEARCHED_LIMIT].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+        value = compiled.eval(data={"text": readable})
         if value.type() != cel.Type.BOOL:
             reason = str(value.value()).rpartition("regular expression: ")[2][:200]
             raise PatternError(f"is refused by RE2: {reason} (it has no back-references and no look-around)")

@@ -25,7 +25,7 @@ from sluice.scoring.scorers.pattern import PatternError, searcher
 
 SCHEMA_LIMIT = 64 * 1024
 """Bytes of a schema, as JSON."""
-KEYWORD_LIMIT = 50_000
+KEYWORD_LIMIT = 20_000
 """Keywords applied to one value; about half a second."""
 
 _ELSEWHERE = ("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$anchor", "$id", "$vocabulary")
@@ -53,7 +53,7 @@ _left: ContextVar[list[int]] = ContextVar("keywords left")
 def valid_against(schema: Json) -> Callable[[JsonValue], bool]:
     """Build a function that tells whether a JSON value is valid against `schema` (2020-12, or draft-07 where `$schema` says so).
 
-    `format` says nothing, as the specification has it. A value that takes more than 50,000 keywords to check is not valid. Raises SchemaError.
+    `format` says nothing, as the specification has it. A value that takes more than 20,000 keywords to check is not valid. Raises SchemaError.
     """
     if not isinstance(schema, (Mapping, bool)):
         raise SchemaError("is no object and no boolean")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sluice.api.strict_json import JsonValue
+from sluice.api.strict_json import JsonRefused, JsonValue, parse
 from sluice.scoring.answer import Answer
 from sluice.scoring.case import Case, Json
 from sluice.scoring.scorers.json_answer import NotJson, json_in, json_key
-from sluice.scoring.scorers.schema import SchemaError, valid_against
+from sluice.scoring.scorers.schema import SCHEMA_LIMIT, SchemaError, valid_against
 from sluice.scoring.scorers.score import NOT_FOR_THIS_CASE, WRONG, Score, Scorer, yes_or_no
 from sluice.scoring.scorers.settings import Parameters, Settings, expect_error, expected
 
@@ -16,7 +16,8 @@ from sluice.scoring.scorers.settings import Parameters, Settings, expect_error, 
 def json_schema(settings: Settings) -> Scorer:
     """Whether the answer is JSON that is valid against parameter `schema`, or `expect.schema` of the case, which goes before it.
 
-    Parameter `bare` (false): the answer must be JSON and nothing else; otherwise one fenced block between sentences is cut out. Raises SettingsError.
+    A schema is an object, or the JSON text of one. Parameter `bare` (false): the answer must be JSON and nothing else; otherwise one fenced block between
+    sentences is cut out. Raises SettingsError.
     """
     parameters = Parameters(settings)
     schema = parameters.json("schema")
@@ -24,7 +25,7 @@ def json_schema(settings: Settings) -> Scorer:
     common: Callable[[JsonValue], bool] | None = None
     if schema is not None:
         try:
-            common = valid_against(schema)
+            common = valid_against(_read(schema))
         except SchemaError as error:
             raise parameters.wrong("schema", schema, f"the schema {error}") from None
     parameters.done()
@@ -32,7 +33,7 @@ def json_schema(settings: Settings) -> Scorer:
     def score(case: Case, answer: Answer) -> Score:
         own: Json = case.expect.get("schema")
         try:
-            valid = common if own is None else valid_against(own)
+            valid = common if own is None else valid_against(_read(own))
         except SchemaError as error:
             raise expect_error(case, "schema", own, f"the schema {error}") from None
         if valid is None:
@@ -43,6 +44,15 @@ def json_schema(settings: Settings) -> Scorer:
             return WRONG
 
     return score
+
+
+def _read(schema: Json) -> Json:
+    if not isinstance(schema, str):
+        return schema
+    try:
+        return parse(schema.encode("utf-8", "replace"), limit=SCHEMA_LIMIT)
+    except JsonRefused as refused:
+        raise SchemaError(str(refused)) from None
 
 
 def structured_output(settings: Settings) -> Scorer:
