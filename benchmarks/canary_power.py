@@ -39,13 +39,13 @@ RUNS: Final = 2000
 """Releases of an ordinary cell; those at the margin have a multiple."""
 QUICK: Final = 50
 """Releases of an ordinary cell in a quick run."""
-OF_PEERS: Final = 5
+OF_PEERS: Final = 10
 """The peers get one of so many releases."""
 CHUNK: Final = 100
 """Releases that share a seed; the unit of work of a process."""
-POLLED: Final = 2
+POLLED: Final = 1
 """Releases of a chunk that are also asked while answers come in."""
-POLLS: Final = 12
+POLLS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,13 +22,15 @@ from statistics import NormalDist
 from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.canary.populations import FloatArray
-from benchmarks.canary.releases import Release
+from benchmarks.canary.releases import IntArray, Release
 
 _NORMAL: Final = NormalDist()
 _FEWEST_MEASUREMENTS: Final = 5
 _FEWEST_PAIRS: Final = 20
+_SAME: Final = 1e-12
 
 
 class Verdict(StrEnum):
@@ -67,7 +69,7 @@ def _measurements(release: Release, question: Question, pairs: int) -> tuple[Flo
         return baseline.mean(axis=1), np.where(answered, candidate, 0).sum(axis=1) / np.where(count, count, np.nan), pairs
 
 
-def _first(hit: np.ndarray) -> int | None:
+def _first(hit: NDArray[np.bool_]) -> int | None:
     """Place of the first True."""
     return int(hit.argmax()) if hit.any() else None
 
@@ -188,16 +190,18 @@ class RepeatedTTest:
 
     def __call__(self, release: Release, question: Question) -> tuple[Verdict, int]:
         """Return the first look at which the whole or a slice is significantly worse, or the whole significantly good enough."""
-        looks = [question.planned] if self.once else range(self.every, release.baseline.size + 1, self.every)
+        rows = release.baseline.size
+        looks = np.array([question.planned] if self.once else range(self.every, rows + 1, self.every), dtype=np.int64)
+        looks = looks[looks <= rows]
         difference = release.candidate - release.baseline
-        for rows in looks:
-            seen = list(_series(difference[:rows], release.slices))
-            if any(_t(values, -question.margin) < -_t_quantile(1 - question.alpha, values.size - 1) for values in seen if values.size >= _FEWEST_PAIRS):
-                return Verdict.ROLL_BACK, rows
-            whole = seen[0]
-            if whole.size >= _FEWEST_PAIRS and _t(whole, -question.margin) > _t_quantile(1 - question.alpha, whole.size - 1):
-                return Verdict.PROMOTE, rows
-        return Verdict.INCONCLUSIVE, release.baseline.size
+        whole, *parts = (_t_statistics(difference, inside, looks, -question.margin) for inside in _series(difference, release.slices))
+        level = _NORMAL.inv_cdf(1 - question.alpha)
+        bad = np.any([t < -_t_quantile(level, n - 1) for t, n in (whole, *parts)], axis=0)
+        good = whole[0] > _t_quantile(level, whole[1] - 1)
+        place = _first(bad | good)
+        if place is None:
+            return Verdict.INCONCLUSIVE, rows
+        return (Verdict.ROLL_BACK if bad[place] else Verdict.PROMOTE), int(looks[place])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,17 +218,15 @@ class ConfidenceSequence:
     def __call__(self, release: Release, question: Question) -> tuple[Verdict, int]:
         """Look after each row at the whole, after each row of a slice at the slice."""
         difference = release.candidate - release.baseline
-        number = 1 + (0 if release.slices is None else int(release.slices.max()) + 1)
         rows = difference.size
         whole = self._limits(difference[~np.isnan(difference)], question.alpha)
         places = np.flatnonzero(~np.isnan(difference)) + 1
         good = _first(whole[0] > -question.margin)
         promoted = rows + 1 if good is None else int(places[good])
         rolled_back = rows + 1
-        alpha = question.alpha / number
-        for part in range(number):
-            inside = np.flatnonzero(~np.isnan(difference) & (True if part == 0 or release.slices is None else release.slices == part - 1))
-            bad = _first(self._limits(difference[inside], alpha)[1] < -question.margin)
+        series = list(_series(difference, release.slices))
+        for inside in series:
+            bad = _first(self._limits(difference[inside], question.alpha / len(series))[1] < -question.margin)
             rolled_back = rolled_back if bad is None else min(rolled_back, int(inside[bad]) + 1)
         if min(promoted, rolled_back) > rows:
             return Verdict.INCONCLUSIVE, rows
@@ -244,25 +246,28 @@ class ConfidenceSequence:
         return mean - half, mean + half
 
 
-def _series(difference: FloatArray, slices: np.ndarray | None) -> Iterator[FloatArray]:
-    """The whole, then each slice; only what was answered."""
+def _series(difference: FloatArray, slices: IntArray | None) -> Iterator[IntArray]:
+    """Rows of the whole, then of each slice; only those that were answered."""
     answered = ~np.isnan(difference)
-    yield difference[answered]
+    yield np.flatnonzero(answered)
     if slices is not None:
-        for part in np.unique(slices):
-            yield difference[answered & (slices[: difference.size] == part)]
+        for part in range(int(slices.max(initial=-1)) + 1):
+            yield np.flatnonzero(answered & (slices == part))
 
 
-def _t(values: FloatArray, mean: float) -> float:
-    """Student's statistic of `values` against `mean`; 0 where all values are the same, which is where it is not defined."""
-    off = float(values.mean()) - mean
-    error = float(values.std(ddof=1)) / math.sqrt(values.size)
-    return off / error if error > 0 else 0.0
+def _t_statistics(difference: FloatArray, rows: IntArray, looks: IntArray, mean: float) -> tuple[FloatArray, FloatArray]:
+    """Student's statistic of what is seen at each look against `mean`, and how many values that are; 0 where it is not defined or stands on too few."""
+    n = np.searchsorted(rows, looks)
+    values = difference[rows] - mean
+    sums, squares = (np.concatenate([[0.0], np.cumsum(part)])[n] for part in (values, values * values))
+    count = np.maximum(n, 2).astype(np.float64)
+    variance = np.maximum(squares - sums * sums / count, 0) / (count - 1)
+    defined = (n >= _FEWEST_PAIRS) & (variance > _SAME)
+    return np.where(defined, sums / count / np.sqrt(np.where(defined, variance, 1) / count), 0), count
 
 
-def _t_quantile(share: float, freedom: int) -> float:
-    """Quantile of Student's distribution by the expansion of Cornish and Fisher: three decimals from 19 degrees of freedom on."""
-    z = _NORMAL.inv_cdf(share)
+def _t_quantile(z: float, freedom: FloatArray) -> FloatArray:
+    """Quantile of Student's distribution where the normal one has `z`, by the expansion of Cornish and Fisher: three decimals from 19 degrees of freedom on."""
     return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
