@@ -12,7 +12,7 @@ from sluice.api.strict_json import JsonRefused, JsonValue, canonical, parse
 
 BYTES_LIMIT = 2**20
 VALUE_LIMIT = 20_000
-_FENCE = re.compile(r"^[ \t]{0,3}```[ \t]*(?:json|JSON)?[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]{0,3}```[ \t]{0,8}(?:json|JSON)?[ \t]{0,8}$", re.MULTILINE)
 
 
 class NotJson(ValueError):
