@@ -70,15 +70,12 @@ def guard_namespaces(installation: Installation) -> list[Manifest]:
 
     The stage is kept as well: a release that is for staging only must not become entitled by a label. Status and finalizers can be used to write labels.
     """
-    trusted = (
-        f"request.userInfo.username in {installation.trusted_users}\n  || request.userInfo.?groups.orValue([]).exists(g, g in {installation.trusted_groups})"
-    )
     return validating(
         "sluice-guard-namespaces",
         why="Governed namespaces stay governed.",
         matches=Matches(group="", version="v1", resources=["namespaces", "namespaces/status", "namespaces/finalize"], operations=UPDATE),
         conditions={"was-governed": f"oldObject.?metadata.?labels['{GOVERN_LABEL}'].orValue('') == '{OPTED_IN}'"},
-        variables={"trusted": trusted},
+        variables={"trusted": installation.by_platform_team},
         rules=[
             Rule(
                 expression=f"""\

@@ -21,7 +21,7 @@ from sluice.gate.policy import (
 )
 
 # Labels can be written through the status, too. Images cannot, but one list is easier to keep whole than two.
-_EVERY_WAY_TO_CHANGE_A_POD: Final = ("pods", "pods/status", "pods/ephemeralcontainers", "pods/resize")
+EVERY_WAY_TO_CHANGE_A_POD: Final = ("pods", "pods/status", "pods/ephemeralcontainers", "pods/resize")
 
 _NAMES_A_RELEASE: Final = f"{release_named_by('object')} != ''"
 
@@ -75,7 +75,7 @@ def guard_pods(installation: Installation) -> list[Manifest]:
     return validating(
         "sluice-guard-pods",
         why="Only the controller lifts the gate and sets the condition; images and release of governed Pods do not change.",
-        matches=Matches(group="", version="v1", resources=_EVERY_WAY_TO_CHANGE_A_POD, operations=UPDATE, namespaces=governed(installation)),
+        matches=Matches(group="", version="v1", resources=EVERY_WAY_TO_CHANGE_A_POD, operations=UPDATE, namespaces=governed(installation)),
         variables={"release": release_named_by("oldObject"), "known": known},
         rules=[
             Rule(

@@ -19,6 +19,7 @@ OPTED_IN: Final = "true"
 
 CREATE: Final = ("CREATE",)
 UPDATE: Final = ("UPDATE",)
+DELETE: Final = ("DELETE",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,17 @@ class Installation:
     def by_controller(self) -> str:
         """CEL: the request comes from the controller."""
         return f"request.userInfo.username == '{self.controller}'"
+
+    @property
+    def by_platform_team(self) -> str:
+        """CEL: the request comes from somebody whom the chart's values list."""
+        groups = f"request.userInfo.?groups.orValue([]).exists(g, g in {self.trusted_groups})"
+        return f"request.userInfo.username in {self.trusted_users}\n  || {groups}"
+
+
+def by_kubernetes(controller: str) -> str:
+    """CEL: the request comes from this controller of Kubernetes itself; all of them may share one user."""
+    return f"request.userInfo.username in ['system:serviceaccount:kube-system:{controller}', 'system:kube-controller-manager']"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

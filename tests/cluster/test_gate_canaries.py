@@ -1,0 +1,169 @@
+"""Runs, and what belongs to one, are the controller's: said by the API server alone."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.cluster import Cluster, StepFailed
+from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, GOVERN_LABEL
+from tests.cluster.gate import CONTROLLER, EDITOR, GITOPS, ROOT, Object, patched, pod
+from tests.cluster.namespace import Namespace
+
+RUN: Object = yaml.safe_load((ROOT / "examples/CanaryRun.yaml").read_text())
+MINE = {CANARY_LABEL: "churn-2-1-0-1", CANARY_ROLE_LABEL: "candidate"}
+REFUSED = r"are set by the controller only"
+
+
+@pytest.fixture
+def scored(governed: Namespace) -> Namespace:
+    """A governed namespace where everybody may do everything, as far as RBAC is concerned."""
+    rbac = "rbac.authorization.k8s.io"
+    role = {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"}
+    subjects = [{"apiGroup": rbac, "kind": "User", "name": user} for user in (EDITOR, CONTROLLER)]
+    governed.apply({"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": {"name": "everybody"}, "roleRef": role, "subjects": subjects})
+    return governed
+
+
+def labelled(obj: Object, **labels: str) -> Object:
+    return obj | {"metadata": obj["metadata"] | {"labels": obj["metadata"].get("labels", {}) | labels}}
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def job(cluster: Cluster, name: str, *, role: str) -> Object:
+    template = labelled(pod(cluster, name), **MINE | {CANARY_ROLE_LABEL: role})
+    template["spec"]["restartPolicy"] = "Never"
+    spec = {"template": {"metadata": {"labels": template["metadata"]["labels"]}, "spec": template["spec"]}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
+
+
+# Runs.
+
+
+@pytest.mark.parametrize("who", [None, EDITOR, GITOPS])
+def test_only_the_controller_makes_a_run(scored: Namespace, who: str | None) -> None:
+    with pytest.raises(StepFailed, match=r"canary runs are made by the controller only"):
+        scored.create(RUN, as_user=who)
+    assert scored.create(RUN, as_user=CONTROLLER)["metadata"]["name"] == "churn-2-1-0-1"
+
+
+@pytest.mark.parametrize("who", [None, EDITOR, GITOPS])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": "0"}]}},
+        {"metadata": {"finalizers": ["example.com/never"]}},
+        {"metadata": {"labels": {"a": "b"}}},
+    ],
+    ids=["owner", "finalizer", "label"],
+)
+def test_only_the_controller_changes_a_run(scored: Namespace, who: str | None, change: Object) -> None:
+    scored.create(RUN, as_user=CONTROLLER)
+    with pytest.raises(StepFailed, match=r"canary runs are changed by the controller only"):
+        patched(scored, "canaryrun/churn-2-1-0-1", change, as_user=who)
+
+
+@pytest.mark.parametrize("words", [("canaryrun", "churn-2-1-0-1"), ("canaryrun", "--all")], ids=["one", "all"])
+def test_who_may_do_anything_in_a_namespace_deletes_no_run_of_it(scored: Namespace, words: tuple[str, str]) -> None:
+    scored.create(RUN, as_user=CONTROLLER)
+    for who in (EDITOR, GITOPS):
+        with pytest.raises(StepFailed, match=r"canary runs stay, or what was rolled back could be tried again"):
+            scored.kubectl("delete", *words, as_user=who)
+    assert scored.get("canaryrun", "churn-2-1-0-1")["metadata"]["name"] == "churn-2-1-0-1"
+
+
+@pytest.mark.parametrize("cascade", ["background", "foreground"])
+@pytest.mark.parametrize("who", [CONTROLLER, None], ids=["controller", "platform-team"])
+def test_the_controller_and_the_platform_team_delete_runs(scored: Namespace, who: str | None, cascade: str) -> None:
+    scored.create(RUN, as_user=CONTROLLER)
+    scored.kubectl("delete", "canaryrun", "churn-2-1-0-1", f"--cascade={cascade}", "--wait", "--timeout=30s", as_user=who)
+    assert scored.kubectl("get", "canaryruns", "--output=name").stdout == ""
+
+
+def test_runs_go_with_their_namespace(cluster: Cluster, gate: None) -> None:  # noqa: ARG001 - the policies are effective
+    with Namespace(cluster, labels={GOVERN_LABEL: "true"}, prefix="ending") as namespace:
+        namespace.create(pod(cluster, "other"))
+        controller = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": CONTROLLER}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+        binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "c"}, "roleRef": role, "subjects": [controller]}
+        namespace.apply(binding)
+        namespace.create(RUN, as_user=CONTROLLER)
+        cluster.kubectl("delete", "namespace", namespace.name, "--wait", "--timeout=60s")
+        assert cluster.kubectl("get", "namespace", namespace.name, "--ignore-not-found", "--output=name").stdout == ""
+
+
+# Pods and Jobs of a run.
+
+
+@pytest.mark.parametrize("who", [None, EDITOR, GITOPS])
+@pytest.mark.parametrize("label", list(MINE))
+def test_nobody_else_makes_a_pod_of_a_run(cluster: Cluster, scored: Namespace, who: str | None, label: str) -> None:
+    with pytest.raises(StepFailed, match=REFUSED):
+        scored.create(labelled(pod(cluster, "churn", release="churn-2"), **{label: MINE[label]}), as_user=who)
+
+
+def test_a_pod_of_a_run_is_made_by_the_controller_and_held_like_any_other(cluster: Cluster, scored: Namespace) -> None:
+    stored = scored.create(labelled(pod(cluster, "churn", release="churn-2"), **MINE), as_user=CONTROLLER)
+    assert [gate["name"] for gate in stored["spec"]["schedulingGates"]] == ["sluice.dev/release"]
+
+
+@pytest.mark.parametrize("subresource", ["", "status"])
+@pytest.mark.parametrize("who", [None, GITOPS])
+def test_a_pod_neither_joins_nor_leaves_a_run(cluster: Cluster, scored: Namespace, who: str | None, subresource: str) -> None:
+    scored.create(pod(cluster, "plain"))
+    scored.create(labelled(pod(cluster, "churn", release="churn-2"), **MINE), as_user=CONTROLLER)
+    changes: list[tuple[str, dict[str, Any]]] = [("plain", MINE), ("churn", dict.fromkeys(MINE)), ("churn", {CANARY_ROLE_LABEL: "scorer"})]
+    for name, labels in changes:
+        with pytest.raises(StepFailed, match=REFUSED):
+            patched(scored, f"pod/{name}", {"metadata": {"labels": labels}}, as_user=who, subresource=subresource)
+    assert patched(scored, "pod/churn", {"metadata": {"labels": {"team": "a"}}}, as_user=who)["metadata"]["labels"]["team"] == "a"
+
+
+@pytest.mark.parametrize("who", [None, EDITOR, GITOPS])
+def test_nobody_else_makes_a_job_of_a_run(cluster: Cluster, scored: Namespace, who: str | None) -> None:
+    with pytest.raises(StepFailed, match=REFUSED):
+        scored.create(job(cluster, "scorers", role="scorer"), as_user=who)
+
+
+def test_a_job_does_not_join_a_run_while_it_is_suspended(cluster: Cluster, scored: Namespace) -> None:
+    plain = job(cluster, "plain", role="scorer")
+    plain["spec"]["template"]["metadata"]["labels"] = {"app": "plain"}
+    plain["spec"]["suspend"] = True
+    scored.create(plain, as_user=EDITOR)
+    with pytest.raises(StepFailed, match=REFUSED):
+        patched(scored, "job/plain", {"spec": {"template": {"metadata": {"labels": MINE}}}}, as_user=EDITOR)
+
+
+def test_the_controllers_job_makes_scorers_and_nothing_else(cluster: Cluster, scored: Namespace) -> None:
+    for name, role in (("impostors", "candidate"), ("scorers", "scorer")):
+        scored.create(job(cluster, name, role=role), as_user=CONTROLLER)
+    scored.wait("job", "scorers", lambda obj: (obj.get("status") or {}).get("active") == 1)
+    until(lambda: any(re.search(REFUSED, event.get("message") or "") for event in scored.list("events")))
+    assert [item["metadata"]["labels"][CANARY_ROLE_LABEL] for item in scored.list("pods")] == ["scorer"]
+
+
+def test_a_deployment_makes_no_pods_of_a_run(cluster: Cluster, scored: Namespace) -> None:
+    template = labelled(pod(cluster, "churn"), **MINE)
+    made = {"metadata": {"labels": template["metadata"]["labels"]}, "spec": template["spec"]}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "churn"}}, "template": made}
+    scored.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "churn"}, "spec": spec}, as_user=EDITOR)
+
+    def refused(obj: Object) -> bool:
+        return any(c["type"] == "ReplicaFailure" and re.search(REFUSED, c["message"]) for c in (obj.get("status") or {}).get("conditions") or [])
+
+    scored.wait("deployment", "churn", refused)
+
+
+def test_where_nobody_opted_in_the_labels_are_anybodys(cluster: Cluster, gate: None, ns: Namespace) -> None:  # noqa: ARG001 - the policies are effective
+    assert ns.create(labelled(pod(cluster, "churn"), **MINE))["metadata"]["labels"][CANARY_LABEL] == MINE[CANARY_LABEL]
