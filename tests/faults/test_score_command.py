@@ -169,3 +169,12 @@ async def test_a_signal_ends_a_shard_at_once_and_as_one_to_be_scored_again(files
         async with shard_of(files) as (process, _), asyncio.timeout(10):
             process.send_signal(number)
             assert await process.wait() == 143
+
+
+async def test_an_end_before_everything_is_scored_is_no_success(files: Path) -> None:
+    async with ModelServer(forever()) as silent:
+        plan = plan_of(files, silent.address, silent.address)
+        async with shard_of(files) as (process, session), asyncio.timeout(10):
+            async with session.post("/v1/end", headers={"Authorization": f"Bearer {plan.end_token}"}) as response:
+                assert response.status == 202
+            assert await process.wait() == 143

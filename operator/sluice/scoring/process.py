@@ -28,7 +28,7 @@ log: Final = logging.getLogger(__name__)
 
 
 class Terminated(Exception):
-    """A signal came before anybody with the token said that it may end: what was scored is to be scored again."""
+    """A signal came, or an end before everything was scored: what was scored is to be scored again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,8 @@ class Scoring:
 async def serve(scoring: Scoring, *, shard: int, host: str, port: int) -> None:
     """Score one shard and serve its statistics until somebody with the token ends it.
 
-    Raises SuiteRefused before anything is asked, Terminated on SIGTERM or SIGINT, OSError when it cannot listen or write samples.
+    Raises SuiteRefused before anything is asked, Terminated on SIGTERM, SIGINT and an end before everything is scored, and OSError when it cannot listen or
+    write samples.
     """
     terminated = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -104,7 +105,7 @@ async def _until_told(worker: Worker, server: StatisticsServer, terminated: asyn
         for task in (running, *ends):
             task.cancel()
         await asyncio.gather(running, *ends, return_exceptions=True)
-    if not server.ended.is_set():
+    if not (server.ended.is_set() and worker.statistics().finished):
         raise Terminated
 
 
