@@ -282,7 +282,8 @@ class Verdict:
         reasons = {result.reason for result in self.open}
         if not reasons or reasons & {Reason.NoPolicyMatches, Reason.PolicyInvalid, Reason.ReleaseInvalid}:
             return Phase.PENDING
-        return Phase.AWAITING_APPROVAL if reasons == {Reason.ApprovalMissing} else Phase.AWAITING_EVIDENCE
+        # What is scored once people signed off is nothing that they wait for.
+        return Phase.AWAITING_APPROVAL if reasons - _TO_BE_SCORED == {Reason.ApprovalMissing} else Phase.AWAITING_EVIDENCE
 
     @property
     def changes_at(self) -> datetime | None:

@@ -1,0 +1,185 @@
+"""A baseline that serves users, and candidates of known quality beside it: releases with real signatures, model servers that really answer, a Service.
+
+The servers are one small program in the Sluice image; how often it errs is an argument, so a release's quality is known.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from e2e.cluster import Cluster, Narrator
+from e2e.images import build_sluice
+from tests.cluster.namespace import Namespace
+from tests.cluster.story import OLGA, SAM, Story
+
+Object = dict[str, Any]
+BASELINE, CANDIDATE = "churn-2-0-0", "churn-2-1-0"
+PORT = 8080
+CASES = 400
+_SERVER = """
+import json, signal, sys, zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+release, wrong = sys.argv[1], int(sys.argv[2])
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, said):
+        body = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer({"release": release})
+    def do_POST(self):
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
+        right = "yes" if int(text) % 2 else "no"
+        self.answer({"label": "?" if zlib.crc32((release + text).encode()) % 100 < wrong else right})
+    def log_message(self, *_):
+        pass
+if wrong > 100:
+    sys.exit("this model does not start")
+ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
+
+
+def sluice_image(cluster: Cluster) -> str:
+    """The Sluice image of this checkout in the cluster's registry, by digest."""
+    return cluster.load_image(build_sluice(narrator=Narrator(quiet=True)).layout, repository="sluice")
+
+
+class Canary(Story):
+    """One governed namespace whose policy asks for a canary; the candidate is wrong in about `wrong` of 100 cases. 101 does not start at all."""
+
+    def __init__(self, ns: Namespace, image: str, *, release: str = CANDIDATE, baseline: str | None = BASELINE, terms: Object | None = None) -> None:
+        super().__init__(ns, release=release)
+        self.image, self.image_digest = image, image.rpartition("@")[2]
+        self._baseline = baseline
+        self._terms = terms or {}
+
+    def policy_spec(self) -> Object:
+        policy = super().policy_spec()
+        terms = {"suite": {"name": "churn-core"}, "margin": "0.05", "planned": CASES, "maxDuration": "10m"} | self._terms
+        policy["requirements"].append({"name": "canary", "type": "Canary", "waivableBy": ["security"]} | terms)
+        return policy
+
+    def suite(self) -> Object:
+        cases = [json.dumps({"id": f"c-{n}", "input": {"text": str(n)}, "expect": {"text": "yes" if n % 2 else "no"}}) for n in range(CASES)]
+        http = {"path": "/label", "body": '{"text": "{{text}}"}', "answer": "/label"}
+        spec = {
+            "protocol": {"type": "Http", "port": PORT, "http": http, "concurrency": 8},
+            "cases": {"inline": "\n".join(cases) + "\n"},
+            "scorers": [{"name": "accuracy", "type": "ExactMatch"}],
+        }
+        return {"apiVersion": "sluice.dev/v1alpha1", "kind": "ScoringSuite", "metadata": {"name": "churn-core"}, "spec": spec}
+
+    def release_object(self) -> Object:
+        release = super().release_object()
+        release["spec"]["version"] = self.release.removeprefix("churn-").replace("-", ".")
+        release["spec"]["change"] = {"type": "Retrain"} | ({"baseline": {"name": self._baseline}} if self._baseline else {})
+        return release
+
+    def approve(self) -> None:
+        self.decide(f"{self.release}-owner", "owner", OLGA)
+        self.decide(f"{self.release}-security", "security", SAM)
+
+    def deployment_of(self, wrong: int, *, replicas: int = 2) -> Object:
+        """The Deployment as Git has it: its template names this release."""
+        labels = {"app": "churn", "sluice.dev/release": self.release}
+        probe = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1}
+        container = {
+            "name": "server", "image": self.image, "command": ["/opt/sluice/bin/python3", "-c", _SERVER, self.release, str(wrong)],
+            "ports": [{"containerPort": PORT}], "readinessProbe": probe, "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
+        }  # fmt: skip
+        spec = {"serviceAccountName": "churn", "terminationGracePeriodSeconds": 5, "containers": [container]}
+        rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+        template = {"metadata": {"labels": labels}, "spec": spec}
+        body = {"replicas": replicas, "selector": {"matchLabels": {"app": "churn"}}, "strategy": rolling, "template": template}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "churn"}, "spec": body}
+
+    def serve_baseline(self) -> None:
+        """The baseline is approved, the first of its model, and serves two Pods behind a Service."""
+        first = Canary(self.ns, self.image, release=BASELINE, baseline=None, terms=self._terms)
+        first.platform()
+        self.ns.apply(self.suite())
+        first.propose()
+        first.prove()
+        first.wait_phase("AwaitingApproval")
+        first.approve()
+        first.wait_phase("Serving")
+        self.ns.apply(first.deployment_of(wrong=0))
+        ports = [{"port": 80, "targetPort": PORT}]
+        self.ns.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "churn"}, "spec": {"selector": {"app": "churn"}, "ports": ports}})
+        self.ns.wait("deployment", "churn", lambda d: d.get("status", {}).get("readyReplicas") == 2, seconds=90)
+
+    def push(self, wrong: int) -> Object:
+        """Git names the candidate, which people have approved; gives the Deployment as stored."""
+        self.propose()
+        self.wait_phase("AwaitingApproval")
+        self.approve()
+        self.wait_phase("Canary")
+        return self.ns.apply(self.deployment_of(wrong))
+
+    def wait_decision(self, decision: str, *, run: str | None = None, seconds: float = 120) -> Object:
+        """The run, once it has decided and nothing is left of what it made."""
+        name = run or f"{self.release}-1"
+        decided = self.ns.wait("canaryrun", name, lambda item: item.get("status", {}).get("phase") == "Decided", seconds=seconds)
+        assert decided["status"]["decision"] == decision, decided["status"]
+        return decided
+
+    def wait_tidy(self, *, run: str | None = None) -> None:
+        """Nothing is left of what a run made."""
+        name = run or f"{self.release}-1"
+        conditions = "status", "conditions"
+        self.ns.wait(
+            "canaryrun", name, lambda item: any(c["type"] == "Complete" and c["status"] == "True" for c in item[conditions[0]][conditions[1]]), seconds=60
+        )
+        for kind in ("pods", "jobs", "networkpolicies"):
+            assert self.ns.list(kind, selector=f"sluice.dev/canary-run={name}") == []
+
+    def until_told(self, name: str, action: str, *, seconds: float = 20) -> None:
+        """Somebody was told what is done about an object."""
+        deadline = time.monotonic() + seconds
+        while action not in {told for _, told, _ in self.events(name)}:
+            assert time.monotonic() < deadline, self.events(name)
+            time.sleep(0.2)
+
+    @cached_property
+    def address(self) -> str:
+        """Where the Service is reached."""
+        return str(self.ns.get("service", "churn")["spec"]["clusterIP"])
+
+    @contextmanager
+    def users(self) -> Iterator[Counter[str]]:
+        """People who use the Service all the time; counts who answered them, and `failed`."""
+        counts: Counter[str] = Counter()
+        over = threading.Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                try:
+                    with urllib.request.urlopen(f"http://{self.address}/", timeout=3) as response:
+                        counts[json.load(response)["release"]] += 1
+                except (OSError, urllib.error.URLError) as error:
+                    counts["failed"] += 1
+                    counts[f"error {error}"] += 1
+                time.sleep(0.02)
+
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield counts
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
