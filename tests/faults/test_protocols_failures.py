@@ -68,7 +68,8 @@ class TestNoAnswer:
     @EACH
     async def test_a_redirect_is_refused_and_not_followed(self, settings: ProtocolSettings) -> None:
         async with ModelServer(whole("yes")) as elsewhere, ModelServer(text("", status=307, Location=f"{elsewhere.address}/v1")) as server:
-            assert (await unanswered(settings, server.address)).failure is Failure.REFUSED
+            result = await unanswered(settings, server.address)
+        assert (result.failure, "not followed" in result.message) == (Failure.REFUSED, True)
         assert elsewhere.paths == []
 
     @EACH
@@ -227,6 +228,15 @@ class TestMessages:
                 assert TOKEN[:6] not in result.message
                 assert server.headers[0]["Authorization"] == f"Bearer {TOKEN}"
         assert TOKEN[:6] not in caplog.text
+
+    @pytest.mark.parametrize("status", [401, 403, 407])
+    async def test_nothing_is_quoted_of_a_refusal_of_credentials_since_servers_say_back_a_part_of_them(self, status: int) -> None:
+        async with ModelServer(text(f"Incorrect API key provided: {TOKEN[:8]}***", status=status)) as server:
+            assert (await unanswered(CHAT, server.address)).message == f"POST /v1/chat/completions: answered {status}"
+
+    async def test_nothing_is_quoted_of_a_page_since_its_end_may_cut_through_a_token(self) -> None:
+        async with ModelServer(text("x" * 5000, status=500)) as server:
+            assert (await unanswered(CHAT, server.address)).message == "POST /v1/chat/completions: answered 500"
 
     async def test_a_message_is_bounded_and_one_line(self) -> None:
         async with ModelServer(text("no\n\x00\x1b[31m " * 300, status=500)) as server:

@@ -105,7 +105,7 @@ class HttpExchange:
         except TemplateError as error:
             raise SettingsError(f"http.{error}") from None
         _check_headers(self.headers)
-        _check_path("http.ready", self.ready)
+        _check_path("http.ready", self.ready.removesuffix("/"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,8 @@ class ProtocolSettings:
             raise SettingsError(f"sampling is given, but {kind} does not sample; leave it out")
         if self.path and kind is ProtocolType.OPEN_INFERENCE_GRPC:
             raise SettingsError(f"path is {self.path!r}, but gRPC has none; leave it out")
-        _check_path("path", self.path)
+        # The path of a plain request may end in a slash; where an API begins, another path follows.
+        _check_path("path", self.path.removesuffix("/") if kind is ProtocolType.HTTP else self.path)
 
     @property
     def base_path(self) -> str:

@@ -68,12 +68,20 @@ def test_what_a_protocol_would_ignore_is_refused(kind: ProtocolType) -> None:
                 ProtocolSettings(type=kind, model="m", http=http, **given)
 
 
-@pytest.mark.parametrize("path", ["v1", "/v1/", "//v1", "/a/../b", "/.", "/a?b", "/a#b", "/a b", "/ä", "/a\n", "/" + "a" * 512, "http://elsewhere"])
+@pytest.mark.parametrize("path", ["v1", "/v1//", "//v1", "//", "/a/../b", "/.", "/a?b", "/a#b", "/a b", "/ä", "/a\n", "/" + "a" * 512, "http://elsewhere"])
 def test_a_path_that_could_lead_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(SettingsError, match="path is"):
         ProtocolSettings(type=CHAT, model="m", path=path)
     with pytest.raises(SettingsError, match=r"http\.ready is"):
         HttpExchange(body="{}", answer="", ready=path)
+
+
+def test_the_path_of_a_plain_request_may_end_in_a_slash_and_where_an_api_begins_may_not() -> None:
+    for path in ("/", "/predict/", "/predict"):
+        http = HttpExchange(body="{}", answer="", ready=path)
+        assert ProtocolSettings(type=ProtocolType.HTTP, path=path, http=http).base_path == path
+        with pytest.raises(SettingsError, match="path is"):
+            ProtocolSettings(type=CHAT, model="m", path="/v1/")
 
 
 def test_the_api_begins_where_openai_has_it_unless_said_otherwise() -> None:
