@@ -17,7 +17,7 @@ from math import isfinite
 from statistics import NormalDist
 from typing import Final
 
-from sluice.scoring.statistics.engine import SLICES_SHARE, Design, Side, alpha_of, evaluate, levels, side_p_values
+from sluice.scoring.statistics.engine import SLICES_SHARE, Design, Side, alpha_of, evaluate, levels, side_p_value
 from sluice.scoring.statistics.engine import Decision as Found
 from sluice.scoring.statistics.looks import FIRST
 from sluice.scoring.statistics.series import Series
@@ -182,7 +182,7 @@ class _Part:
         )
 
     def _p_value(self, side: Side, margin: float) -> float:
-        return float(side_p_values(self._series, side, margin, slice(self._last, self._last + 1))[0])
+        return side_p_value(self._series, side, margin, self._last)
 
     def _level_worse(self, parts: int) -> float:
         """The level of a rollback at this look: the pool's, or about that of one of the slices that share theirs."""

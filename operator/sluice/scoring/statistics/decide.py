@@ -33,15 +33,17 @@ def decide(
     not either. `Inconclusive`, with the pairs so far, also while there are not enough. Raises ValueError when a value is out of its range.
     """
     design = Design(margin=margin, false_roll_back=alpha, false_promotion=alpha, planned=planned)
-    values = _differences(d)
-    order = _finished(len(values), rank)[:planned]
-    values = values[order]
+    every = _differences(d)
+    for name, given in (("slices", slices), ("unit", unit)):
+        if given is not None and len(given) != len(every):
+            raise ValueError(f"{name}: {len(given)} entries for {len(every)} pairs; give one for each")
+    order = _finished(len(every), rank)[:planned]
+    values = every[order]
     counts = [count for count in design.looks if count <= len(values)]
-    units = _codes(unit, "unit", order, len(values)) if unit is not None else None
+    units = _codes(unit, order) if unit is not None else None
     pool = _series(values, units, counts)
     parts: dict[str, Series] = {}
     if slices is not None:
-        _of_length(slices, "slices", len(_differences(d)))
         labels = [slices[index] for index in order]
         for name in dict.fromkeys(label for label in labels if label is not None):
             inside = np.array([label == name for label in labels], dtype=bool)
@@ -63,11 +65,6 @@ def _differences(d: ArrayLike) -> Floats:
     return values
 
 
-def _of_length(sequence: Sequence[object] | Integers, name: str, n: int) -> None:
-    if len(sequence) != n:
-        raise ValueError(f"{name}: {len(sequence)} entries for {n} pairs; give one for each")
-
-
 def _finished(n: int, rank: ArrayLike | None) -> Integers:
     """Return the indices of the pairs in rank order, up to the first rank that is missing."""
     if rank is None:
@@ -75,7 +72,8 @@ def _finished(n: int, rank: ArrayLike | None) -> Integers:
     given = np.asarray(rank)
     if given.ndim != 1 or (n and not np.issubdtype(given.dtype, np.integer)):
         raise ValueError("rank: give one integer for each pair, shape (n,)")
-    _of_length(given, "rank", n)
+    if len(given) != n:
+        raise ValueError(f"rank: {len(given)} entries for {n} pairs; give one for each")
     order = np.argsort(given, kind="stable")
     ordered = given[order]
     if n and (ordered[0] < 0 or (np.diff(ordered) == 0).any()):
@@ -84,10 +82,8 @@ def _finished(n: int, rank: ArrayLike | None) -> Integers:
     return order[: gap[0]] if gap.size else order
 
 
-def _codes(labels: Sequence[object], name: str, order: Integers, n: int) -> Integers:
+def _codes(labels: Sequence[object], order: Integers) -> Integers:
     """Number the units in the order in which they first appear."""
-    if len(labels) < n:
-        raise ValueError(f"{name}: {len(labels)} entries for more pairs; give one for each")
     numbers: dict[object, int] = {}
     return np.array([numbers.setdefault(labels[index], len(numbers)) for index in order], dtype=np.int64)
 

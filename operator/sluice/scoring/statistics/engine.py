@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.scoring.statistics.looks import FIRST, looks, slice_looks
-from sluice.scoring.statistics.score_test import p_values
+from sluice.scoring.statistics.score_test import p_value
 from sluice.scoring.statistics.series import GRID, WHOLE, Series
 from sluice.scoring.statistics.spending import boundaries, spent, tail
 
@@ -33,7 +33,6 @@ SLICES_SHARE: Final = 0.5
 """Share of alpha for slices, where there are some."""
 LOOKS_BAD: Final = 0.01
 """A slice with a smaller p-value for "not worse than the margin" stands in the way of promotion."""
-_CHUNK: Final = 16
 _FAR: Final = 30.0
 
 Vector = NDArray[np.float64]
@@ -112,39 +111,33 @@ def evaluate(pool: Series, slices: Mapping[str, Series], design: Design) -> Outc
     if complete > len(design.looks):
         raise ValueError(f"{complete} rows for {len(design.looks)} looks")
     sliced = _SlicePart(slices, design, complete) if slices else None
-    for start in range(0, complete, _CHUNK):
-        rows = slice(start, min(start + _CHUNK, complete))
-        worse = _reached(pool, Side.WORSE, design, rows, share=1 - SLICES_SHARE if sliced else 1.0)
-        within = _reached(pool, Side.WITHIN, design, rows, share=1.0)
-        for look in range(rows.start, rows.stop):
-            if worse[look - start]:
-                return Outcome(decision=Decision.ROLL_BACK, look=look)
-            if sliced and (where := sliced.worse_at(look)):
-                return Outcome(decision=Decision.ROLL_BACK, look=look, where=where)
-            if sliced is None and within[look - start]:
-                return Outcome(decision=Decision.PROMOTE, look=look)
-            if sliced:
-                sliced.pool_is_within |= bool(within[look - start])
-                if look == len(design.looks) - 1 and sliced.pool_is_within:
-                    suspect = sliced.looks_bad(look)
-                    decision = Decision.INCONCLUSIVE if suspect else Decision.PROMOTE
-                    return Outcome(decision=decision, look=look, suspect=suspect)
+    worse = _Test(pool, Side.WORSE, design, share=1 - SLICES_SHARE if sliced else 1.0)
+    within = _Test(pool, Side.WITHIN, design, share=1.0)
+    pool_is_within = False
+    for look in range(complete):
+        if worse.reached(look):
+            return Outcome(decision=Decision.ROLL_BACK, look=look)
+        if sliced and (where := sliced.worse_at(look)):
+            return Outcome(decision=Decision.ROLL_BACK, look=look, where=where)
+        pool_is_within = pool_is_within or within.reached(look)
+        if pool_is_within and sliced is None:
+            return Outcome(decision=Decision.PROMOTE, look=look)
+        if pool_is_within and sliced and look == len(design.looks) - 1:
+            suspect = sliced.looks_bad(look)
+            return Outcome(decision=Decision.INCONCLUSIVE if suspect else Decision.PROMOTE, look=look, suspect=suspect)
     return Outcome(decision=Decision.INCONCLUSIVE, look=complete - 1)
 
 
-def side_p_values(series: Series, side: Side, margin: float, rows: slice) -> Vector:
-    """Return the p-value of one hypothesis at each look of `rows`; 1 where nothing was seen. Shape (rows,)."""
-    counts = series.counts[rows].astype(np.float64) / WHOLE
-    p = np.ones(len(counts))
-    seen = counts.sum(axis=1) > 0
-    if seen.any():
-        used = counts[seen].any(axis=0)
-        values, weights = series.values[used], counts[seen][:, used]
-        if side is Side.WITHIN:
-            p[seen] = p_values(values + GRID, weights, unit=2 * GRID, null_mean=(1 - margin) / 2)
-        else:
-            p[seen] = p_values((GRID - values)[::-1].copy(), weights[:, ::-1].copy(), unit=2 * GRID, null_mean=(1 + margin) / 2)
-    return p
+def side_p_value(series: Series, side: Side, margin: float, look: int) -> float:
+    """Return the p-value of one hypothesis at a look; 1 where nothing was seen. It depends on that row of the series alone, to the last bit."""
+    counts = series.counts[look]
+    there = np.flatnonzero(counts)
+    if not there.size:
+        return 1.0
+    values, weights = series.values[there], counts[there] / WHOLE
+    if side is Side.WITHIN:
+        return p_value(values + GRID, weights, unit=2 * GRID, null_mean=(1 - margin) / 2)
+    return p_value((GRID - values)[::-1], weights[::-1], unit=2 * GRID, null_mean=(1 + margin) / 2)
 
 
 @lru_cache(maxsize=512)
@@ -161,25 +154,27 @@ def alpha_of(side: Side, design: Design) -> float:
     return KEPT * (design.false_roll_back if side is Side.WORSE else design.false_promotion)
 
 
-def _reached(series: Series, side: Side, design: Design, rows: slice, *, share: float) -> NDArray[np.bool_]:
-    needed = levels(design.planned, design.looks, share * alpha_of(side, design))[rows]
-    reached = np.zeros(len(needed), dtype=bool)
-    # The exact value costs a hundred times this one: it is asked for where it may be small enough.
-    worth = np.flatnonzero(_normal_p_values(series, side, design.margin, rows) <= _FAR * needed)
-    if worth.size:
-        first, last = rows.start + int(worth[0]), rows.start + int(worth[-1]) + 1
-        reached[worth[0] : worth[-1] + 1] = side_p_values(series, side, design.margin, slice(first, last)) <= needed[worth[0] : worth[-1] + 1]
-    return reached
+class _Test:
+    """One hypothesis about the pool, at each look."""
+
+    def __init__(self, series: Series, side: Side, design: Design, *, share: float) -> None:
+        self._series, self._side, self._margin = series, side, design.margin
+        self._levels = levels(design.planned, design.looks, share * alpha_of(side, design))
+        # The exact value costs a hundred times the normal one: it is asked for where it may be small enough.
+        self._worth = _normal_p_values(series, side, design.margin) <= _FAR * self._levels[: len(series.counts)]
+
+    def reached(self, look: int) -> bool:
+        return bool(self._worth[look]) and side_p_value(self._series, self._side, self._margin, look) <= self._levels[look]
 
 
-def _normal_p_values(series: Series, side: Side, margin: float, rows: slice) -> Vector:
-    """Return what a plain normal approximation says, spread around the null's mean; 1 where nothing was seen."""
-    counts, sign = series.counts[rows], 1.0 if side is Side.WITHIN else -1.0
-    units = counts.sum(axis=1) / WHOLE
-    away = sign * (series.values / GRID + margin)
-    sums, squares = (counts @ away) / WHOLE, (counts @ (away * away)) / WHOLE
-    z = np.divide(sums, np.sqrt(squares), out=np.zeros(len(units)), where=squares > 0)
-    return tail(z)
+def _normal_p_values(series: Series, side: Side, margin: float) -> Vector:
+    """Return what a plain normal approximation says at each look, spread around the null's mean; 1/2 where nothing was seen."""
+    # Integers up to here: a row's bits do not depend on the others.
+    weight, sums, squares = series.counts.sum(axis=1), series.counts @ series.values, series.counts @ (series.values * series.values)
+    shift = margin * GRID
+    away = (sums + shift * weight) * (1.0 if side is Side.WITHIN else -1.0)
+    spread = (squares + 2 * shift * sums + shift * shift * weight) * WHOLE
+    return tail(np.divide(away, np.sqrt(spread), out=np.zeros(len(weight)), where=spread > 0))
 
 
 class _SlicePart:
@@ -189,7 +184,6 @@ class _SlicePart:
         self._names = sorted(slices)
         self._slices = slices
         self._design = design
-        self.pool_is_within = False
         at = design.slice_looks
         self._rows = [design.looks.index(count) for count in at]
         self._rows = [row for row in self._rows if row < complete]
@@ -213,7 +207,7 @@ class _SlicePart:
         return name if p <= LOOKS_BAD else ""
 
     def _p(self, name: str, look: int) -> float:
-        return float(side_p_values(self._slices[name], Side.WORSE, self._design.margin, slice(look, look + 1))[0])
+        return side_p_value(self._slices[name], Side.WORSE, self._design.margin, look)
 
 
 def _shared_levels(times: Sequence[float], alpha: float, seen: Sequence[int]) -> tuple[float, ...]:

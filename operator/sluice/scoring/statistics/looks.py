@@ -12,7 +12,7 @@ from typing import Final
 
 FIRST: Final = 10
 """Units at the first look: fewer say nothing at the levels that we spend on them."""
-_GROWTH: Final = 1.12
+_GROWTH: Final = 1.08
 _EVEN: Final = 30
 _FOR_SLICES: Final = (0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)
 

@@ -13,122 +13,105 @@ Limits: the null is estimated, so the level is kept approximately (E p-values, L
 
 from __future__ import annotations
 
-from math import gcd, pi, sqrt
+from math import erfc, exp, gcd, log, pi, sinh, sqrt
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.scoring.statistics.spending import tail
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-Matrix = NDArray[np.float64]
-Vector = NDArray[np.float64]
-
-_STEPS: Final = 60
-_EXACT: Final = 1e-12
-_CLOSE: Final = 1e-9
+_STEPS: Final = 100
+_CLOSE: Final = 1e-10
+_CORRECTION: Final = 0.25
+"""Of a step of the lattice. Half would give P(mean ≥ seen), none about half way to P(mean > seen): over many looks the first wastes alpha."""
 
 
-def p_values(values: NDArray[np.int64], weights: Matrix, *, unit: int, null_mean: float) -> Vector:
-    """Return the one-sided p-value of each sample against all distributions on [0, 1] whose mean is at most `null_mean`.
+def p_value(values: Integers, weights: Floats, *, unit: int, null_mean: float) -> float:
+    """Return the one-sided p-value of a sample against all distributions on [0, 1] whose mean is at most `null_mean`.
 
-    `values`: distinct integers in [0, unit], shape (u,), standing for value / unit. `weights`: how often each was seen, shape (samples, u), each row
-    with at least one. `null_mean` lies in (0, 1). Shape of the result: (samples,). A mean that is not above `null_mean` gives 1.
+    `values`: distinct integers in [0, unit], increasing, each seen, standing for value / unit. `weights`: how often; both of shape (u,), u ≥ 1. `null_mean`
+    lies in (0, 1). A mean that is not above `null_mean` gives 1.
     """
-    totals = weights.sum(axis=1)
-    p = np.ones(len(weights))
-    means = weights @ values / (unit * totals)
-    rows = np.flatnonzero(means > null_mean + _EXACT)
-    if not rows.size:
-        return p
+    n = float(weights.sum())
+    seen = float(weights @ values) / (unit * n)
+    if seen <= null_mean:
+        return 1.0
     # 0 is always possible, whether it was seen or not.
     if values[0] != 0:
-        values = np.concatenate([[0], values])
-        weights = np.concatenate([np.zeros((len(weights), 1)), weights], axis=1)
-    chosen = weights[rows]
-    null = _closest_null(values / unit, chosen / totals[rows, None], null_mean)
-    p[rows] = _tails(values, null, chosen, totals[rows], unit=unit)
-    return p
+        values, weights = np.concatenate([[0], values]), np.concatenate([[0.0], weights])
+    y = values / unit
+    null = closest_null(y, weights / n, null_mean)
+    if len(values) - (weights[0] <= 0) == 1:
+        # All the same, and so at the top: exact, and the saddlepoint would lie at infinity.
+        return float(null[-1] ** n)
+    step = gcd(*(int(value) for value in values)) / unit
+    return _tail(y, null, seen - _CORRECTION * step / n, step=step, n=n, mean=null_mean)
 
 
-def _closest_null(y: Vector, shares: Matrix, m: float) -> Matrix:
-    """Return the most likely distribution with mean `m` for each row of shares; `y[0]` is 0. Shape as `shares`."""
+def closest_null(y: Floats, shares: Floats, m: float) -> Floats:
+    """Return the most likely distribution on `y` with mean `m`, for the shares seen, whose mean is above m. `y[0]` is 0. Shapes (u,)."""
+    if shares[0] <= 0:
+        # Nothing was seen at 0: put there what the others leave when their weights are at the limit, if that is enough.
+        others = shares[1:] * (m / y[1:])
+        if (rest := 1.0 - float(others.sum())) >= 0:
+            return np.concatenate([[rest], others])
     g = y - m
-    limit = 1.0 / m
-    # All of it at the limit, where what is seen at 0 would get everything: only without zeros, and only if the mean is still too high there.
-    rest = 1.0 - (shares[:, 1:] * (m / y[1:])).sum(axis=1)
-    capped = (shares[:, 0] <= 0) & (rest >= 0)
-    # Short of the limit, where the weight of a zero would be infinite.
-    low, high = np.zeros(len(shares)), np.full(len(shares), limit * (1 - _EXACT))
-    λ = np.full(len(shares), 0.5 * limit)  # noqa: PLC2401 - the name it has in every paper
+    low, high = 0.0, 1.0 / m
+    multiplier = 0.5 * high
     for _ in range(_STEPS):
-        ratio = g / (1.0 + λ[:, None] * g)
+        ratio = g / (1.0 + multiplier * g)
         parts = shares * ratio
-        f = parts.sum(axis=1)
-        low, high = np.where(f > 0, λ, low), np.where(f > 0, high, λ)
-        following = λ + f / (parts * ratio).sum(axis=1)
-        following = np.where((following > low) & (following < high), following, (low + high) / 2)
-        done = np.max(np.abs(following - λ), initial=0.0, where=~capped) < _CLOSE * limit
-        λ = following  # noqa: PLC2401
+        f = float(parts.sum())
+        low, high = (multiplier, high) if f > 0 else (low, multiplier)
+        following = multiplier + f / float((parts * ratio).sum())
+        if not low < following < high:
+            following = (low + high) / 2
+        done = abs(following - multiplier) < _CLOSE * following
+        multiplier = following
         if done:
             break
-    null = shares / (1.0 + np.where(capped, 0.0, λ)[:, None] * g)
-    if capped.any():
-        at_limit = np.zeros((int(capped.sum()), len(y)))
-        at_limit[:, 1:] = shares[capped, 1:] * (m / y[1:])
-        at_limit[:, 0] = rest[capped]
-        null[capped] = at_limit
-    return np.asarray(null / null.sum(axis=1, keepdims=True))
+    null = shares / (1.0 + multiplier * g)
+    return np.asarray(null / null.sum())
 
 
-def _tails(values: NDArray[np.int64], null: Matrix, weights: Matrix, totals: Vector, *, unit: int) -> Vector:
-    """Return P(mean ≥ seen) under each null, by saddlepoint on the lattice that the values lie on."""
-    y = values / unit
-    step = gcd(*(int(value) for value in values)) / unit
-    seen = weights @ y / totals
-    reached = seen - step / (2 * totals)
-    top = np.array([y[row > 0].max() for row in null])
-    s = _saddlepoints(y, null, reached)
+def _tail(y: Floats, null: Floats, x: float, *, step: float, n: float, mean: float) -> float:
+    """Return P(mean of n ≥ x) by saddlepoint, for values on a lattice."""
+    if x <= mean:
+        return 0.5
+    s = _saddlepoint(y, null, x, mean)
     k, _, k2 = _cumulants(y, null, s)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        r = np.sqrt(np.maximum(0.0, 2 * totals * (s * reached - k)))
-        u = np.sinh(np.minimum(s * step / 2, 300.0)) * (2 / step) * np.sqrt(totals * k2)
-        p = tail(r) + np.exp(-0.5 * r * r) / sqrt(2 * pi) * (1 / u - 1 / r)
-    # Near the mean the formula is 0/0: its limit there is about a half, far from any level.
-    p = np.where(r < 1e-2, 0.5, p)  # noqa: PLR2004
-    # Every value at the top: exact.
-    at_top = seen > top - _EXACT
-    highest = np.where(y[None, :] >= top[:, None] - _EXACT, null, 0.0).sum(axis=1)
-    p = np.where(at_top, highest**totals, p)
-    return np.clip(p, 0.0, 1.0)
+    r = sqrt(max(0.0, 2 * n * (s * x - k)))
+    if r < 1e-2:  # noqa: PLR2004 - next to the mean the formula is 0/0, and its limit is far from any level
+        return 0.5
+    u = sinh(min(s * step / 2, 300.0)) * (2 / step) * sqrt(n * k2)
+    p = 0.5 * erfc(r / sqrt(2)) + exp(-0.5 * r * r) / sqrt(2 * pi) * (1 / u - 1 / r)
+    return min(1.0, max(0.0, p))
 
 
-def _saddlepoints(y: Vector, null: Matrix, x: Vector) -> Vector:
-    """Return s ≥ 0 with K'(s) = x for each row; 0 where x is not above the mean."""
-    low, high = np.zeros(len(x)), np.full(len(x), 64.0)
-    for _ in range(20):
-        short = _cumulants(y, null, high)[1] < x
-        if not short.any():
-            break
-        high = np.where(short, high * 2, high)
-    s = np.minimum(1.0, high)
+def _saddlepoint(y: Floats, null: Floats, x: float, mean: float) -> float:
+    """Return s > 0 with K'(s) = x, for x between the mean and the largest y."""
+    low, high = 0.0, float("inf")
+    s = (x - mean) / _cumulants(y, null, 0.0)[2]
     for _ in range(_STEPS):
         _, k1, k2 = _cumulants(y, null, s)
-        low, high = np.where(k1 < x, s, low), np.where(k1 < x, high, s)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            following = s + (x - k1) / k2
-        following = np.where((following > low) & (following < high), following, (low + high) / 2)
-        if np.max(np.abs(following - s), initial=0.0) < _CLOSE * max(1.0, float(high.max(initial=0.0))):
-            break
+        low, high = (s, high) if k1 < x else (low, s)
+        following = s + (x - k1) / k2
+        if not low < following < high:
+            following = 2 * s if high == float("inf") else (low + high) / 2
+        done = abs(following - s) < _CLOSE * following
         s = following
-    return np.asarray(s)
+        if done:
+            break
+    return s
 
 
-def _cumulants(y: Vector, null: Matrix, s: Vector) -> tuple[Vector, Vector, Vector]:
-    """Return K, K', K'' of each null at s, the cumulant generating function log Σ w exp(s y) and its derivatives."""
+def _cumulants(y: Floats, null: Floats, s: float) -> tuple[float, float, float]:
+    """Return K, K', K'' at s: the cumulant generating function log Σ w exp(s y) and its derivatives."""
     # Factored by the top: nothing overflows.
-    e = null * np.exp(s[:, None] * (y - y[-1]))
-    total = e.sum(axis=1)
-    first = e @ y / total
-    second = e @ (y * y) / total - first * first
-    return np.log(total) + s * y[-1], first, np.maximum(second, 1e-300)
+    e = null * np.exp(s * (y - y[-1]))
+    total = float(e.sum())
+    first = float(e @ y) / total
+    away = y - first
+    return log(total) + s * float(y[-1]), first, max(float(e @ (away * away)) / total, 1e-300)

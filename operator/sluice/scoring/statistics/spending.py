@@ -1,8 +1,8 @@
 """Boundaries of a group-sequential test: how much evidence a look needs, so that all looks together err with probability at most `alpha`.
 
-Error spending after Lan and DeMets (1983), "Discrete sequential boundaries for clinical trials", Biometrika 70: the share of alpha that may be spent until a look
-is fixed in advance; the boundary follows by the recursion of Armitage, McPherson and Rowe (1969) over the canonical joint distribution of the score process, a
-Brownian motion seen at the information times.
+Error spending after Lan and DeMets (1983), "Discrete sequential boundaries for clinical trials", Biometrika 70: the share of alpha that may be spent
+until a look is fixed in advance; the boundary follows by the recursion of Armitage, McPherson and Rowe (1969) over the canonical joint distribution of
+the score process, a Brownian motion seen at the information times.
 
 The spending function is ours: part of alpha grows with the logarithm of the time, which finds gross faults early; the rest is kept for the planned end,
 where small differences need it. Chosen by simulation; see docs/canary-power.md.
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
-_EARLY: Final = 0.45
-_BEND: Final = 40.0
+_EARLY: Final = 0.5
+_BEND: Final = 80.0
 _LATE: Final = 4.0
 _NODES: Final = 401
 _REACH: Final = 8.0
