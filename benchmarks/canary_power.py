@@ -29,8 +29,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.canary.cells import ALPHA, Cell, table
-from benchmarks.canary.figures import Count, Figures, markdown
+from benchmarks.canary.cells import Cell, table
+from benchmarks.canary.figures import OURS, Count, Figures, markdown
 from benchmarks.canary.peers import PEERS, Question, Verdict
 from benchmarks.canary.releases import Release, draw
 from sluice.scoring.statistics.decide import decide
@@ -64,7 +64,7 @@ def ask(cell: Cell, release: Release) -> tuple[Verdict, int]:
         release.differences,
         None if release.slices is None else release.slices.tolist(),
         margin=cell.margin,
-        alpha=ALPHA,
+        alpha=cell.alpha,
         planned=cell.pairs,
         rank=release.rank,
         unit=None if release.unit is None else release.unit.tolist(),
@@ -90,25 +90,25 @@ def unsteady(cell: Cell, release: Release, rng: np.random.Generator) -> bool:
     return ask(cell, other) != final
 
 
-def simulate(work: Work) -> tuple[Work, dict[str, Count], float]:
-    """Draw and decide; counts for each rule, and the seconds that the engine took."""
+def simulate(work: Work) -> tuple[Work, dict[str, Count]]:
+    """Draw and decide; counts for each rule."""
     cell = table()[work.cell]
     rng = np.random.default_rng([zlib.crc32(cell.name.encode()), work.chunk])
-    question = Question(margin=cell.margin, alpha=ALPHA, planned=cell.pairs)
-    counts = {name: Count() for name in ("sluice", *PEERS)}
-    seconds = 0.0
+    question = Question(margin=cell.margin, alpha=cell.alpha, planned=cell.pairs)
+    counts = {name: Count() for name in (OURS, *PEERS)}
+    ours = counts[OURS]
     for run in range(work.runs):
         release = draw(cell, rng)
-        started = time.perf_counter()
-        counts["sluice"].add(*ask(cell, release))
-        seconds += time.perf_counter() - started
+        started = time.thread_time()
+        ours.add(*ask(cell, release))
+        ours.seconds += time.thread_time() - started
         if run < work.runs_of_peers:
             for name, rule in PEERS.items():
                 counts[name].add(*rule(release, question))
         if run < POLLED:
-            counts["sluice"].polled += 1
-            counts["sluice"].unsteady += unsteady(cell, release, rng)
-    return work, counts, seconds
+            ours.polled += 1
+            ours.unsteady += unsteady(cell, release, rng)
+    return work, counts
 
 
 def plan(cells: Iterable[tuple[int, Cell]], *, releases: int) -> Iterator[Work]:
@@ -125,16 +125,16 @@ def run(cells: list[tuple[int, Cell]], *, releases: int, processes: int) -> list
     """Simulate all of it, and print each cell when it is complete."""
     work = list(plan(cells, releases=releases))
     waiting = {place: sum(item.cell == place for item in work) for place, _ in cells}
-    figures = {place: Figures(cell=cell, counts={name: Count() for name in ("sluice", *PEERS)}) for place, cell in cells}
+    counts = {place: {name: Count() for name in (OURS, *PEERS)} for place, _ in cells}
+    figures = {}
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for item, counts, seconds in pool.imap_unordered(simulate, work):
-            figure = figures[item.cell]
-            figure.seconds += seconds
-            for name, count in counts.items():
-                figure.counts[name].merge(count)
+        for item, found in pool.imap_unordered(simulate, work):
+            for name, count in found.items():
+                counts[item.cell][name].merge(count)
             waiting[item.cell] -= 1
             if not waiting[item.cell]:
-                print(figure, flush=True)
+                figures[item.cell] = Figures(cell=table()[item.cell], rates={name: count.summary() for name, count in counts[item.cell].items()})
+                print(figures[item.cell], flush=True)
     return [figures[place] for place, _ in cells]
 
 
@@ -147,15 +147,20 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to FILE (docs/canary-power.md)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to simulate in (default: one for each core)")
+    parser.add_argument("--from", type=Path, nargs="+", default=[], metavar="FILE", dest="sources", help="read figures from JSON instead of simulating")
     options = parser.parse_args()
     cells = [(place, cell) for place, cell in enumerate(table()) if options.only in f"{cell.group} {cell.name}"]
-    figures = run(cells, releases=QUICK if options.quick else options.releases, processes=options.processes)
+    if options.sources:
+        read = [Figures.from_json(cell) for source in options.sources for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]]
+        figures = [figure for _, cell in cells for figure in read if figure.cell == cell]
+    else:
+        figures = run(cells, releases=QUICK if options.quick else options.releases, processes=options.processes)
     broken = [figure for figure in figures if figure.broken]
-    print(f"\n{len(figures)} cells, {sum(figure.counts['sluice'].runs for figure in figures)} releases, {len(broken)} with a broken promise")
+    print(f"\n{len(figures)} cells, {sum(figure.ours.runs for figure in figures)} releases, {len(broken)} with a broken promise")
     for figure in broken:
         print(figure)
     if options.json:
-        options.json.write_text(json.dumps({"alpha": ALPHA, "cells": [figure.as_json() for figure in figures]}, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps({"cells": [figure.as_json() for figure in figures]}, indent=1) + "\n", encoding="utf-8")
     if options.markdown:
         options.markdown.write_text(markdown(figures), encoding="utf-8")
     return 1 if broken else 0

@@ -48,11 +48,16 @@ class Slices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeats:
-    """How often a case is asked. `spread` draws the number, from 1 to twice `each`; with `for_the_worse` cases that got worse have the most."""
+    """How often a case is asked, on average `each`.
+
+    `spread` draws the number, from 1 to twice `each`; with `for_the_worse` cases that got worse have the most. `heavy` asks one of twenty cases nearly
+    always, the others once.
+    """
 
     each: int
     spread: bool = False
     for_the_worse: bool = False
+    heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +88,7 @@ class Cell:
     missing: float = 0.0
     goal: Goal = field(default_factory=Goal)
     runs: float = 1.0
+    alpha: float = ALPHA
 
     @property
     def pairs(self) -> int:
@@ -114,7 +120,7 @@ class Cell:
 
 def table() -> tuple[Cell, ...]:
     """Every cell, in the order of the report."""
-    cells = (*_binary(), *_scores(), *_sliced(), *_asked(), *_sizes())
+    cells = (*_binary(), *_scores(), *_sliced(), *_asked(), *_sizes(), *_rates())
     names = [cell.name for cell in cells]
     if len(set(names)) != len(names):
         raise ValueError(f"cells share a name: {sorted({name for name in names if names.count(name) > 1})}")
@@ -261,6 +267,7 @@ def _asked() -> list[Cell]:
             planned=500,
             repeats=Repeats(each=10, spread=True, for_the_worse=True),
         ),
+        Cell(group=repeats, name="1 or 100 answers a case, τ 0", kind=MIDDLE, effect=0, margin=0, planned=300, repeats=Repeats(each=6, heavy=True)),
         Cell(group=repeats, name="5 answers a case, −10 pt, τ 2", kind=chance, effect=-0.1, planned=500, repeats=Repeats(each=5)),
         Cell(group=order, name="what got worse arrives last, τ 0", kind=MIDDLE, effect=0, margin=0, arrival=Arrival.SLOW_ARE_BAD),
         Cell(group=order, name="what got worse arrives first, τ 0", kind=MIDDLE, effect=0, margin=0, arrival=Arrival.SLOW_ARE_GOOD, runs=2),
@@ -293,4 +300,13 @@ def _sizes() -> list[Cell]:
         Cell(group=group, name="a third of what was planned, at −τ", kind=MIDDLE, effect=-0.02, planned=3000, units=1000, runs=2),
         Cell(group=group, name="−10 pt, n 50", kind=MIDDLE, effect=-0.1, planned=50),
         Cell(group=group, name="−50 pt, n 50", kind=Flips(churn=0.09, accuracy=0.85), effect=-0.5, planned=50),
+    ]
+
+
+def _rates() -> list[Cell]:
+    """Other error rates than 5 % a side."""
+    return [
+        Cell(group="other error rates", name=f"at −τ, {name}, α {alpha * 100:g} %", kind=kind, effect=-0.02, runs=2, alpha=alpha)
+        for alpha in (0.01, 0.1, 0.25)
+        for name, kind in (("mid churn", MIDDLE), ("scores in tenths", Graded(step=0.1)), ("mostly +0.01, rarely -1", TwoAtoms(common=0.01, rare=-1)))
     ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.canary.cells import ALPHA, Cell
+from benchmarks.canary.cells import ALPHA, Cell, table
 from benchmarks.canary.peers import PEERS, Verdict
 from benchmarks.canary.rates import lower_bound, upper_bound
 
@@ -17,17 +18,20 @@ BROKEN: Final = 0.99
 """Confidence with which an error rate must be above α for a promise to count as broken."""
 SHOWN: Final = 0.95
 """Confidence of the upper bounds that are shown."""
+OURS: Final = "sluice"
+_DECIDED: Final = {Verdict.ROLL_BACK: "back", Verdict.PROMOTE: "on"}
 
 
 @dataclass(slots=True)
 class Count:
-    """Decisions of one rule."""
+    """Decisions of one rule, while they are made."""
 
     rolled_back: list[int] = field(default_factory=list)
     promoted: list[int] = field(default_factory=list)
     undecided: int = 0
     polled: int = 0
     unsteady: int = 0
+    seconds: float = 0.0
 
     def add(self, verdict: Verdict, used: int) -> None:
         """Count one decision that took `used` pairs."""
@@ -45,29 +49,85 @@ class Count:
         self.undecided += other.undecided
         self.polled += other.polled
         self.unsteady += other.unsteady
+        self.seconds += other.seconds
 
-    @property
-    def runs(self) -> int:
-        """All decisions."""
-        return len(self.rolled_back) + len(self.promoted) + self.undecided
+    def summary(self) -> Rates:
+        """What is told of it."""
+        pairs = [*map(float, self.rolled_back), *map(float, self.promoted), *[math.inf] * self.undecided]
+        return Rates(
+            runs=len(pairs),
+            rolled_back=len(self.rolled_back),
+            promoted=len(self.promoted),
+            median=float(np.median(pairs)) if pairs else math.inf,
+            polled=self.polled,
+            unsteady=self.unsteady,
+            milliseconds=round(1000 * self.seconds / max(1, len(pairs)), 2),
+        )
 
-    @property
-    def median(self) -> float:
-        """Median of the pairs until the decision, over all runs; infinite when most have none."""
-        return float(np.median([*self.rolled_back, *self.promoted, *[math.inf] * self.undecided])) if self.runs else math.inf
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What one rule decided in one cell. `median` of the pairs until the decision, over all runs: infinite where most end without one."""
+
+    runs: int
+    rolled_back: int
+    promoted: int
+    median: float
+    polled: int
+    unsteady: int
+    milliseconds: float
+
+    def hits(self, verdict: Verdict) -> int:
+        """How many runs came to that decision."""
+        return self.rolled_back if verdict is Verdict.ROLL_BACK else self.promoted
 
     def share(self, verdict: Verdict) -> float:
         """Share of the runs with that decision."""
-        return len(self.rolled_back if verdict is Verdict.ROLL_BACK else self.promoted) / self.runs if self.runs else math.nan
+        return self.hits(verdict) / self.runs if self.runs else math.nan
+
+    def clearly_above(self, verdict: Verdict, rate: float) -> bool:
+        """Tell whether that decision is more frequent than `rate`, and not by chance."""
+        return self.runs > 0 and lower_bound(self.hits(verdict), self.runs, confidence=BROKEN) > rate
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One cell: the engine first, then the peers."""
+    """One cell: the engine and the peers."""
 
     cell: Cell
-    counts: dict[str, Count]
-    seconds: float = 0.0
+    rates: Mapping[str, Rates]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Figures:
+        """Read what `as_json` wrote. Raises KeyError when the cell is no more."""
+        rates: dict[str, Rates] = {}
+        for name, rule in value["rules"].items():
+            median = math.inf if rule["median"] is None else rule["median"]
+            rates[name] = Rates(**(rule | {"median": median}))
+        return cls(cell={cell.name: cell for cell in table()}[value["name"]], rates=rates)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        cell = self.cell
+        rules = {name: asdict(rates) | {"median": rates.median if math.isfinite(rates.median) else None} for name, rates in self.rates.items()}
+        return {
+            "group": cell.group,
+            "name": cell.name,
+            "mean": cell.means[0],
+            "margin": cell.margin,
+            "alpha": cell.alpha,
+            "planned": cell.pairs,
+            "wrong": [verdict.value for verdict in self.wrong],
+            "broken": list(self.broken),
+            "goal": self.target,
+            "missed": list(self.missed),
+            "rules": rules,
+        }
+
+    @property
+    def ours(self) -> Rates:
+        """What the engine did."""
+        return self.rates[OURS]
 
     @property
     def wrong(self) -> tuple[Verdict, ...]:
@@ -78,16 +138,13 @@ class Figures:
     @property
     def broken(self) -> tuple[str, ...]:
         """Promises that the engine did not keep."""
-        ours = self.counts["sluice"]
-        return (
-            *(verdict.value for verdict in self.wrong if lower_bound(round(ours.share(verdict) * ours.runs), ours.runs, confidence=BROKEN) > ALPHA),
-            *(("steady",) if ours.unsteady else ()),
-        )
+        errors = tuple(verdict.value for verdict in self.wrong if self.ours.clearly_above(verdict, self.cell.alpha))
+        return (*errors, "steady") if self.ours.unsteady else errors
 
     @property
     def missed(self) -> tuple[str, ...]:
         """Goals that were not reached, with 1 % of slack for shares and 5 % for medians, which is what the simulation itself cannot tell."""
-        goal, ours = self.cell.goal, self.counts["sluice"]
+        goal, ours = self.cell.goal, self.ours
         back, on = ours.share(Verdict.ROLL_BACK), ours.share(Verdict.PROMOTE)
         return tuple(
             name
@@ -112,77 +169,47 @@ class Figures:
         )
         return ", ".join(part for part in parts if part)
 
-    def rates(self, name: str) -> str:
-        """Rolled back, promoted, and the median of one rule; wrong decisions with a mark where they are clearly too many."""
-        count = self.counts[name]
-        shown = []
-        for verdict in (Verdict.ROLL_BACK, Verdict.PROMOTE):
-            share = count.share(verdict)
-            clearly = verdict in self.wrong and lower_bound(round(share * count.runs), count.runs, confidence=BROKEN) > ALPHA
-            shown.append(f"{share:.1%}{'!' if clearly else ''}")
-        return " / ".join(shown) + (f" / {count.median:.0f}" if math.isfinite(count.median) else " / –")
+    def shown(self, name: str) -> str:
+        """Rolled back, promoted, and the median of one rule; a mark at wrong decisions that are clearly too many."""
+        rates = self.rates[name]
+        if not rates.runs:
+            return ""
+        marks = {verdict: "!" if verdict in self.wrong and rates.clearly_above(verdict, self.cell.alpha) else "" for verdict in _DECIDED}
+        shares = [f"{rates.share(verdict):.1%}{marks[verdict]}" for verdict in _DECIDED]
+        return " / ".join([*shares, f"{rates.median:.0f}" if math.isfinite(rates.median) else "–"])
 
     def __str__(self) -> str:
-        ours = self.counts["sluice"]
-        bounds = " ".join(f"{verdict.value}≤{upper_bound(round(ours.share(verdict) * ours.runs), ours.runs, confidence=SHOWN):.1%}" for verdict in self.wrong)
+        ours = self.ours
+        bounds = " ".join(f"{verdict.value}≤{upper_bound(ours.hits(verdict), ours.runs, confidence=SHOWN):.1%}" for verdict in self.wrong)
         state = f"BROKEN {', '.join(self.broken)}" if self.broken else "kept"
         goal = f"  goal {self.target}: {'MISSED' if self.missed else 'met'}" if self.target else ""
-        return f"{self.cell.name:<52} {self.rates('sluice'):<24} n={ours.runs:<6} {bounds:<30} {state}{goal}  {1000 * self.seconds / max(1, ours.runs):.1f} ms"
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything, for machines."""
-        rules = {
-            name: {
-                "runs": count.runs,
-                "rolledBack": len(count.rolled_back),
-                "promoted": len(count.promoted),
-                "medianPairs": count.median if math.isfinite(count.median) else None,
-            }
-            for name, count in self.counts.items()
-        }
-        cell = self.cell
-        return {
-            "group": cell.group,
-            "name": cell.name,
-            "mean": cell.means[0],
-            "margin": cell.margin,
-            "planned": cell.pairs,
-            "wrong": [verdict.value for verdict in self.wrong],
-            "broken": list(self.broken),
-            "goal": self.target,
-            "missed": list(self.missed),
-            "unsteady": self.counts["sluice"].unsteady,
-            "polled": self.counts["sluice"].polled,
-            "millisecondsPerDecision": round(1000 * self.seconds / max(1, self.counts["sluice"].runs), 2),
-            "rules": rules,
-        }
+        return f"{self.cell.name:<52} {self.shown(OURS):<24} n={ours.runs:<6} {bounds:<30} {state}{goal}  {ours.milliseconds:.1f} ms"
 
 
 def markdown(figures: list[Figures]) -> str:
     """The report: what was simulated, the tables, and what they do not show."""
-    ours = [figure.counts["sluice"] for figure in figures]
-    broken = sum(bool(figure.broken) for figure in figures)
     with_goal = [figure for figure in figures if figure.target]
-    worst = max((figure.counts["sluice"].share(verdict) for figure in figures for verdict in figure.wrong), default=0.0)
+    wrong = [figure.ours.share(verdict) for figure in figures for verdict in figure.wrong if figure.cell.alpha == ALPHA]
     head = _HEAD.format(
         cells=len(figures),
-        runs=f"{sum(count.runs for count in ours):,}",
-        broken=broken or "none",
-        worst=f"{worst:.1%}",
+        runs=f"{sum(figure.ours.runs for figure in figures):,}",
+        broken=sum(bool(figure.broken) for figure in figures) or "none",
+        worst=f"{max(wrong, default=0.0):.1%}",
         met=sum(not figure.missed for figure in with_goal),
         goals=len(with_goal),
-        polled=f"{sum(count.polled for count in ours):,}",
-        unsteady=sum(count.unsteady for count in ours) or "none",
+        polled=f"{sum(figure.ours.polled for figure in figures):,}",
+        unsteady=sum(figure.ours.unsteady for figure in figures) or "none",
     )
     parts = [head]
+    names = [OURS, *PEERS]
     for group, members in groupby(figures, key=lambda figure: figure.cell.group):
-        names = ["sluice", *PEERS]
-        parts.append(f"## {group[0].upper()}{group[1:]}\n\n| cell | wrong | goal | {' | '.join(names)} |\n|{'---|' * (3 + len(names))}")
+        parts.append(f"## {group[0].upper()}{group[1:]}\n\n| cell | releases | wrong | goal | {' | '.join(names)} |\n|{'---|' * (4 + len(names))}")
         for figure in members:
-            goal = f"{figure.target}{': missed' if figure.missed else ''}"
-            wrong = ", ".join({Verdict.ROLL_BACK: "back", Verdict.PROMOTE: "on"}[verdict] for verdict in figure.wrong) or "–"
-            cells = [figure.cell.name, wrong, goal, *(figure.rates(name) for name in names)]
-            parts.append(f"| {' | '.join(cells)} |")
+            goal = f"{figure.target}{': **missed**' if figure.missed else ''}"
+            forbidden = ", ".join(_DECIDED[verdict] for verdict in figure.wrong) or "–"
+            broken = " **broken**" if figure.broken else ""
+            row = [figure.cell.name, f"{figure.ours.runs}", forbidden, goal, figure.shown(OURS) + broken, *(figure.shown(name) for name in PEERS)]
+            parts.append(f"| {' | '.join(row)} |")
         parts.append("")
     return "\n".join(parts)
 
@@ -190,7 +217,7 @@ def markdown(figures: list[Figures]) -> str:
 _HEAD: Final = """# What canary scoring promises, and what it finds
 <!-- Generated by `python benchmarks/canary_power.py --markdown docs/canary-power.md`. Do not edit. -->
 
-Two promises, whatever the data and however often one looks (α = 5 % a side):
+Two promises, whatever the data and however often one looks (α is 5 % a side, where the cell does not say otherwise):
 
 - the true mean difference is at or above −margin, in the whole and in every slice: at most α of such releases are **rolled back**;
 - the true mean difference is at or below −margin: at most α of such releases are **promoted**.

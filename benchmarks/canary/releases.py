@@ -92,6 +92,8 @@ def _membership(cell: Cell, units: int, rng: np.random.Generator) -> IntArray | 
 
 def _numbers(repeats: Repeats, worse: FloatArray, rng: np.random.Generator) -> IntArray:
     """How often each unit is asked."""
+    if repeats.heavy:
+        return np.where(rng.random(worse.size) < 1 / 20, 20 * repeats.each - 19, 1)
     if not repeats.spread:
         return np.full(worse.size, repeats.each)
     drawn = rng.integers(1, 2 * repeats.each + 1, size=worse.size)
