@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from sluice.scoring import decide
 from sluice.scoring.judgement import Terms, judge
-from sluice.scoring.statistics.decide import decide
 from sluice.scoring.statistics.engine import Design, Outcome, evaluate
 from sluice.scoring.statistics.series import Series
 from sluice.scoring.tally import ALL, Look, ShardStatistics, merge

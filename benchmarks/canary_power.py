@@ -33,7 +33,7 @@ from benchmarks.canary.cells import Cell, table
 from benchmarks.canary.figures import OURS, Count, Figures, markdown
 from benchmarks.canary.peers import PEERS, Question, Verdict
 from benchmarks.canary.releases import Release, draw
-from sluice.scoring.statistics.decide import decide
+from sluice.scoring import decide
 
 RUNS: Final = 2000
 """Releases of an ordinary cell; those at the margin have a multiple."""
