@@ -46,7 +46,7 @@ _STRENGTH = tuple(Ask)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSuite:
-    """The cases of a suite are asked on a schedule; each gives one value of the metric."""
+    """The cases of a suite are asked on a schedule; each gives one value of the metric, all of them together one batch."""
 
     suite_digest: str
     metric: str
@@ -56,7 +56,7 @@ class Answer(StrEnum):
     """What the numbers in the answer to a query are."""
 
     VALUES = "Values"
-    """A scalar or a vector: each number is an observation."""
+    """A scalar or a vector: each number is an observation, those of one answer are a batch."""
     COUNTS = "Counts"
     """A vector: how many observations had which value of a label."""
     BUCKETS = "Buckets"
@@ -77,7 +77,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
-    """The serving application, or a tap beside it, pushes samples of live outputs."""
+    """The serving application, or a tap beside it, pushes samples of live outputs, in their order."""
 
 
 Source: TypeAlias = ProbeSuite | Query | Pushed
@@ -128,7 +128,7 @@ class Monitor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """Observations in their order: numbers, None where there should have been one, or names."""
+    """Observations: numbers, None where there should have been one, or names. In their order, if they were pushed."""
 
     at: datetime
     values: tuple[float | None, ...] | tuple[str, ...]
@@ -237,19 +237,17 @@ def _take_values(monitor: Monitor, drift: State, values: tuple[float | None, ...
     names = [value for value in values if isinstance(value, str)]
     if len(names) != (len(values) if of_names else 0):
         raise DriftRefused(f"{monitor.name} takes {'names' if of_names else 'numbers'}; the reading has {len(names)} names among {len(values)} values")
-    if isinstance(detector, DistributionDetector):
-        return detector.observe(drift, names if of_names else _numbers(monitor, values))
-    x = _numbers(monitor, values)
-    if monitor.scale is not None:
-        x = np.clip((x - monitor.scale.low) / (monitor.scale.high - monitor.scale.low), 0, 1)
-    return detector.observe(drift, x)
+    taken = names if of_names else _numbers(monitor, values)
+    # Cases of a suite and series of a vector come in an order that says nothing, and the same ones are always the bad ones.
+    return detector.observe(drift, taken) if isinstance(monitor.source, Pushed) else detector.observe_together(drift, taken)
 
 
 def _numbers(monitor: Monitor, values: Sequence[float | str | None]) -> np.ndarray:
     missing = sum(value is None for value in values)
     if missing and monitor.missing is None:
         raise DriftRefused(f"{missing} of {len(values)} observations have no value; say in `missing` what such a one counts as, the worst")
-    return np.array([monitor.missing if value is None else value for value in values], dtype=np.float64)
+    x = np.array([monitor.missing if value is None else value for value in values], dtype=np.float64)
+    return x if monitor.scale is None else np.clip((x - monitor.scale.low) / (monitor.scale.high - monitor.scale.low), 0, 1)
 
 
 def _of_alarm(alarm: Alarm, detector: Detector) -> str:

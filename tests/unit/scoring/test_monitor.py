@@ -180,6 +180,24 @@ def test_a_source_is_asked_at_the_start_and_then_once_a_period() -> None:
     assert due(probes, fed(probes, (0.0,))) == at(2)
 
 
+def test_hard_cases_in_a_row_are_no_drift_of_a_suite_but_would_be_of_a_stream() -> None:
+    suite = (0.0,) * 90 + (1.0,) * 10
+    probes = replace(REFUSALS, source=ProbeSuite(suite_digest="sha256:" + "0" * 64, metric="refusal"))
+    assert judge(probes, fed(probes, *[suite] * 100), now=at(100)) == ()
+    assert judge(REFUSALS, fed(REFUSALS, suite), now=at(1)) != ()
+
+
+def test_a_suite_that_gets_worse_is_found() -> None:
+    probes = replace(REFUSALS, source=ProbeSuite(suite_digest="sha256:" + "0" * 64, metric="refusal"))
+    assert judge(probes, fed(probes, *[(0.0,) * 80 + (1.0,) * 20] * 3), now=at(3)) != ()
+
+
+def test_a_mix_that_is_probed_is_one_batch_too() -> None:
+    probes = replace(TOOLS, source=ProbeSuite(suite_digest="sha256:" + "0" * 64, metric="tool"))
+    assert judge(probes, fed(probes, *[("read",) * 90 + ("send",) * 10] * 100), now=at(100)) == ()
+    assert judge(probes, fed(probes, *[("read",) * 50 + ("send",) * 50] * 2), now=at(2)) != ()
+
+
 def test_the_strongest_ask_wins() -> None:
     asked = [Finding(monitor="m", cause=Cause.DRIFT, ask=ask, message="") for ask in (Ask.WITHDRAW, Ask.ROLL_BACK, Ask.ALERT)]
     assert strongest(asked) is Ask.ROLL_BACK

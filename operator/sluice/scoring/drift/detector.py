@@ -10,9 +10,10 @@ a nonparametric framework for sequential change detection"). No distribution and
 observation, given all before it, is in the envelope. That is where a stream of bursts leaves the promise. And it holds for a share of
 1 − `reference_error` of references: one that misleads about its own mean makes what is normal look like drift (see `envelope`).
 
-Observations come one by one (`observe`), or as counts in an order that is not known (`tally`): then as much new money as there are observations
-is put in before all of them, which keeps the promise in observations and costs at most one batch of delay. Counts of replicas and shards add up
-before they are told; states do not.
+Observations come one by one (`observe`), or together, in an order that is not known or means nothing (`tally`): then as much new money as there are
+observations is put in before all of them, which keeps the promise in observations and costs at most one batch of delay. Counts of replicas and shards
+add up before they are told; states do not. The cases of a suite belong together: asked one after the other, ten hard ones in a row are a burst. Together
+it is enough that the mean over all of them is in the envelope (a product of payments with given means is the largest when these are equal).
 
 A state is a value: it goes to JSON and back bit for bit, and however a stream is cut into batches, the state after it is the same. An alarm stays
 in the state until somebody starts anew: a process that dies between seeing an alarm and acting on it sees it again.

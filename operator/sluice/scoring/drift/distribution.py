@@ -28,7 +28,7 @@ from pydantic import ConfigDict
 from sluice.scoring.drift.bets import Feature, Floats, Side, place
 from sluice.scoring.drift.detector import STORED, Detector, State
 from sluice.scoring.drift.envelope import envelope
-from sluice.scoring.drift.histogram import Categories, Histogram
+from sluice.scoring.drift.histogram import Categories, Histogram, empty
 from sluice.scoring.drift.refused import DriftRefused
 from sluice.scoring.drift.settings import Promise
 from sluice.scoring.drift.stored import digest
@@ -89,6 +89,10 @@ class DistributionDetector:
         Raises DriftRefused for what does not belong into the bins, and for a state of another detector; nothing is taken in then.
         """
         return self._detector.observe(state, self.features(values))
+
+    def observe_together(self, state: State, values: ArrayLike | Sequence[str]) -> State:
+        """`state` after `values` whose order means nothing, such as those of the cases of a suite. Raises DriftRefused as `observe` does."""
+        return self.tally(state, empty(self.reference.bins).with_values(values))
 
     def tally(self, state: State, batch: Histogram) -> State:
         """`state` after a batch of which only the counts are known; the time does not depend on how many they are.

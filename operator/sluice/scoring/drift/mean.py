@@ -92,6 +92,14 @@ class MeanDetector:
         """
         return self._detector.observe(state, unit_interval(values)[:, np.newaxis])
 
+    def observe_together(self, state: State, values: ArrayLike) -> State:
+        """`state` after `values`, shape (observations,), whose order means nothing, such as the cases of a suite.
+
+        Raises DriftRefused for a value that is not in [0, 1], and for a state of another detector; nothing is taken in then.
+        """
+        x = unit_interval(values)
+        return self._detector.tally(state, x[:, np.newaxis], np.ones(x.size, dtype=np.int64))
+
     def tally(self, state: State, *, events: int, n: int) -> State:
         """`state` after `n` observations of which `events` were yes, in an order that is not known; the time does not depend on `n`.
 

@@ -88,6 +88,15 @@ def test_a_batch_of_a_million_is_found_at_once_and_stays_a_number() -> None:
     assert np.isfinite(state.capital).all()
 
 
+def test_scores_that_belong_together_have_no_order() -> None:
+    watching = detector(1e9)
+    scores = [0.1, 0.9, 0.5, 0.5]
+    paid = watching.core.bets.payments(np.array(scores)[:, np.newaxis])
+    together = watching.observe_together(watching.start(), scores)
+    assert together.capital == pytest.approx(4 * paid.prod(axis=0))
+    assert watching.observe_together(watching.start(), scores[::-1]).capital == pytest.approx(together.capital)
+
+
 def test_counts_of_nothing_change_nothing() -> None:
     assert detector().tally(detector().start(), events=0, n=0) == detector().start()
 
