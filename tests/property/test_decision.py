@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sluice.api.canary import CanaryDecision
+from sluice.api.policy import RequirementType
+from sluice.api.release import Phase
 from sluice.decision.decide import decide
-from sluice.decision.model import Allowance, Case, Release
+from sluice.decision.model import Allowance, Case, Policy, Release
 from sluice.decision.people import Signoff, staffed
+from sluice.decision.runs import Run
 from tests.unit.decision import case as c
 
 
@@ -84,3 +91,128 @@ def test_nobody_sits_twice_and_more_signoffs_never_seat_fewer(signoffs: list[Sig
     assert sum(seated.values()) <= len({s.username for s in signoffs})
     assert all(seated[role] <= counts[role] for role in counts)
     assert sum(staffed(signoffs[:-1], counts).values()) <= sum(seated.values())
+
+
+# Canaries.
+
+
+def case_of(world: c.World, key: c.Key = c.KEY) -> Case:
+    release = world.releases[key]
+    assert isinstance(release, Release)
+    return world.case(release)
+
+
+SCORED = case_of(c.canary_world())
+ORDER = [Allowance.NOTHING, Allowance.CANARY, Allowance.SERVE]
+RUN = c.run("run")["spec"]
+OTHER = c.digest_of("something else")
+ABOUT: dict[str, Any] = {
+    "releaseDigest": OTHER, "baselineDigest": OTHER, "suiteDigest": OTHER, "baseline": {"name": "other"}, "suite": {"name": "other"}, "margin": "1",
+    "margins": {"accuracy": "1"}, "falsePromotionRate": "0.4", "planned": 20,
+}  # fmt: skip
+
+
+def run_of(name: str, decision: CanaryDecision, changed: set[str]) -> Run:
+    spec = type(SCORED_RUN.spec).model_validate(RUN | {field: ABOUT[field] for field in changed})
+    return Run(name=name, spec=spec, decision=decision)
+
+
+def _scored_run() -> Run:
+    world = c.canary_world()
+    world.put("CanaryRun", c.run("run"))
+    run = world.canaries.runs[c.Key(c.NAMESPACE, "run")]
+    assert isinstance(run, Run)
+    return run
+
+
+SCORED_RUN = _scored_run()
+RUNS = st.lists(
+    st.builds(run_of, st.sampled_from(["a", "b", "c"]), st.sampled_from(list(CanaryDecision)), st.sets(st.sampled_from(sorted(ABOUT)), max_size=3)), max_size=4
+)
+FOREIGN_RUNS = st.lists(
+    st.builds(
+        run_of, st.just("z"), st.sampled_from(list(CanaryDecision)), st.sets(st.sampled_from(sorted(ABOUT))).map(lambda changed: changed | {"releaseDigest"})
+    ),
+    max_size=4,
+)
+
+
+def allowed(case: Case) -> int:
+    return ORDER.index(decide(case, now=c.NOW).allows)
+
+
+@SLOW
+@given(RUNS, FOREIGN_RUNS)
+def test_a_run_about_another_release_changes_nothing(runs: list[Run], foreign: list[Run]) -> None:
+    alone = replace(SCORED, runs=tuple(runs))
+    assert decide(replace(SCORED, runs=(*foreign, *runs)), now=c.NOW) == decide(alone, now=c.NOW)
+
+
+@SLOW
+@given(RUNS)
+def test_nothing_serves_but_by_a_promotion_of_exactly_this_on_no_looser_terms(runs: list[Run]) -> None:
+    verdict = decide(replace(SCORED, runs=tuple(runs)), now=c.NOW)
+    rolled_back = any(run.decision is CanaryDecision.ROLL_BACK and run.spec.release_digest == SCORED.release.digest for run in runs)
+    promoted = any(run.decision is CanaryDecision.PROMOTE and run.spec == SCORED_RUN.spec for run in runs)
+    assert (verdict.allows is Allowance.SERVE) == (promoted and not rolled_back)
+    assert (verdict.phase is Phase.ROLLED_BACK) == rolled_back
+
+
+@SLOW
+@given(RUNS, st.sets(st.sampled_from(sorted(set(ABOUT) - {"releaseDigest"}))), st.integers(0, 4), st.booleans())
+def test_a_roll_back_never_stops_counting(runs: list[Run], changed: set[str], place: int, asked: bool) -> None:
+    back = run_of("back", CanaryDecision.ROLL_BACK, changed)
+    case = replace(SCORED if asked else FULL, runs=(*runs[:place], back, *runs[place:]))
+    verdict = decide(case, now=c.NOW)
+    assert verdict.allows is Allowance.NOTHING
+    assert verdict.hopeless
+
+
+@SLOW
+@given(RUNS, st.sets(st.integers(0, PIECES - 1)), st.integers(0, 10))
+def test_to_ask_for_a_canary_never_allows_more(runs: list[Run], keep: set[int], order: int) -> None:
+    some = part(SCORED, keep, order)
+    asking = replace(SCORED, facts=some.facts, approvals=some.approvals, runs=tuple(runs))
+    policies = tuple(_without_canary(policy) for policy in asking.policies if isinstance(policy, Policy))
+    assert allowed(asking) <= allowed(replace(asking, policies=policies))
+
+
+def _without_canary(policy: Policy) -> Policy:
+    rest = [requirement for requirement in policy.spec.requirements if requirement.type is not RequirementType.CANARY]
+    return replace(policy, spec=policy.spec.model_copy(update={"requirements": rest}))
+
+
+@SLOW
+@given(RUNS, st.randoms(use_true_random=False))
+def test_the_order_of_runs_never_matters_for_what_is_allowed(runs: list[Run], random: Any) -> None:  # noqa: ANN401 - hypothesis' own type
+    turned = list(runs)
+    random.shuffle(turned)
+    assert allowed(replace(SCORED, runs=tuple(turned))) == allowed(replace(SCORED, runs=tuple(runs)))
+
+
+NAMES = ["m0", "m1", "m2", "m3", "m4"]
+
+
+@SLOW
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.none() | st.sampled_from(NAMES), st.booleans(), st.booleans()), unique_by=lambda item: item[0], max_size=5)
+)
+def test_however_releases_name_each_other_at_most_one_that_names_none_may_serve(releases: list[tuple[str, str | None, bool, bool]]) -> None:
+    world = c.canary_world()
+    world.remove("ModelRelease", c.KEY)
+    world.remove("ModelRelease", c.BASELINE_KEY)
+    for name, baseline, _, serving in releases:
+        change = {"type": "Train"} | ({"baseline": {"name": baseline}} if baseline else {})
+        item = c.item("ModelRelease", name, c.release_spec() | {"change": change})
+        if serving:
+            key = c.Key(c.NAMESPACE, name)
+            world.put("ModelRelease", item)
+            item["status"] = {"phase": "Serving", "releaseDigest": world.releases[key].digest}  # type: ignore[union-attr]
+        world.put("ModelRelease", item)
+    for name, _, approved, _ in releases:
+        if approved:
+            c.approve(world, c.Key(c.NAMESPACE, name))
+    complete = [name for name, baseline, approved, _ in releases if baseline is None and approved]
+    verdicts = {name: world.verdict(c.Key(c.NAMESPACE, name), now=c.NOW) for name in complete}
+    first = [name for name, verdict in verdicts.items() if verdict is not None and verdict.allows is Allowance.SERVE]
+    assert len(first) == min(1, len(complete))

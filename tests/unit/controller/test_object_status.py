@@ -133,3 +133,26 @@ def test_the_status_of_one_sign_off_looks_at_no_other_however_many_there_are(mon
     assert condition(world, "ReleaseApproval", "by-owner")[:2] == ("True", "Counted")
     assert condition(world, "ReleaseApproval", "spam-7")[:2] == ("False", "RoleNotGranted")
     assert looked_at == ["by-owner", "spam-7"]
+
+
+def test_a_suite_says_the_digest_that_a_policy_may_pin() -> None:
+    world = case.canary_world()
+    status = STATUSES["ScoringSuite"](world, case.Key(namespace=case.NAMESPACE, name="churn-core"), MOMENT)
+    (due,) = world.verdict(case.KEY, now=case.NOW).due  # type: ignore[union-attr]
+    assert status is not None
+    assert status["digest"] == due.suite_digest
+    assert condition(world, "ScoringSuite", "churn-core")[:2] == ("True", "Accepted")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"scorers": "all"}, "spec.scorers"), ({"scorers": [{"name": "cost", "type": "Cost"}]}, "none of them compares")],
+    ids=["unreadable", "idle"],
+)
+def test_a_suite_that_cannot_be_used_says_why(changes: Object, says: str) -> None:
+    world = case.World()
+    world.put("ScoringSuite", case.item("ScoringSuite", "churn-core", case.suite_spec(**changes)))
+    value, reason, message = condition(world, "ScoringSuite", "churn-core")
+    assert (value, reason) == ("False", "SuiteInvalid")
+    assert says in message
+    assert STATUSES["ScoringSuite"](world, case.Key(namespace=case.NAMESPACE, name="other"), MOMENT) is None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,3 +169,38 @@ def test_whatever_is_in_a_verdict_the_status_fits_the_schema() -> None:
     assert read.risk.tier == tiers
     assert len(missing(verdict)) > 1024
     assert cut("abc", 2) == "a…"
+
+
+def scored(decision: str | None, *more: tuple[str, str]) -> Object:
+    world = case.canary_world()
+    for name, came_to in () if decision is None else (("churn-2-1-0-1", decision), *more):
+        world.put("CanaryRun", case.run(name, decision=came_to))
+    return status_of(*judged(world), moment())
+
+
+def test_before_it_is_scored_a_release_names_no_run_and_reconciles() -> None:
+    status = scored(None)
+    assert (status["phase"], status["missing"], "canary" in status) == ("Canary", "canary", False)
+    assert conditions(status)["CanaryPassed"] == ("False", "CanaryNotRun")
+    assert conditions(status)["EvidenceComplete"] == ("True", "EvidenceComplete")
+    assert "Reconciling" in conditions(status)
+
+
+@pytest.mark.parametrize(
+    ("decision", "phase", "passed", "kstatus"),
+    [
+        ("Pending", "Canary", ("False", "CanaryRunning"), "Reconciling"),
+        ("Inconclusive", "Canary", ("False", "CanaryInconclusive"), "Reconciling"),
+        ("RollBack", "RolledBack", ("False", "CanaryRolledBack"), "Stalled"),
+        ("Promote", "Serving", ("True", "CanaryPassed"), "Ready"),
+    ],
+)
+def test_a_release_says_which_run_it_rests_on_and_what_it_came_to(decision: str, phase: str, passed: tuple[str, str], kstatus: str) -> None:
+    status = scored(decision)
+    assert (status["phase"], status["canary"]) == (phase, {"run": {"name": "churn-2-1-0-1"}, "decision": decision})
+    assert conditions(status)["CanaryPassed"] == passed
+    assert kstatus in conditions(status)
+
+
+def test_of_several_runs_the_one_that_rolled_back_is_named() -> None:
+    assert scored("Promote", ("churn-2-1-0-2", "RollBack"))["canary"] == {"run": {"name": "churn-2-1-0-2"}, "decision": "RollBack"}

@@ -95,3 +95,16 @@ def test_a_namespace_has_no_status_and_touches_its_releases_only() -> None:
         return "Namespace", Key(namespace="", name=OTHER), touched
 
     assert looks(change) == {f"ModelRelease {OTHER}/{case.NAME}"}
+
+
+def test_a_suite_is_looked_at_with_the_releases_that_are_scored_on_it() -> None:
+    world, queue = case.canary_world(), Asked()
+    triggers = Triggers(world, queue)
+    triggers.start()
+    assert any(item.startswith("ScoringSuite") for item in queue.items)
+    queue.items.clear()
+    key = Key(namespace=case.NAMESPACE, name="churn-core")
+    triggers.touched(world.put("ScoringSuite", case.item("ScoringSuite", "churn-core", case.suite_spec(repeats=2))))
+    triggers.changed("ScoringSuite", key)
+    looked_at = {item for item in queue.items if not item.startswith("ReleaseApproval")}
+    assert looked_at == {f"ScoringSuite {key}", f"ModelRelease {case.KEY}", f"ModelRelease {case.BASELINE_KEY}"}

@@ -6,7 +6,23 @@ import pytest
 
 from sluice.decision.world import World
 from sluice.webhook.admission import Path
-from tests.unit.decision.case import CARRIER, NAME, NAMESPACE, SERVER, approval, approved_world, digest_of, item, namespace, release_spec, verified_world
+from tests.unit.decision.case import (
+    BASELINE,
+    CARRIER,
+    NAME,
+    NAMESPACE,
+    SERVER,
+    approval,
+    approved_world,
+    canary_world,
+    digest_of,
+    item,
+    namespace,
+    promoted_world,
+    release_spec,
+    run,
+    verified_world,
+)
 from tests.unit.webhook.reviews import MODEL_IMAGE, READINESS, SCHEDULING, SERVER_IMAGE, ask, body, denied_with, held_with, patched, pod
 
 FOREIGN = f"registry.example.com/other@{digest_of('other')}"
@@ -215,3 +231,28 @@ def test_a_pod_without_the_form_of_one_is_denied(spec: object) -> None:
     obj["spec"] = spec
     denied_with(validate(approved_world(), obj), "ObjectInvalid")
     denied_with(mutate(approved_world(), obj), "ObjectInvalid")
+
+
+def of_run(release: str, role: str, **spec: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the Pod's spec
+    obj = pod(release=release, **spec)
+    obj["metadata"]["labels"] |= {"sluice.dev/canary-run": "churn-2-1-0-1", "sluice.dev/canary-role": role}
+    return obj
+
+
+@pytest.mark.parametrize("world", [canary_world(), promoted_world()], ids=["scored", "promoted"])
+@pytest.mark.parametrize(("release", "role"), [(NAME, "candidate"), (BASELINE, "baseline")])
+def test_pods_of_a_run_keep_their_gates_although_their_release_may_serve(world: World, release: str, role: str) -> None:
+    for answer in (mutate, validate):
+        held_with(answer(world, of_run(release, role)), "CanaryPod")
+
+
+def test_a_pod_of_a_run_without_the_gate_is_denied() -> None:
+    denied_with(validate(canary_world(), of_run(NAME, "candidate", schedulingGates=[])), "CanaryPod")
+
+
+def test_while_a_release_is_scored_its_pods_wait_and_once_rolled_back_they_are_denied() -> None:
+    world = canary_world()
+    world.put("CanaryRun", run("churn-2-1-0-1"))
+    assert any("churn-2-1-0-1" in line for line in held_with(validate(world, pod()), "CanaryRunning"))
+    world.put("CanaryRun", run("churn-2-1-0-1", decision="RollBack"))
+    assert "was rolled back" in denied_with(validate(world, pod()), "CanaryRolledBack")
