@@ -108,8 +108,8 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
     from pydantic import ValidationError  # noqa: PLC0415 - see the package
 
     from sluice.scoring.cases import CasesRefused  # noqa: PLC0415
+    from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415
     from sluice.scoring.plan import PlanRefused  # noqa: PLC0415
-    from sluice.scoring.suite import SuiteRefused  # noqa: PLC0415
 
     logging.basicConfig(stream=sys.stderr, level=flags["log_level"].upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if flags["once"] == (flags["listen"] is not None):

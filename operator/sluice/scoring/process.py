@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from sluice.scoring.cases import Cases
+from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.plan import Plan
 from sluice.scoring.protocols.client import client_of
 from sluice.scoring.protocols.settings import SettingsError
 from sluice.scoring.samples import Keep, Sink
 from sluice.scoring.statistics_server import StatisticsServer
-from sluice.scoring.suite import SuiteRefused, prepare
+from sluice.scoring.suite import prepare
 from sluice.scoring.tally import Merged, merge
 from sluice.scoring.worker import Worker
 

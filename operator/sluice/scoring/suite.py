@@ -1,119 +1,26 @@
-"""From a suite as people write it to what a scorer works with: protocol settings, limits, metrics; and whether its cases fit them.
+"""A plan with its suite and its cases, ready to be worked with; and whether the cases fit.
 
-Everything that can be wrong with a suite is found here, before a model server is asked: a scorer with a parameter that it does not have, a case that the
-protocol cannot ask or that expects something no scorer can read.
+Everything that can be wrong is found here, before a model server is asked: a case that the protocol cannot ask, or that expects something no scorer can read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sluice.api import scoring as api
-from sluice.api.durations import parse_duration
-from sluice.api.strict_json import JsonRefused, parse
 from sluice.scoring.answer import Answer
 from sluice.scoring.case import Case
 from sluice.scoring.cases import Cases
 from sluice.scoring.compare import Metrics
+from sluice.scoring.interpret import SuiteRefused, limits_of, metrics_of, protocol_of
 from sluice.scoring.plan import Plan
 from sluice.scoring.protocols.client import check_case
-from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType, Sampling
-from sluice.scoring.protocols.settings import SettingsError as ProtocolError
+from sluice.scoring.protocols.settings import Limits, ProtocolSettings
 from sluice.scoring.protocols.unanswered import UnsuitableCase
-from sluice.scoring.scorers.build import gate_of, pair_scorer_of, scorer_of, sum_of
-from sluice.scoring.scorers.latency import LatencySettings, latency_settings
-from sluice.scoring.scorers.score import Gate, PairScorer, Scorer, Sum
-from sluice.scoring.scorers.settings import ExpectError, GateType, PairScorerType, ScorerType, Settings, SettingsError, SumType
+from sluice.scoring.scorers.settings import ExpectError
 from sluice.scoring.wire import SLICES
 
-SCHEMA_BYTES: Final = 1 << 18
 _SILENT: Final = Answer(latency_seconds=0.0)
-
-
-class SuiteRefused(ValueError):
-    """The suite, or its cases, cannot be used; the message names what is wrong and the remedy."""
-
-
-def protocol_of(protocol: api.Protocol) -> ProtocolSettings:
-    """How cases are sent. Raises SuiteRefused."""
-    http = protocol.http
-    path, _, query = http.path.partition("?") if http else ("", "", "")
-    try:
-        return ProtocolSettings(
-            type=ProtocolType(protocol.type),
-            model=protocol.model or "",
-            version=protocol.version or "",
-            path=path or protocol.path or "",
-            stream=protocol.answers is api.Answers.STREAMED,
-            sampling=_sampling(protocol.sampling),
-            http=_exchange(http, query=query),
-        )
-    except ProtocolError as error:
-        raise SuiteRefused(f"protocol: {error}") from None
-
-
-def _sampling(sampling: api.Sampling | None) -> Sampling | None:
-    if sampling is None:
-        return None
-    return Sampling(temperature=float(sampling.temperature), top_p=float(sampling.top_p), max_tokens=sampling.max_tokens)
-
-
-def _exchange(http: api.HttpRequest | None, *, query: str) -> HttpExchange | None:
-    if http is None:
-        return None
-    return HttpExchange(method=http.method, query=query, headers=http.headers, body=http.body or "", answer=http.answer, ready=http.ready or "")
-
-
-def limits_of(protocol: api.Protocol) -> Limits:
-    """What is taken from a model server. Raises SuiteRefused."""
-    try:
-        return Limits(timeout_seconds=parse_duration(protocol.timeout).total_seconds())
-    except ProtocolError as error:
-        raise SuiteRefused(f"protocol.timeout: {error}") from None
-
-
-def metrics_of(scorers: Sequence[api.Scorer]) -> Metrics:
-    """What is measured, by name. Raises SuiteRefused."""
-    single: dict[str, Scorer] = {}
-    pairs: dict[str, PairScorer] = {}
-    timings: dict[str, LatencySettings] = {}
-    gates: dict[str, Gate] = {}
-    sums: dict[str, Sum] = {}
-    for scorer in scorers:
-        settings = _settings(scorer)
-        try:
-            match settings.type:
-                case ScorerType.LATENCY:
-                    timings[scorer.name] = latency_settings(settings)
-                case ScorerType():
-                    single[scorer.name] = scorer_of(settings)
-                case PairScorerType():
-                    pairs[scorer.name] = pair_scorer_of(settings)
-                case GateType():
-                    gates[scorer.name] = gate_of(settings)
-                case SumType():
-                    sums[scorer.name] = sum_of(settings)
-        except SettingsError as error:
-            raise SuiteRefused(f"scorer {scorer.name}: {error}") from None
-    return Metrics(scorers=single, pair_scorers=pairs, timings=timings, gates=gates, sums=sums)
-
-
-_TYPES: Final[Mapping[str, ScorerType | PairScorerType | GateType | SumType]] = {
-    str(kind): kind for kinds in (ScorerType, PairScorerType, GateType, SumType) for kind in kinds
-}
-
-
-def _settings(scorer: api.Scorer) -> Settings:
-    parameters = scorer.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"name", "type"})
-    if scorer.json_schema is not None:
-        # The resource holds it as text: a schema has members that no resource can describe.
-        try:
-            parameters["schema"] = parse(scorer.json_schema.encode(), limit=SCHEMA_BYTES)
-        except JsonRefused as error:
-            raise SuiteRefused(f"scorer {scorer.name}: schema {error}") from None
-    return Settings(type=_TYPES[scorer.type], parameters=parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@ import pytest
 from sluice.api.scoring import ScorerType, SuiteSpec
 from sluice.scoring.answer import Answer
 from sluice.scoring.cases import Cases, read_cases
+from sluice.scoring.interpret import SuiteRefused, metrics_of, protocol_of
 from sluice.scoring.plan import Plan, plan_run
 from sluice.scoring.protocols.settings import ProtocolType
 from sluice.scoring.scorers.settings import GateType, PairScorerType, SumType
 from sluice.scoring.scorers.settings import ScorerType as Single
-from sluice.scoring.suite import SuiteRefused, metrics_of, prepare, protocol_of
+from sluice.scoring.suite import prepare
 from tests.unit.scoring.sides import said
 
 CASE = {"id": "c-1", "input": {"prompt": "2 + 2?"}, "expect": {"text": "yes"}, "slices": {"region": "DACH"}}
