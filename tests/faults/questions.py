@@ -22,6 +22,7 @@ OPEN_INFERENCE = ProtocolSettings(type=ProtocolType.OPEN_INFERENCE, model="m")
 HTTP = ProtocolSettings(type=ProtocolType.HTTP, path="/predict", http=HttpExchange(body='{"text": "{{prompt}}"}', answer="/label"))
 
 INPUTS: dict[ProtocolType, Input] = {
+    ProtocolType.OPEN_INFERENCE_GRPC: Tensors(inputs=(Tensor(name="x", shape=(1,), datatype="FP32", data=(1.0,)),)),
     ProtocolType.OPENAI_EMBEDDINGS: Text(text="Say yes"),
     ProtocolType.OPEN_INFERENCE: Tensors(inputs=(Tensor(name="x", shape=(1,), datatype="FP32", data=(1.0,)),)),
 }

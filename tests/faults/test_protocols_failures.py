@@ -204,6 +204,10 @@ class TestNoAnswerInAStream:
         async with ModelServer(events(delta(tool_calls=[call]), ends="never")) as server:
             assert (await unanswered(CHAT_STREAM, server.address)).failure is Failure.MALFORMED
 
+    async def test_a_tool_call_that_never_gets_a_name_is_malformed(self) -> None:
+        async with ModelServer(events(delta(tool_calls=[{"index": 0, "function": {"arguments": "{}"}}]), delta("tool_calls"), "[DONE]")) as server:
+            assert (await unanswered(CHAT_STREAM, server.address)).failure is Failure.MALFORMED
+
     @STREAMED
     async def test_an_answer_that_is_no_stream_is_malformed(self, settings: ProtocolSettings) -> None:
         async with ModelServer(whole("yes")) as server:

@@ -1,8 +1,8 @@
 """One bounded HTTP exchange with a model server.
 
-Nothing is taken from the environment: no proxy, no netrc, no cookie. Redirects are not followed, so a token reaches the endpoint only. No compression is
-offered and none is taken, so a byte that was counted is a byte. Each request has a connection of its own: a server that closes an idle connection just when
-it is used again would cost the candidate an answer.
+Nothing is taken from the environment: no proxy, no netrc, no cookie; TLS trusts the authorities that the system trusts. Redirects are not followed, so a
+token reaches the endpoint only. No compression is offered and none is taken, so a byte that was counted is a byte. Each request has a connection of its own:
+a server that closes an idle connection just when it is used again would cost the candidate an answer.
 
 Time is bounded around all of this (`bounded`), bytes and events here.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -80,7 +81,7 @@ class HttpChannel:
         """Make ready for requests; connects to nothing yet."""
         credentials = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=ssl.create_default_context() if self._endpoint.tls else True),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
             headers={"Accept-Encoding": "identity", "User-Agent": "sluice", **credentials},

@@ -26,7 +26,7 @@ class Pieces(Protocol):
         """Take the pieces of one choice; says whether there was a token among them. Raises Unanswered."""
 
     def turn(self, *, finish_reason: str, usage: Usage) -> Turn:
-        """All pieces together."""
+        """All pieces together. Raises Unanswered."""
 
 
 class Gathering:
@@ -65,5 +65,5 @@ class Gathering:
         return False
 
     def turn(self) -> Turn:
-        """What was gathered, once it is complete."""
+        """What was gathered, once it is complete. Raises Unanswered."""
         return self._pieces.turn(finish_reason=self._finish_reason, usage=self._usage)

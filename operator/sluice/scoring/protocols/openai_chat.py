@@ -21,7 +21,7 @@ from sluice.scoring.protocols.documents import a_list, a_string, an_index, an_ob
 from sluice.scoring.protocols.openai import TurnTaker, first_choice, request_of
 from sluice.scoring.protocols.settings import Limits, ProtocolSettings
 from sluice.scoring.protocols.turn import Call, Timed, Turn, Usage, answer_of, arguments_text, check_calls, usage_of
-from sluice.scoring.protocols.unanswered import UnsuitableCase
+from sluice.scoring.protocols.unanswered import UnsuitableCase, malformed
 
 TOOL: Final = "tool"
 
@@ -97,7 +97,9 @@ class ChatPieces:
         return bool(content or refusal or calls or any(delta.get(name) for name in _THINKING))
 
     def turn(self, *, finish_reason: str, usage: Usage) -> Turn:
-        """All pieces together, the calls in the order of their index."""
+        """All pieces together, the calls in the order of their index; raises Unanswered for a call that never got a name."""
+        if not all(call.name for call in self._calls.values()):
+            raise malformed("a tool call of the stream has no name")
         return Turn(
             text="".join(self._text) or "".join(self._refusal),
             calls=tuple(Call(id=call.id, name=call.name, arguments="".join(call.arguments)) for _, call in sorted(self._calls.items())),

@@ -40,3 +40,7 @@ def test_whatever_is_around_the_token_it_is_not_said(before: str, after: str, fo
         assert TOKEN not in words
         assert words.isprintable()
         assert len(words) <= 202
+
+
+def test_a_long_story_is_cut() -> None:
+    assert in_document(b"x" * 1000, token=TOKEN, limits=Limits()) == ": " + "x" * 200
