@@ -118,6 +118,7 @@ async def _all_writes(client: ApiClient) -> None:
     await client.patch_json(POD, [])
     await client.replace(POD, {})
     await client.delete(POD, uid="u")
+    await client.evict(POD, uid="u")
 
 
 async def test_writes_are_what_kubernetes_expects(server: ScriptedServer, client: ApiClient) -> None:
@@ -130,9 +131,12 @@ async def test_writes_are_what_kubernetes_expects(server: ScriptedServer, client
         ("PATCH", "/api/v1/namespaces/a/pods/a", "application/json-patch+json"),
         ("PUT", "/api/v1/namespaces/a/pods/a", "application/json"),
         ("DELETE", "/api/v1/namespaces/a/pods/a", "application/json"),
+        ("POST", "/api/v1/namespaces/a/pods/a/eviction", "application/json"),
     ]
     assert dict(server.requests[1].query) == {"fieldManager": "sluice", "force": "true", "timeout": "1s"}
     assert (server.bodies[4]["preconditions"], server.bodies[4]["propagationPolicy"]) == ({"uid": "u"}, "Background")
+    assert server.bodies[5]["metadata"] == {"namespace": "a", "name": "a"}
+    assert server.bodies[5]["deleteOptions"]["preconditions"] == {"uid": "u"}
 
 
 async def test_each_write_asks_the_guard_for_its_whole_timeout_and_reads_do_not(server: ScriptedServer) -> None:
@@ -144,7 +148,7 @@ async def test_each_write_asks_the_guard_for_its_whole_timeout_and_reads_do_not(
         await client.list(PODS)
         assert asked == []
         await _all_writes(client)
-    assert asked == [2.5] * 5
+    assert asked == [2.5] * 6
     assert {request.query["timeout"] for request in server.requests[2:]} == {"2.5s"}
 
 
@@ -153,7 +157,11 @@ async def test_nothing_is_sent_when_the_guard_refuses(server: ScriptedServer) ->
         raise LeaseLost("not ours")
 
     async with ApiClient(server.connection(), guard=refuse) as client:
-        for write in (client.create(RELEASES, {}, "a"), client.apply(POD, {}), client.patch_json(POD, []), client.replace(POD, {}), client.delete(POD)):
+        writes = (
+            client.create(RELEASES, {}, "a"), client.apply(POD, {}), client.patch_json(POD, []), client.replace(POD, {}), client.delete(POD),
+            client.evict(POD, uid="u"),
+        )  # fmt: skip
+        for write in writes:
             with pytest.raises(LeaseLost):
                 await write
     assert server.requests == []

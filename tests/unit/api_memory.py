@@ -43,8 +43,7 @@ class MemoryClient(ApiClient):
     ) -> list[Object]:
         found = [obj for path, obj in self.objects.items() if path.startswith(resource.path(namespace) + "/")]
         if label_selector:
-            name, _, value = label_selector.partition("=")
-            found = [obj for obj in found if (obj["metadata"].get("labels") or {}).get(name) == value]
+            found = [obj for obj in found if all(_selects(part, obj["metadata"].get("labels") or {}) for part in label_selector.split(","))]
         if field_selector:
             found = [obj for obj in found if obj["metadata"]["name"] == field_selector.partition("=")[2]]
         return deepcopy(found)
@@ -84,6 +83,15 @@ class MemoryClient(ApiClient):
             stored["status"] = deepcopy(obj["status"])
         return self._store(path, stored)
 
+    async def evict(self, path: str, *, uid: str) -> Object:
+        self._written("evict", path)
+        stored = await self.get(path)
+        if stored["metadata"]["uid"] != uid:
+            raise Conflict(409, "Conflict", path)
+        del self.objects[path]
+        self.after_write()
+        return stored
+
     async def patch_json(
         self,
         path: str,
@@ -115,3 +123,11 @@ class MemoryClient(ApiClient):
         self.objects[path] = obj
         self.after_write()
         return deepcopy(obj)
+
+
+def _selects(part: str, labels: Mapping[str, str]) -> bool:
+    """One of `name=value`, `!name`, `name`."""
+    name, equal, value = part.partition("=")
+    if equal:
+        return labels.get(name) == value
+    return (name.removeprefix("!") in labels) != name.startswith("!")

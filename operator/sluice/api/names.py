@@ -35,6 +35,9 @@ CANARY_LABEL: Final = f"{GROUP}/canary-run"
 CANARY_ROLE_LABEL: Final = f"{GROUP}/canary-role"
 """Beside it: `candidate`, `baseline` or `scorer`."""
 
+STAND_IN_LABEL: Final = f"{GROUP}/stand-in"
+"""On a ReplicaSet of ours and its Pods: the Deployment for which they serve while what it asks for may not."""
+
 HELD_ANNOTATION: Final = f"{GROUP}/held"
 """On a Deployment: the release for which the API server paused it. Empty or absent means that Sluice does not hold it."""
 

@@ -192,6 +192,13 @@ class ApiClient:
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"} | ({"preconditions": {"uid": uid}} if uid else {})
         return await self._write("DELETE", path, options)
 
+    async def evict(self, path: str, *, uid: str) -> Object:
+        """Evict the Pod at `path`, as it is drained from a node: disruption budgets count, and `Unavailable` says that one does not allow it now."""
+        *_, namespace, _, name = path.split("/")
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"namespace": namespace, "name": name}, "deleteOptions": options}
+        return await self._write("POST", f"{path}/eviction", eviction)
+
     # The wire
 
     async def _read(self, path: str, query: Mapping[str, str], *, timeout_seconds: float | None = None) -> Object:

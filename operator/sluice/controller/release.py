@@ -25,13 +25,14 @@ from sluice.controller.release_status import headline, status_of, unreadable_sta
 from sluice.controller.work import Item
 from sluice.controller.writing import write_status
 from sluice.decision.gate import Action, Decision, decide_pod
-from sluice.decision.model import Release
+from sluice.decision.model import Allowance, Release, Verdict
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
 from sluice.rollout.actuation import Actuation, Announcer, Settled
 from sluice.rollout.owners import releases_of, settle_deployment
 from sluice.rollout.pods import settle_pod
+from sluice.rollout.stand_in import Withdrawal, settle_stand_ins
 
 CHANGED_SECONDS: Final = 0.5
 """When to look again at a workload that changed while it was judged."""
@@ -63,6 +64,7 @@ class Reconciler:
         verdict = self.feed.world.verdict(key, now=now)
         if verdict is not None and not self.feed.blind(max_age_seconds=self.max_age_seconds):
             await start_runs(self.client, key, verdict)
+            waits.append(await self._stand_ins(key, verdict))
         if verdict is None:
             self.metrics.forget(key)
         else:
@@ -76,6 +78,28 @@ class Reconciler:
         """Look at a held Pod that names no release (strict namespaces hold every Pod). Raises `ApiError`."""
         found = await self.client.list(PODS, key.namespace, field_selector=f"metadata.name={key.name}")
         return self._again([await settle_pod(_typed(pod, PODS.api_version, PODS.kind), self._actuation()) for pod in found])
+
+    async def _stand_ins(self, key: Key, verdict: Verdict) -> float | None:
+        """Let the baseline stand in for a release that was withdrawn while it serves users."""
+        stored, release = self.feed.store(RELEASES.kind).get(key), self.feed.world.releases.get(key)
+        if stored is None or not isinstance(release, Release):
+            return None
+        baseline = release.spec.change.baseline
+
+        def may_serve(name: str) -> bool:
+            other = self.feed.world.verdict(Key(namespace=key.namespace, name=name), now=datetime.now(UTC))
+            return other is not None and other.allows is Allowance.SERVE
+
+        withdrawal = Withdrawal(
+            release=stored, withdrawn=verdict.rolled_back or verdict.rejected, baseline=baseline.name if baseline else None, may_serve=may_serve,
+        )  # fmt: skip
+        outcome = await settle_stand_ins(withdrawal, self.client)
+        if outcome.problem:
+            words = Decision(
+                action=Action.DENY, reason=Reason.BaselineNotEntitled, message=outcome.problem, remedy="take it out of service, or name a release that may"
+            )
+            await self.announcer.tell(stored, words, action="StandIn")
+        return outcome.again_seconds
 
     async def _status(self, key: Key) -> None:
         stored = self.feed.store(RELEASES.kind).get(key)

@@ -85,9 +85,16 @@ def pod_name(run: str, role: Role) -> str:
     return f"{run}-{role}"
 
 
+def without_bookkeeping(template: Object) -> Object:
+    """Give a Pod template without the annotations by which tools recognise what they made."""
+    metadata = template.get("metadata") or {}
+    kept = {name: value for name, value in (metadata.get("annotations") or {}).items() if not name.startswith(_BOOKKEEPING)}
+    return {**template, "metadata": {**metadata, "annotations": kept}}
+
+
 def _pod(run: Object, role: Role, template: Object, labels: Object) -> Object:
     labels.pop(_HASH_LABEL, None)
-    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    annotations = (without_bookkeeping(template).get("metadata") or {}).get("annotations") or {}
     spec = deepcopy(template["spec"])
     spec["schedulingGates"] = _with(spec.get("schedulingGates"), "name", SCHEDULING_GATE)
     spec["readinessGates"] = _with(spec.get("readinessGates"), "conditionType", READINESS_GATE)
@@ -95,7 +102,7 @@ def _pod(run: Object, role: Role, template: Object, labels: Object) -> Object:
         "namespace": run["metadata"]["namespace"],
         "name": pod_name(run["metadata"]["name"], role),
         "labels": {**labels, CANARY_LABEL: run["metadata"]["name"], CANARY_ROLE_LABEL: str(role)},
-        "annotations": {name: value for name, value in annotations.items() if not name.startswith(_BOOKKEEPING)},
+        "annotations": annotations,
         "ownerReferences": [owned_by(run)],
     }
     return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": spec}

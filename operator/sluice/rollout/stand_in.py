@@ -1,0 +1,171 @@
+"""After release: a model that serves users and may not any more is taken out of service, and its baseline stands in.
+
+Git still asks for the withdrawn release, and a self-healing GitOps controller puts back what somebody edits. So nothing is edited: a ReplicaSet of our own,
+from the template that the Deployment's own history keeps of the baseline, serves behind the same Service. Only when it is ready are the withdrawn Pods
+evicted; what their Deployment makes instead is held or denied. It goes when the Deployment's own Pods, of a release that is entitled, are ready again.
+
+Nothing is evicted without somebody to stand in: where the baseline is not entitled, or no template of it is left, people are told, and decide.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Final
+
+from sluice.api.names import API_VERSION, CANARY_LABEL, RELEASE_LABEL, STAND_IN_LABEL
+from sluice.cluster.client import ApiClient, Object
+from sluice.cluster.errors import Conflict, NotFound
+from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES, REPLICA_SETS
+from sluice.rollout.canary_pods import is_owned_by, replica_set_of, without_bookkeeping
+
+LOOK_SECONDS: Final = 1.0
+"""How often a stand-in is looked at until it is ready, and until it is needed no more."""
+_HASH_LABEL: Final = "pod-template-hash"
+_NAME_LENGTH: Final = 63
+_SUFFIX: Final = "-stand-in"
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """How things stand with a release: whether it may not serve any more, whatever is waited for, and who stands in for it."""
+
+    release: Object
+    withdrawn: bool
+    baseline: str | None
+    may_serve: Callable[[str], bool]
+    """Whether a release of this namespace is entitled to serve now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """In how many seconds to look again, if at all, and what people should know."""
+
+    again_seconds: float | None = None
+    problem: str = ""
+
+
+def stand_in_name(deployment: str) -> str:
+    """Name the ReplicaSet that stands in for a Deployment."""
+    return f"{deployment[: _NAME_LENGTH - len(_SUFFIX)]}{_SUFFIX}"
+
+
+def stand_in_for(release: Object, deployment: Object, template_of: Object, *, replicas: int) -> Object:
+    """Make the ReplicaSet. It selects by a label of its own, so the Deployment neither adopts it nor counts its Pods."""
+    name = deployment["metadata"]["name"]
+    template = without_bookkeeping(deepcopy(template_of["spec"]["template"]))
+    labels = {key: value for key, value in template["metadata"]["labels"].items() if key != _HASH_LABEL} | {STAND_IN_LABEL: name}
+    template["metadata"] = {**template["metadata"], "labels": labels}
+    owner = {"apiVersion": API_VERSION, "kind": RELEASES.kind, "name": release["metadata"]["name"], "uid": release["metadata"]["uid"], "controller": True}
+    metadata = {"namespace": release["metadata"]["namespace"], "name": stand_in_name(name), "labels": {STAND_IN_LABEL: name}, "ownerReferences": [owner]}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {STAND_IN_LABEL: name, RELEASE_LABEL: labels[RELEASE_LABEL]}}, "template": template}
+    return {"apiVersion": REPLICA_SETS.api_version, "kind": REPLICA_SETS.kind, "metadata": metadata, "spec": spec}
+
+
+async def settle_stand_ins(withdrawal: Withdrawal, client: ApiClient) -> Outcome:
+    """Bring stand-ins, and the Pods that they replace, to what a release asks for now. Raises `ApiError`."""
+    namespace, release = withdrawal.release["metadata"]["namespace"], withdrawal.release["metadata"]["name"]
+    stand_ins = [item for item in await client.list(REPLICA_SETS, namespace, label_selector=STAND_IN_LABEL) if is_owned_by(item, withdrawal.release)]
+    drifted: Sequence[Object] = ()
+    if withdrawal.withdrawn:
+        pods = await client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release},!{CANARY_LABEL}")
+        drifted = [pod for pod in pods if _runs(pod)]
+    if not stand_ins and not drifted:
+        return Outcome()
+    deployments = {item["metadata"]["name"]: item for item in await client.list(DEPLOYMENTS, namespace)}
+    # 1. Stand-ins that nobody needs any more.
+    for item in list(stand_ins):
+        if _needed_no_more(item, deployments, withdrawal):
+            with suppress(NotFound, Conflict):
+                await client.delete(REPLICA_SETS.path(namespace, item["metadata"]["name"]), uid=item["metadata"]["uid"])
+            log.info("release %s/%s: the stand-in %s goes", namespace, release, item["metadata"]["name"])
+            stand_ins.remove(item)
+    if not drifted:
+        return Outcome(again_seconds=LOOK_SECONDS if stand_ins else None)
+    # 2. Nobody to stand in: nothing is taken away.
+    if withdrawal.baseline is None or not withdrawal.may_serve(withdrawal.baseline):
+        why = f"its baseline {withdrawal.baseline} is not entitled to serve" if withdrawal.baseline else "it names no baseline"
+        return Outcome(problem=f"{len(drifted)} Pods of it run, and nobody can stand in for them: {why}")
+    return await _replace(withdrawal, stand_ins, drifted, deployments, client)
+
+
+async def _replace(
+    withdrawal: Withdrawal, stand_ins: Sequence[Object], drifted: Sequence[Object], deployments: Mapping[str, Object], client: ApiClient
+) -> Outcome:
+    namespace, release = withdrawal.release["metadata"]["namespace"], withdrawal.release["metadata"]["name"]
+    replica_sets = await client.list(REPLICA_SETS, namespace)
+    by_deployment, problems = _by_deployment(drifted, replica_sets, deployments)
+    known = {item["metadata"]["name"]: item for item in stand_ins}
+    for name, pods in sorted(by_deployment.items()):
+        # 3. Made of what the Deployment keeps of its own past.
+        standing = known.get(stand_in_name(name))
+        if standing is None:
+            template_of = replica_set_of(deployments[name], replica_sets, withdrawal.baseline or "")
+            if template_of is None:
+                problems.append(f"no ReplicaSet of Deployment {name} has a template of {withdrawal.baseline} any more")
+                continue
+            wanted = stand_in_for(
+                withdrawal.release, deployments[name], template_of, replicas=max(len(pods), int(deployments[name]["spec"].get("replicas", 1)))
+            )
+            with suppress(Conflict):
+                await client.create(REPLICA_SETS, wanted, namespace)
+                log.info(
+                    "release %s/%s: %s stands in for Deployment %s with %d Pods",
+                    namespace,
+                    release,
+                    wanted["metadata"]["name"],
+                    name,
+                    wanted["spec"]["replicas"],
+                )
+            continue
+        # 4. Ready first, then the withdrawn Pods go.
+        if not _ready(standing):
+            continue
+        for pod in pods:
+            with suppress(NotFound, Conflict):
+                await client.evict(PODS.path(namespace, pod["metadata"]["name"]), uid=pod["metadata"]["uid"])
+                log.info("pod %s/%s: evicted, its release is withdrawn and its baseline stands in", namespace, pod["metadata"]["name"])
+    return Outcome(again_seconds=LOOK_SECONDS if by_deployment else None, problem="; ".join(problems))
+
+
+def _by_deployment(drifted: Sequence[Object], replica_sets: Sequence[Object], deployments: Mapping[str, Object]) -> tuple[dict[str, list[Object]], list[str]]:
+    """Sort Pods by the Deployment that made them; say which ones nobody can stand in for."""
+    sorted_: dict[str, list[Object]] = defaultdict(list)
+    lost = []
+    for pod in drifted:
+        owner = next((item for item in replica_sets if is_owned_by(pod, item)), None)
+        of = next((name for name, deployment in deployments.items() if owner is not None and is_owned_by(owner, deployment)), None)
+        if of is None:
+            lost.append(str(pod["metadata"]["name"]))
+        else:
+            sorted_[of].append(pod)
+    problems = [f"Pod {name} has no Deployment that keeps a template of the baseline" for name in lost[:8]]
+    return sorted_, problems
+
+
+def _needed_no_more(stand_in: Object, deployments: Mapping[str, Object], withdrawal: Withdrawal) -> bool:
+    """Whether the Deployment is gone, or serves by itself: all of its Pods are of a release that is entitled, and ready."""
+    deployment = deployments.get(stand_in["metadata"]["labels"][STAND_IN_LABEL])
+    if deployment is None:
+        return True
+    named = (deployment["spec"]["template"].get("metadata") or {}).get("labels", {}).get(RELEASE_LABEL)
+    status, wanted = deployment.get("status") or {}, int(deployment["spec"].get("replicas", 1))
+    seen = status.get("observedGeneration") == deployment["metadata"].get("generation")
+    ready = min(int(status.get("updatedReplicas") or 0), int(status.get("readyReplicas") or 0)) >= wanted
+    return bool(seen) and ready and isinstance(named, str) and withdrawal.may_serve(named)
+
+
+def _ready(replica_set: Object) -> bool:
+    status = replica_set.get("status") or {}
+    seen = status.get("observedGeneration") == replica_set["metadata"].get("generation")
+    return bool(seen) and int(status.get("readyReplicas") or 0) >= int(replica_set["spec"]["replicas"])
+
+
+def _runs(pod: Object) -> bool:
+    return "deletionTimestamp" not in pod["metadata"] and (pod.get("status") or {}).get("phase") == "Running"

@@ -1,0 +1,70 @@
+"""`kill -9` of the controller after one request after another, and of a scorer in the middle: each run ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster import Cluster
+from tests.cluster.canary_story import BASELINE, CANDIDATE, Canary, sluice_image
+from tests.cluster.controller import Controller, Process
+from tests.cluster.namespace import Namespace
+
+RUN = f"{CANDIDATE}-1"
+POINTS: tuple[str, ...] = (
+    f"{RUN}: made for", f"made Pod {RUN}-candidate", f"made Pod {RUN}-baseline", f"made ConfigMap {RUN}-plan", f"made NetworkPolicy {RUN}-scorer",
+    f"made NetworkPolicy {RUN}-models", f"made Job {RUN}-scorer", "→ Scoring", "→ Decided", f"deleted Pod {RUN}-candidate", f"deleted Job {RUN}-scorer",
+)  # fmt: skip
+"""What the controller says after a request, in the order in which it makes them."""
+SECONDS = 120
+LEASE = {"lease_duration": 6, "lease_renew_deadline": 4.0, "lease_retry": 1.6}
+"""A killed process holds the others up for no longer than this."""
+
+
+@pytest.fixture(scope="module")
+def image(cluster: Cluster) -> str:
+    return sluice_image(cluster)
+
+
+def passed(process: Process, points: tuple[str, ...]) -> int:
+    """Wait until the process has said one of these; how many it has passed by then."""
+    deadline = time.monotonic() + SECONDS
+    while not (seen := [number for number, point in enumerate(points, start=1) if point in process.said()]):
+        assert process.process.poll() is None, process.said()
+        assert time.monotonic() < deadline, f"none of {points} was said:\n{process.said()}"
+        time.sleep(0.01)
+    return max(seen)
+
+
+@pytest.mark.parametrize(("wrong", "decision", "phase"), [(0, "Promote", "Serving"), (30, "RollBack", "RolledBack")])
+def test_a_run_ends_right_though_the_controller_is_killed_at_every_step(
+    cluster: Cluster, ns: Namespace, image: str, tmp_path: Path, wrong: int, decision: str, phase: str
+) -> None:
+    with Controller(cluster, tmp_path) as installed:
+        process = installed.lead("controller-0", scorer_image=image, **LEASE)
+        canary = Canary(ns, image)
+        canary.serve_baseline()
+        with canary.users() as users:
+            canary.push(wrong)
+            left, kills = POINTS, 0
+            while left:
+                left = left[passed(process, left) :]
+                process.kill()
+                kills += 1
+                if left and left[0] == "→ Decided":
+                    # A scorer dies while nobody looks; its Job starts the shard again.
+                    ns.kubectl("delete", "pods", f"--selector=sluice.dev/canary-run={RUN},sluice.dev/canary-role=scorer", "--grace-period=0", "--force")
+                process = installed.lead(f"controller-{kills}", scorer_image=image, **LEASE)
+            canary.wait_tidy()
+            decided = canary.wait_decision(decision)
+            canary.wait_phase(phase)
+            if phase == "Serving":
+                ns.wait("deployment", "churn", lambda d: d["status"].get("updatedReplicas") == d["status"].get("readyReplicas") == 2, seconds=90)
+        assert kills >= 5
+        assert users["failed"] == 0, users
+        assert users[BASELINE] > 0
+        assert (users[CANDIDATE] > 0) == (phase == "Serving")
+        assert len(ns.list("canaryruns")) == 1
+        assert len(decided["status"]["metrics"]) == 1
