@@ -26,9 +26,9 @@ def events(rate: float, n: int, seed: int = 3) -> np.ndarray:
 def test_the_average_run_to_a_false_alarm_is_at_least_what_is_stated(rate: float) -> None:
     promised = 200
     watching = detector(promised, MeanReference.of_counts(int(rate * KNOWN), KNOWN))
-    runs = [watching.observe(watching.start(), events(rate, 20 * promised, seed)) for seed in range(400)]
+    runs = [watching.observe(watching.start(), events(rate, 20 * promised, seed)) for seed in range(200)]
     lengths = np.array([run.alarm.at if run.alarm else 20 * promised for run in runs])
-    assert lengths.mean() > promised - 2 * lengths.std() / 20
+    assert lengths.mean() > promised - 2 * lengths.std() / 200**0.5
     assert lengths.mean() < 2 * promised  # nor is the detector deaf
 
 
@@ -150,6 +150,29 @@ def test_a_state_of_other_settings_is_refused() -> None:
             other.observe(detector().start(), [0.0])
         with pytest.raises(DriftRefused, match="start anew"):
             other.tally(detector().start(), events=0, n=1)
+
+
+def test_every_setting_is_in_the_digest() -> None:
+    others = [
+        detector(),
+        detector(9999),
+        detector(tolerance=0.01),
+        detector(side=Side.RISE),
+        detector(reference=MeanReference.of_counts(100, 1000)),
+        MeanDetector(reference=REFUSALS, promise=Promise(), name="another name"),
+        MeanDetector(reference=REFUSALS, promise=Promise(reference_error=0.02), name="refusal rate"),
+    ]
+    assert len({other.digest for other in others}) == len(others)
+
+
+def test_a_stream_that_stays_at_the_mean_alarms_when_the_run_length_is_over_and_is_dated() -> None:
+    """Nobody gains and nobody loses, so the evidence is the number of observations: the promise, to the letter."""
+    watching = detector(200, MeanReference.of_counts(3 * KNOWN // 10, KNOWN))
+    alarm = watching.observe(watching.start(), np.full(400, 0.3)).alarm
+    assert alarm is not None
+    assert 200 <= alarm.at <= 202
+    assert alarm.since < alarm.at
+    assert alarm.observed == pytest.approx(0.3)
 
 
 def test_a_state_that_was_cut_short_is_refused() -> None:
