@@ -135,6 +135,30 @@ async def test_no_more_cases_than_allowed_are_asked_at_a_time() -> None:
     assert most == 3
 
 
+async def test_a_unit_that_takes_long_lets_only_so_many_others_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AHEAD", 3)
+    asked = cases(40)
+    of = plan(planned=40, concurrency=2)
+    first = draw(asked, seed=of.seed, planned=40)[0].id
+    gate = asyncio.Event()
+
+    class Slow(Side):
+        async def ask(self, case: Case, *, seed: int) -> Reply:
+            if case.id == first:
+                await gate.wait()
+            return await super().ask(case, seed=seed)
+
+    candidate = Slow(YES)
+    worker = Worker(of, asked, shard=0, metrics=METRICS, candidate=candidate, baseline=Side(YES))
+    running = asyncio.create_task(worker.run())
+    for _ in range(500):
+        await asyncio.sleep(0)
+    assert len(candidate.asked) == 5
+    gate.set()
+    await running
+    assert len(candidate.asked) == 40
+
+
 async def test_a_lost_connection_is_tried_again_once_for_either_side_and_other_failures_stand() -> None:
     asked = cases(20)
     flaky: Mapping[str, Sequence[Reply]] = {case.id: [UNREACHABLE, YES] for case in asked}
