@@ -62,7 +62,8 @@ def decide(case: Case, *, now: datetime) -> Verdict:
     # 6. A waiver covers what is not satisfied, and is shown as such.
     results = [_unusable(policy) for policy in case.policies if isinstance(policy, InvalidPolicy)]
     results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs, *canaries)]
-    # 7. What was rolled back stays so, also when no policy asks for a canary any more.
+    # 7. What was rolled back stays so, also when no policy asks for a canary any more, or somebody waived it: a person may take the risk of what is not
+    # known, not of what was found.
     results = _with_roll_back(case, results)
     return Verdict(
         release_digest=case.release.digest,
@@ -134,8 +135,7 @@ def _explained(approval: Approval, finding: Finding, case: Case) -> Finding:
 
 
 def _waived(ask: Asked, result: Result, waivers: Sequence[tuple[Waiver, Finding]]) -> Result:
-    if result.outcome is Outcome.SATISFIED or result.reason is Reason.CanaryRolledBack:
-        # A person may take the risk of what is not known, not of what was found.
+    if result.outcome is Outcome.SATISFIED:
         return result
     for waiver, finding in waivers:
         if waives(waiver, finding, ask):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from sluice.api.canary import DEFAULT_ERROR_RATE, BaselinePods, CanaryDecision
 from sluice.api.digests import suite_digest
 from sluice.api.scoring import ScorerType
+from sluice.scoring.cases import CasesRefused, read_cases
+from sluice.scoring.interpret import SuiteRefused, limits_of, metrics_of, protocol_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +42,16 @@ class Suite:
     @cached_property
     def problem(self) -> str:
         """Why nothing can be scored on it; empty when it can."""
+        try:
+            protocol_of(self.spec.protocol)
+            limits_of(self.spec.protocol)
+            metrics_of(self.spec.scorers)
+            if self.spec.cases.inline is not None:
+                read_cases(self.spec.cases.inline.encode())
+        except CasesRefused as error:
+            return f"spec.cases.inline: {error}"
+        except SuiteRefused as error:
+            return f"spec: {error}"
         return "" if self.metrics else "spec.scorers: none of them compares candidate and baseline"
 
     @cached_property

@@ -146,8 +146,15 @@ def test_a_suite_says_the_digest_that_a_policy_may_pin() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "says"),
-    [({"scorers": "all"}, "spec.scorers"), ({"scorers": [{"name": "cost", "type": "Cost"}]}, "none of them compares")],
-    ids=["unreadable", "idle"],
+    [
+        ({"scorers": "all"}, "spec.scorers"),
+        ({"scorers": [{"name": "tokens", "type": "Tokens"}]}, "none of them compares"),
+        ({"scorers": [{"name": "answer", "type": "Regex", "pattern": "("}]}, "scorer answer: Regex.pattern"),
+        ({"scorers": [{"name": "cost", "type": "Cost"}]}, "Cost.promptPrice is missing"),
+        ({"cases": {"inline": "{}"}}, "spec.cases.inline: line 1"),
+        ({"protocol": {"type": "Http", "port": 80, "http": {"path": "/x"}}}, "protocol: http.body"),
+    ],
+    ids=["unreadable", "idle", "pattern", "price", "cases", "protocol"],
 )
 def test_a_suite_that_cannot_be_used_says_why(changes: Object, says: str) -> None:
     world = case.World()
