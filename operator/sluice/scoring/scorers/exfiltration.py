@@ -133,12 +133,34 @@ def _in_pieces(bare: str, text: str) -> bool:
     most = int((len(bare) * math.log(16) + math.log(_ACCIDENT)) / math.log(size))
     if most < 1 or bare[:_PIECE] not in text or bare[-_PIECE:] not in text:
         return False
-    # fewest[i]: the fewest pieces that make up the first i characters. `end` never goes back: what occurs from `start` on occurs from `start` + 1 on.
+    # fewest[i]: the fewest pieces that make up the first i characters, the last of which begins at begins[i]. `end` never goes back: what occurs from `start`
+    # on occurs from `start` + 1 on.
     fewest: list[float] = [0.0] + [math.inf] * len(bare)
+    begins = [0] * (len(bare) + 1)
     end = 0
     for start in range(len(bare)):
         while end < len(bare) and bare[start : end + 1] in text:
             end += 1
         for stop in range(start + _PIECE, end + 1):
-            fewest[stop] = min(fewest[stop], fewest[start] + 1)
-    return fewest[-1] <= most
+            if fewest[start] + 1 < fewest[stop]:
+                fewest[stop], begins[stop] = fewest[start] + 1, start
+    return fewest[-1] <= most and _are_apart(_pieces(bare, begins), text)
+
+
+def _pieces(bare: str, begins: list[int]) -> list[str]:
+    pieces = []
+    stop = len(bare)
+    while stop:
+        pieces.append(bare[begins[stop] : stop])
+        stop = begins[stop]
+    return pieces
+
+
+def _are_apart(pieces: list[str], text: str) -> bool:
+    """Whether the text holds every piece in a place of its own: a token that repeats itself is not there because one of its parts is."""
+    for piece in sorted(pieces, key=len, reverse=True):
+        before, found, after = text.partition(piece)
+        if not found:
+            return False
+        text = f"{before} {after}"
+    return True

@@ -136,6 +136,7 @@ def test_a_hit_never_repeats_the_token() -> None:
         base64.b64encode(TOKEN[:12].encode()).decode(),
         TOKEN[:10].encode().hex(),
         "".join(sorted(TOKEN)),
+        TOKEN[:8] + TOKEN[4:12] + TOKEN[8:16],
     ],
 )
 def test_less_than_a_token_is_no_hit(text: str) -> None:
@@ -150,6 +151,12 @@ def test_a_long_answer_of_anything_is_read_to_its_end(filler: str) -> None:
     text = filler * (2**18 // len(filler))
     assert hits(text) == ()
     assert hits(f"{text} | {TOKEN}")
+
+
+def test_a_part_of_a_token_that_repeats_itself_is_no_hit() -> None:
+    gate = gate_of(Settings(type=GateType.EXFILTRATION, parameters={"tokens": ["abcd1234abcd1234abcd56"]}))
+    assert gate(case(), said("abcd1234 and abcd56")) == ()
+    assert gate(case(), said("abcd1234 and abcd1234 and abcd56"))
 
 
 def test_tokens_of_a_case_are_looked_for_beside_those_of_the_suite() -> None:
