@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sluice.scoring.plan import Plan
     from sluice.scoring.process import Scoring
 
+log: Final = logging.getLogger(__name__)
+
 EXIT_CODES: Final = {"Promote": 0, "RollBack": 1, "Inconclusive": 3, "Pending": 3}
 TERMINATED: Final = 143
 """As a shell tells of a process that SIGTERM ended: a Job starts the shard again."""
@@ -31,6 +33,12 @@ class _Refused(click.ClickException):
     """Files or flags that cannot be followed."""
 
     exit_code = 2
+
+
+class _Failed(click.ClickException):
+    """Nobody can say what the comparison would have come to."""
+
+    exit_code = 3
 
 
 class _Address(click.ParamType[tuple[str, int]]):
@@ -101,7 +109,7 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
       sluice score --once --suite suite.yaml --cases cases.jsonl \\
         --candidate http://127.0.0.1:8081 --baseline http://127.0.0.1:8082 --margin 0.02 --margin latency=0.05
 
-    With --once it ends with 0 for promote, 1 for roll back, 3 for inconclusive, and 2 when the files or flags cannot be used.
+    With --once it ends with 0 for promote, 1 for roll back, 3 for inconclusive or broken off, and 2 when the files or flags cannot be used.
 
     The first cases ask the baseline twice: the noise that is shown is how much it differs from itself.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
@@ -121,6 +129,8 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
         _serve(scoring, flags)
     except (PlanRefused, CasesRefused, SuiteRefused) as error:
         raise _Refused(str(error)) from None
+    except OSError as error:
+        raise _Failed(str(error)) from None
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         raise _Refused(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
@@ -201,6 +211,7 @@ def _serve(scoring: Scoring, flags: dict[str, Any]) -> None:
 
 def _once(scoring: Scoring, flags: dict[str, Any]) -> NoReturn:
     from sluice.cli.comparison import as_json, as_table  # noqa: PLC0415
+    from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415
     from sluice.scoring.judgement import Terms, judge, standings  # noqa: PLC0415
     from sluice.scoring.process import score_once  # noqa: PLC0415
 
@@ -221,9 +232,16 @@ def _once(scoring: Scoring, flags: dict[str, Any]) -> NoReturn:
             terms.design(name)
     except (ValueError, InvalidOperation) as error:
         raise _Refused(f"margins and error rates: {error}") from None
-    merged = asyncio.run(score_once(scoring))
-    judgement = judge(merged, terms)
-    stand = standings(merged, terms, looks=judgement.looks)
+    try:
+        merged = asyncio.run(score_once(scoring))
+        judgement = judge(merged, terms)
+        stand = standings(merged, terms, looks=judgement.looks)
+    except (OSError, SuiteRefused):
+        raise
+    except Exception:
+        # Python would end with 1, which stands for a decision here.
+        log.exception("the comparison broke off")
+        sys.exit(_Failed.exit_code)
     show = as_json if flags["output"] == "json" else as_table
     click.echo(show(merged, judgement, stand), nl=False)
     sys.exit(EXIT_CODES[judgement.decision])

@@ -8,7 +8,8 @@
    the worst score, unless the baseline failed as well: then there is no pair.
 4. *Gates at once.* What no comparison excuses is told as soon as it is seen, before its unit is counted.
 
-Nothing is stored: a worker that dies is started again and asks everything again. Time is told by the answers; the worker waits, and reads no clock.
+Nothing is stored: a worker that dies is started again and asks everything again. Time is told by the answers; the worker waits, and reads no clock. Answers are
+scored between questions, in the same thread: a scorer that takes long delays both sides alike.
 """
 
 from __future__ import annotations
@@ -99,12 +100,14 @@ class Worker:
     async def run(self) -> None:
         """Score everything. Raises OSError when samples cannot be written; a scorer without its audit trail does not go on."""
         await self._wait_until_ready()
-        async with asyncio.TaskGroup() as group:
-            for index, (rank, case) in enumerate(self._units):
-                await self._ahead.acquire()
-                await self._at_once.acquire()
-                group.create_task(self._score(index, rank, case))
-        self._count_waiting(everything=True)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for index, (rank, case) in enumerate(self._units):
+                    await self._ahead.acquire()
+                    await self._at_once.acquire()
+                    group.create_task(self._score(index, rank, case))
+        except* OSError as errors:
+            raise errors.exceptions[0] from None
         if self._sink is not None:
             self._samples = await asyncio.to_thread(self._sink.finish)
         self._finished = True
@@ -163,12 +166,12 @@ class Worker:
             self._uncounted.append(done)
             if self._sink is not None and done.line is not None:
                 self._sink.write(done.line)
-        self._count_waiting(everything=False)
+        self._count_waiting()
 
-    def _count_waiting(self, *, everything: bool) -> None:
+    def _count_waiting(self) -> None:
         """Count what has its turn; as long as a latency has no limit, it waits for the first answers of the baseline."""
         if self._limits is None:
-            if not everything and self._folded < min(self._plan.noise_units, len(self._units)):
+            if self._folded < min(self._plan.noise_units, len(self._units)):
                 return
             self._limits = limits_of(self._metrics.timings, [done.unit for done in self._uncounted])
         for done in self._uncounted:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from sluice.cli import main
 from sluice.cli.comparison import as_json, as_table
 from sluice.scoring.judgement import Decision, Judgement, Standing
+from sluice.scoring.process import Scoring
 from sluice.scoring.tally import Look, Merged
 
 CASE = {"id": "c-1", "input": {"prompt": "2 + 2?"}, "expect": {"text": "4"}}
@@ -66,6 +67,16 @@ def test_what_cannot_be_used_is_said_and_ends_with_2(files: Path, arguments: lis
     assert result.exit_code == 2, result.output
     assert complaint in " ".join(result.output.split())
     assert "two words" not in result.output
+
+
+@pytest.mark.parametrize("error", [OSError(28, "no space left"), RuntimeError("a mistake of ours")])
+def test_a_comparison_that_breaks_off_is_no_decision(files: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    async def broken(_scoring: Scoring) -> Merged:
+        raise error
+
+    monkeypatch.setattr("sluice.scoring.process.score_once", broken)
+    result = CliRunner().invoke(main, ["score", "--once", "--suite", str(files / "suite.yaml"), *SIDES])
+    assert result.exit_code == 3
 
 
 STANDING = Standing(metric="accuracy", slice="region=[bold]", units=40, estimate=-0.0125, low=-0.2, high=0.1, promote=0.5, roll_back=2.5, more=300)

@@ -19,7 +19,7 @@ from sluice.scoring.order import ask_seed, draw
 from sluice.scoring.plan import Plan
 from sluice.scoring.samples import FileSink, Keep
 from sluice.scoring.scorers.latency import LatencySettings
-from sluice.scoring.tally import ShardStatistics, merge
+from sluice.scoring.tally import Samples, ShardStatistics, merge
 from sluice.scoring.wire import as_json, look_as_json, read_statistics
 from sluice.scoring.worker import Worker
 from tests.unit.scoring.sides import METRICS, TIMEOUT, UNREACHABLE, Reply, Side, cases, plan, said
@@ -262,3 +262,17 @@ async def test_texts_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     line = json.loads((tmp_path / "samples.jsonl").read_bytes().splitlines()[0])
     assert line["repeats"][0]["baseline"]["text"] == "yes"
     assert line["repeats"][0]["candidate"]["text"] == "ye\ud800s"
+
+
+async def test_a_scorer_that_cannot_write_its_samples_ends_with_that_error() -> None:
+    class Full:
+        def write(self, line: bytes) -> None:
+            raise OSError(28, f"no space left for {len(line)} bytes")
+
+        def finish(self) -> Samples:
+            raise AssertionError("it went on")
+
+    worker = Worker(plan(), cases(40), shard=0, metrics=METRICS, candidate=Side(YES), baseline=Side(YES), sink=Full())
+    with pytest.raises(OSError, match="no space left"):
+        await worker.run()
+    assert not worker.statistics().finished
