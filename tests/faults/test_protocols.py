@@ -97,7 +97,7 @@ class TestChat:
         async def slow(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
             await response.prepare(request)
-            for chunk, pause in ((delta(role="assistant", content=""), 0.2), (delta(content="yes"), 0.2), (delta("stop"), 0.0)):
+            for chunk, pause in ((delta(role="assistant", content=""), 0.2), (delta(content="ye"), 0.2), (delta("stop", content="s"), 0.0)):
                 await response.write(f"data: {json.dumps(chunk)}\r\n\r\n".encode())
                 await asyncio.sleep(pause)
             return response

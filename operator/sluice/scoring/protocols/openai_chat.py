@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from sluice.scoring.answer import Answer
@@ -46,13 +45,12 @@ def chat_of(case: Case) -> Chat:
     return case.input
 
 
-def turn_of(document: Json, *, limits: Limits) -> Turn:
+def turn_of(document: Json) -> Turn:
     """What a response that was not streamed says; raises Unanswered."""
     response = an_object(document, where="the answer")
     choice = first_choice(response)
     message = an_object(choice.get("message"), where="choices[0].message")
     calls = a_list(message.get("tool_calls") or [], where="choices[0].message.tool_calls")
-    check_calls(len(calls), limits=limits)
     content = text_or_nothing(message.get("content"), where="choices[0].message.content")
     return Turn(
         # A refusal is what the model says instead of content.
@@ -78,8 +76,7 @@ def continued(history: Sequence[Message], turn: Turn, following: Sequence[Messag
 class ChatPieces:
     """Pieces of a streamed turn: `delta` of each chunk. Those of a tool call belong together by its `index`."""
 
-    def __init__(self, *, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self) -> None:
         self._text: list[str] = []
         self._refusal: list[str] = []
         self._calls: dict[int, _CallPieces] = {}
@@ -111,7 +108,6 @@ class ChatPieces:
         piece = an_object(value, where=where)
         function = an_object(piece.get("function") or {}, where=f"{where}.function")
         call = self._calls.setdefault(an_index(piece.get("index"), where=f"{where}.index"), _CallPieces())
-        check_calls(len(self._calls), limits=self._limits)
         # Id and name come once, whole.
         call.id = text_or_nothing(piece.get("id"), where=f"{where}.id") or call.id
         call.name = text_or_nothing(function.get("name"), where=f"{where}.function.name") or call.name
@@ -141,12 +137,8 @@ class OpenAIChat:
         history = list(chat.turns[0])
         answered: list[Timed] = []
         for following in (*chat.turns[1:], None):
-            timed = await self._turns.take(
-                request | {"messages": [dict(message) for message in history]},
-                pieces=ChatPieces(limits=self._limits),
-                whole=partial(turn_of, limits=self._limits),
-                budget=budget,
-            )
+            asked = request | {"messages": [dict(message) for message in history]}
+            timed = await self._turns.take(asked, pieces=ChatPieces(), whole=turn_of, budget=budget)
             answered.append(timed)
             check_calls(sum(len(earlier.turn.calls) for earlier in answered), limits=self._limits)
             further = None if following is None else continued(history, timed.turn, following)

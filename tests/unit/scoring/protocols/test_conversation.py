@@ -1,9 +1,12 @@
 """A conversation goes on only while its script answers what the model asked for."""
 
+import json
+
 import pytest
 
-from sluice.scoring.case import Case, Chat, Fields, Input, Prompt, Tensor, Tensors, Text
+from sluice.scoring.case import Case, Chat, Fields, Input, Json, Prompt, Tensor, Tensors, Text
 from sluice.scoring.protocols.client import check_case
+from sluice.scoring.protocols.gathering import Gathering
 from sluice.scoring.protocols.openai_chat import ChatPieces, chat_of, continued, turn_of
 from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType
 from sluice.scoring.protocols.turn import Call, Timed, Turn, Usage, answer_of
@@ -49,19 +52,41 @@ def test_where_model_and_script_part_ways_the_conversation_ends(calls: tuple[Cal
 
 
 def test_a_refusal_is_what_was_written_when_there_is_no_content() -> None:
-    assert turn_of({"choices": [{"message": {"content": None, "refusal": "No."}}]}, limits=LIMITS).text == "No."
+    assert turn_of({"choices": [{"message": {"content": None, "refusal": "No."}}]}).text == "No."
 
 
 def test_a_streamed_refusal_is_text_too() -> None:
-    pieces = ChatPieces(limits=LIMITS)
+    pieces = ChatPieces()
     assert [pieces.take({"delta": {"refusal": part}}) for part in ("", "N", "o.")] == [False, True, True]
     assert pieces.turn(finish_reason="stop", usage=Usage()).text == "No."
 
 
 def test_thoughts_count_as_a_first_token_and_not_as_text() -> None:
-    pieces = ChatPieces(limits=LIMITS)
+    pieces = ChatPieces()
     assert pieces.take({"delta": {"reasoning_content": "Hmm"}})
     assert pieces.turn(finish_reason="stop", usage=Usage()).text == ""
+
+
+def test_streamed_calls_are_in_the_order_of_their_index_whichever_began_first() -> None:
+    pieces = ChatPieces()
+    for index, name in ((1, "second"), (0, "first")):
+        pieces.take({"delta": {"tool_calls": [{"index": index, "function": {"name": name, "arguments": "{}"}}]}})
+    assert [call.name for call in pieces.turn(finish_reason="tool_calls", usage=Usage()).calls] == ["first", "second"]
+
+
+def test_what_a_stream_has_said_once_stays_said() -> None:
+    gathering = Gathering(ChatPieces(), limits=LIMITS)
+    chunks: list[Json] = [
+        {"choices": [{"delta": {"content": "ye"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}},
+        {"choices": [{"delta": {"content": "s"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+        {"choices": [{"delta": {}, "finish_reason": None}], "usage": None},
+        {"choices": None},
+        {},
+    ]
+    assert not any(gathering.take(json.dumps(chunk).encode(), float(elapsed)) for elapsed, chunk in enumerate(chunks, start=1))
+    assert gathering.take(b"[DONE]", 9.0)
+    assert gathering.first_token_seconds == 1.0
+    assert gathering.turn() == turn("yes", usage=Usage(prompt_tokens=3, completion_tokens=2))
 
 
 @pytest.mark.parametrize("arguments", ["", "{", "[]", '"x"', "null", '{"x": NaN}', "[" * 100 + "]" * 100, "{'x': 1}"])
@@ -72,7 +97,7 @@ def test_arguments_that_are_no_object_are_the_models_mistake_and_kept_as_written
 
 def test_arguments_that_a_server_has_parsed_already_are_taken() -> None:
     calls = [{"function": {"name": "find", "arguments": {"x": 1}}}, {"function": {"name": "find"}}]
-    assert [call.arguments for call in turn_of({"choices": [{"message": {"tool_calls": calls}}]}, limits=LIMITS).calls] == ['{"x":1}', ""]
+    assert [call.arguments for call in turn_of({"choices": [{"message": {"tool_calls": calls}}]}).calls] == ['{"x":1}', ""]
 
 
 def test_several_turns_are_one_answer_with_sums_of_times_and_tokens() -> None:
