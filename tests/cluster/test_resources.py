@@ -15,6 +15,7 @@ from e2e.cluster import Cluster, StepFailed
 from sluice.api.kinds import KINDS, Kind
 from tests.cluster.gate import ROOT
 from tests.cluster.namespace import Namespace
+from tests.unit.api.scorers import SCORERS
 
 Object = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
@@ -172,6 +173,9 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
      [(PROTOCOL, CHAT | {"version": "2"})], "version goes with types OpenInference and OpenInferenceGrpc"),
     ("path-of-grpc", "ScoringSuite", [(f"{PROTOCOL}.type", "OpenInferenceGrpc"), (f"{PROTOCOL}.path", "/v2")], "path says where the API begins"),
     ("pattern-of-another-scorer", "ScoringSuite", [("spec.scorers.0.pattern", "x")], "pattern goes with type Regex"),
+    ("refusal-of-nothing", "ScoringSuite", [("spec.scorers", [{"name": "a", "type": "Refusal"}])], "wanted goes with type Refusal, and it needs it"),
+    ("cost-without-price", "ScoringSuite",
+     [("spec.scorers", [{"name": "a", "type": "Cost", "promptPrice": "1"}])], "completionPrice goes with type Cost, and it needs it"),
     ("scorers-twice", "ScoringSuite", [("spec.scorers", [{"name": "a", "type": "Regex"}] * 2)], "Duplicate value"),
     ("no-scorers", "ScoringSuite", [("spec.scorers", [])], "should have at least 1 items"),
     ("33-repeats", "ScoringSuite", [("spec.repeats", 33)], "should be less than or equal to 32"),
@@ -190,21 +194,6 @@ def test_the_api_server_says_what_is_wrong(nowhere: Namespace, kind: str, change
 
 
 CANARY_NEEDS = ("suite", "margin", "planned", "maxDuration")
-SCORERS = [
-    {"name": "exact", "type": "ExactMatch", "ignoreCase": True, "ignorePunctuation": True},
-    {"name": "regex", "type": "Regex", "pattern": "^yes", "absent": False},
-    {"name": "numeric", "type": "Numeric", "absolute": "0.5", "relative": "0.01", "take": "Only"},
-    {"name": "schema", "type": "JsonSchema", "schema": "{}", "bare": True},
-    {"name": "fields", "type": "StructuredOutput", "bare": True},
-    {"name": "class", "type": "Classification", "labels": ["no", "yes"], "output": "label", "threshold": "0.5"},
-    {"name": "tool", "type": "ToolChoice", "ignoreOrder": True},
-    {"name": "toxicity", "type": "Toxicity", "phrases": ["go away"]},
-    {"name": "personal", "type": "PersonalData", "kinds": ["Email", "Iban"]},
-    {"name": "latency", "type": "Latency", "limitSeconds": "0.5", "quantile": "0.99", "tolerance": "0.2", "confidence": "0.9"},
-    {"name": "forbidden", "type": "ForbiddenTools", "tools": ["shell*"]},
-    {"name": "planted", "type": "Exfiltration", "tokens": ["kestrel-4711-olive"]},
-    {"name": "cost", "type": "Cost", "promptPrice": "0.0025", "completionPrice": "0.01"},
-]
 ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("first-release", "ModelRelease", [("spec.change.baseline", GONE)]),
     ("only-what-is-needed", "ModelRelease", [(f"spec.{field}", GONE) for field in ("training", "authority", "residualRisk", "rollback")]),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sluice.api.canary import DEFAULT_ERROR_RATE, BaselinePods, CanaryDecision
 from sluice.api.digests import suite_digest
-from sluice.api.scoring import ScorerType
+from sluice.api.scorers import ScorerType
 from sluice.scoring.cases import CasesRefused, read_cases
 from sluice.scoring.interpret import SuiteRefused, limits_of, metrics_of, protocol_of
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from sluice.api import scoring as api
 from sluice.api.durations import parse_duration
+from sluice.api.scorers import Scorer as AskedScorer
 from sluice.api.strict_json import JsonRefused, parse
 from sluice.scoring.compare import Metrics
 from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType, Sampling
@@ -64,7 +65,7 @@ def limits_of(protocol: api.Protocol) -> Limits:
         raise SuiteRefused(f"protocol.timeout: {error}") from None
 
 
-def metrics_of(scorers: Sequence[api.Scorer]) -> Metrics:
+def metrics_of(scorers: Sequence[AskedScorer]) -> Metrics:
     """What is measured, by name. Raises SuiteRefused."""
     single: dict[str, Scorer] = {}
     pairs: dict[str, PairScorer] = {}
@@ -95,7 +96,7 @@ _TYPES: Final[Mapping[str, ScorerType | PairScorerType | GateType | SumType]] = 
 }
 
 
-def _settings(scorer: api.Scorer) -> Settings:
+def _settings(scorer: AskedScorer) -> Settings:
     parameters = scorer.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"name", "type"})
     if scorer.json_schema is not None:
         # The resource holds it as text: a schema has members that no resource can describe.

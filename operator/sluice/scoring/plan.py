@@ -15,7 +15,8 @@ from typing import Annotated, Final, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from sluice.api.base import Label, Line, Model, Sha256, Uri
-from sluice.api.scoring import Protocol, Scorer, SuiteSpec
+from sluice.api.scorers import Scorer
+from sluice.api.scoring import Protocol, SuiteSpec
 from sluice.api.strict_json import JsonRefused, canonical, parse
 from sluice.scoring.cases import Cases
 from sluice.scoring.scorers.settings import GateType, SumType

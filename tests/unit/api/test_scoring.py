@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from sluice.api import scorers as api_scorers
 from sluice.api import scoring as api
 from sluice.api.digests import cases_digest, suite_digest
+from sluice.scoring.interpret import metrics_of
 from sluice.scoring.protocols import settings as protocols
-from sluice.scoring.scorers import personal_data, settings, text
+from sluice.scoring.scorers import personal_data, refusal, settings, text
+from tests.unit.api.scorers import SCORERS
 from tests.unit.decision.case import digest_of, suite_spec
 
 
@@ -19,10 +22,19 @@ def values(*enums: Iterable[str]) -> set[str]:
 
 
 def test_a_suite_can_name_every_scorer_protocol_and_choice_that_there_is() -> None:
-    assert values(api.ScorerType) == values(settings.ScorerType, settings.PairScorerType, settings.GateType, settings.SumType)
+    assert values(api_scorers.ScorerType) == values(settings.ScorerType, settings.PairScorerType, settings.GateType, settings.SumType)
     assert values(api.ProtocolType) == values(protocols.ProtocolType)
-    assert values(api.Take) == values(text.Take)
-    assert values(api.PersonalDataKind) == values(personal_data.PersonalData)
+    assert values(api_scorers.Take) == values(text.Take)
+    assert values(api_scorers.PersonalDataKind) == values(personal_data.PersonalData)
+    assert values(api_scorers.Wanted) == values(refusal.Wanted)
+
+
+def test_every_parameter_that_a_suite_can_give_is_one_that_its_scorer_reads() -> None:
+    scorers = [api_scorers.Scorer.model_validate(scorer) for scorer in SCORERS]
+    metrics_of(scorers)
+    given = {field for scorer in scorers for field in scorer.model_fields_set}
+    assert given == set(api_scorers.Scorer.model_fields)
+    assert {scorer.type for scorer in scorers} == set(api_scorers.ScorerType)
 
 
 def spec(**changes: Any) -> api.SuiteSpec:  # noqa: ANN401 - fields of the spec

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from sluice.api.scoring import Protocol, ProtocolType, Scorer, ScorerType
+from sluice.api.scorers import Scorer, ScorerType
+from sluice.api.scoring import Protocol, ProtocolType
 from sluice.scoring.answer import Answer, Failure, NoAnswer
 from sluice.scoring.case import Case, Prompt
 from sluice.scoring.compare import Metrics

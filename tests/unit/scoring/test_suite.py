@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sluice.api.scoring import ScorerType, SuiteSpec
+from sluice.api.scorers import ScorerType
+from sluice.api.scoring import SuiteSpec
 from sluice.scoring.answer import Answer
 from sluice.scoring.cases import Cases, read_cases
 from sluice.scoring.interpret import SuiteRefused, metrics_of, protocol_of
