@@ -26,6 +26,7 @@ def test_of_two_halves_everything_follows_from_the_definitions() -> None:
     report = distances(Histogram(bins=bins, counts=(400_000, 600_000, 0)), Histogram(bins=bins, counts=(600_000, 400_000, 0)))
     assert report.psi == pytest.approx(2 * 0.2 * np.log(1.5), rel=1e-4)
     assert report.js == pytest.approx((0.4 * np.log2(0.8) + 0.6 * np.log2(1.2)) ** 0.5, rel=1e-3)
+    assert report.psi_unchanged == pytest.approx(2 * 2e-6)  # three bins, a million observations on either side
     assert report.ks == pytest.approx(0.2)
     assert report.w1 == pytest.approx(10 * 0.2 / 2)  # the gap closes evenly between the edges
 

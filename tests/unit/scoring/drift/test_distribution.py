@@ -5,6 +5,7 @@ import pytest
 
 from sluice.scoring.drift.bets import Direction
 from sluice.scoring.drift.distribution import DistributionDetector
+from sluice.scoring.drift.envelope import envelope
 from sluice.scoring.drift.histogram import empty, freeze_names, freeze_numbers
 from sluice.scoring.drift.refused import DriftRefused
 from sluice.scoring.drift.settings import Promise
@@ -66,6 +67,12 @@ def test_a_tool_that_was_never_seen_before_is_found_and_named() -> None:
     assert alarm is not None
     assert (alarm.feature, alarm.direction) == ("share of other names", Direction.RISE)
     assert alarm.at < 500
+
+
+def test_the_features_share_the_references_that_may_mislead() -> None:
+    """Six shares of a mix, each wrong in a sixth of the stated 1 % of references: together at most 1 %."""
+    search = next(feature for feature in TOOL_MIX.core.bets.features if feature.name == "share of 'search'")
+    assert search.envelope == envelope(mean=0.5, variance=0.25 * 10_000 / 9_999, n=10_000, tolerance=0, error=0.01 / 6)
 
 
 def test_of_two_kinds_one_is_watched() -> None:
