@@ -55,7 +55,9 @@ def test_every_dependency_is_imported_and_every_import_is_a_dependency() -> None
     # pydantic pins its core to one exact version and names errors from it in its own interface.
     foreign = modules - sys.stdlib_module_names - {"sluice", "pydantic_core"}
     distributions = packages_distributions()
-    assert names_of([distribution for module in foreign for distribution in distributions[module]]) == names_of(PROJECT["dependencies"])
+    assert names_of([distribution for module in foreign for distribution in distributions[module]]) == names_of(
+        [*PROJECT["dependencies"], *(name for extra in PROJECT["optional-dependencies"].values() for name in extra)]
+    )
 
 
 def test_what_is_declared_is_what_is_pinned() -> None:

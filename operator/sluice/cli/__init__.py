@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from sluice import __version__
+from sluice.cli.canary import canary
 from sluice.cli.decisions import approve, reject
 from sluice.cli.processes import controller, webhook
 from sluice.cli.scoring import score
@@ -24,6 +25,7 @@ def main() -> None:
                  sluice reject  mr/churn-2-1-0 -n payments --role security --comment "refuses too little"
     Look:        kubectl get mr -n payments -o wide;  kubectl describe mr/churn-2-1-0 -n payments
     Compare:     sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
+                 sluice canary plan --margin 0.02 --planned 3000
     Processes:   sluice controller, sluice webhook (the chart starts them), sluice score (the controller starts it)
 
     As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
@@ -31,6 +33,7 @@ def main() -> None:
 
 
 main.add_command(approve)
+main.add_command(canary)
 main.add_command(reject)
 main.add_command(controller)
 main.add_command(score)

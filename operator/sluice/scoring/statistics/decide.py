@@ -27,7 +27,8 @@ def decide(
     `planned`: the number of pairs after which the comparison ends. `alpha`: error rate in (0, 0.5) of each side, over all looks and slices together.
     `rank[i]`: the place of the pair, from 0, in a random order that was fixed before anything was asked. Only the gapless beginning of that order is
     looked at, because answers that come early may be the easy ones. None: the order of arrival is that random order.
-    `unit[i]`: what was drawn independently, such as the prompt of a repeat; the mean of its pairs counts once. None: each pair is its own.
+    `unit[i]`: what was drawn independently, such as the prompt of a repeat; the mean of its pairs counts once. None: each pair is its own. The pairs of a
+    unit may share one rank: then hand them in together.
 
     Returns the decision and the number of pairs it rests on, counted in rank order. Pairs beyond change nothing, and asking again with more of them does
     not either. `Inconclusive`, with the pairs so far, also while there are not enough. Raises ValueError when a value is out of its range.
@@ -37,17 +38,18 @@ def decide(
     for name, given in (("slices", slices), ("unit", unit)):
         if given is not None and len(given) != len(every):
             raise ValueError(f"{name}: {len(given)} entries for {len(every)} pairs; give one for each")
-    order = _finished(len(every), rank)[:planned]
+    if unit is not None and any(label is None for label in unit):
+        raise ValueError("unit: None; every pair belongs to a unit, if only to one of its own")
+    order = _finished(len(every), rank, unit)[:planned]
     values = every[order]
     counts = [count for count in design.looks if count <= len(values)]
-    units = _codes(unit, order) if unit is not None else None
+    units = _codes([unit[index] for index in order]) if unit is not None else None
     pool = _series(values, units, counts)
     parts: dict[str, Series] = {}
     if slices is not None:
-        labels = [slices[index] for index in order]
-        for name in dict.fromkeys(label for label in labels if label is not None):
-            inside = np.array([label == name for label in labels], dtype=bool)
-            parts[str(name)] = _series(values, units, counts, inside=inside)
+        codes = _codes([slices[index] for index in order])
+        for code in range(codes.max(initial=-1) + 1):
+            parts[f"{code:09d}"] = _series(values, units, counts, inside=codes == code)
     outcome = evaluate(pool, parts, design)
     if outcome.decision is Decision.INCONCLUSIVE:
         return outcome.decision, len(values)
@@ -65,27 +67,30 @@ def _differences(d: ArrayLike) -> Floats:
     return values
 
 
-def _finished(n: int, rank: ArrayLike | None) -> Integers:
+def _finished(n: int, rank: ArrayLike | None, repeats: Sequence[object] | None) -> Integers:
     """Return the indices of the pairs in rank order, up to the first rank that is missing."""
     if rank is None:
         return np.arange(n)
     given = np.asarray(rank)
-    if given.ndim != 1 or (n and not np.issubdtype(given.dtype, np.integer)):
-        raise ValueError("rank: give one integer for each pair, shape (n,)")
+    if given.ndim != 1 or not np.issubdtype(given.dtype, np.number) or (given != np.floor(given)).any():
+        raise ValueError("rank: give one whole number for each pair, shape (n,)")
     if len(given) != n:
         raise ValueError(f"rank: {len(given)} entries for {n} pairs; give one for each")
     order = np.argsort(given, kind="stable")
     ordered = given[order]
-    if n and (ordered[0] < 0 or (np.diff(ordered) == 0).any()):
-        raise ValueError("rank: places count from 0, and no two pairs have the same one")
-    gap = np.flatnonzero(ordered != np.arange(n))
+    if n and ordered[0] < 0:
+        raise ValueError(f"rank: {ordered[0]}; places count from 0")
+    steps = np.diff(ordered, prepend=-1.0)
+    if repeats is None and (steps == 0).any():
+        raise ValueError(f"rank: {ordered[np.flatnonzero(steps == 0)[0]]} twice; only the repeats of a unit share a place")
+    gap = np.flatnonzero(steps > 1)
     return order[: gap[0]] if gap.size else order
 
 
-def _codes(labels: Sequence[object], order: Integers) -> Integers:
-    """Number the units in the order in which they first appear."""
+def _codes(labels: Sequence[object]) -> Integers:
+    """Number the labels in the order in which they first appear; −1 for None."""
     numbers: dict[object, int] = {}
-    return np.array([numbers.setdefault(labels[index], len(numbers)) for index in order], dtype=np.int64)
+    return np.array([-1 if label is None else numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
 
 
 def _series(values: Floats, units: Integers | None, counts: Sequence[int], inside: NDArray[np.bool_] | None = None) -> Series:

@@ -7,12 +7,13 @@ Fixed in advance, because what is looked at in between would have to be paid for
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final
 
 FIRST: Final = 10
 """Units at the first look: fewer say nothing at the levels that we spend on them."""
 _GROWTH: Final = 1.08
+_LEAST: Final = 4
+"""Units between looks: answers of yes or no come in so few steps that a look in between could not spend what it may."""
 _EVEN: Final = 30
 _FOR_SLICES: Final = (0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)
 
@@ -25,10 +26,10 @@ def looks(planned: int, *, minimum: int = FIRST) -> tuple[int, ...]:
     found, at = [], float(max(1, min(FIRST, planned)))
     while at < planned:
         found.append(round(at))
-        at += min(max(1.0, at * (_GROWTH - 1)), max(1.0, planned / _EVEN))
-    # The last step may have been a short one.
-    found = [number for number, following in pairwise([*found, planned]) if following > number and (planned - number) * 2 * _EVEN > planned]
-    return (*(number for number in found if number >= minimum), planned)
+        at += max(_LEAST, min(at * (_GROWTH - 1), planned / _EVEN))
+    # The last step is not a short one.
+    least = max(_LEAST, planned / _EVEN) / 2
+    return (*(number for number in found if number >= minimum and planned - number >= least), planned)
 
 
 @lru_cache(maxsize=256)

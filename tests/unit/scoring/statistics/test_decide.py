@@ -98,6 +98,21 @@ def test_repeats_of_a_prompt_count_once() -> None:
     assert decision is Decision.INCONCLUSIVE
 
 
+def test_repeats_may_share_the_rank_of_their_unit() -> None:
+    once = paired(9, 300, worse=0.15, better=0.05)
+    repeated, units = np.repeat(once, 3), np.repeat(np.arange(300), 3)
+    shuffled = np.random.default_rng(9).permutation(900)
+    told = decide(repeated, margin=0.0, alpha=0.05, planned=900, unit=units.tolist())
+    assert decide(repeated[shuffled], margin=0.0, alpha=0.05, planned=900, unit=units[shuffled].tolist(), rank=units[shuffled]) == told
+    assert told[0] is Decision.ROLL_BACK
+
+
+def test_labels_that_look_alike_are_two_slices() -> None:
+    d = np.where(np.arange(400) % 2 == 0, -1.0, 1.0)
+    told = decide(d, [1, "1"] * 200, margin=0.02, alpha=0.05, planned=400)
+    assert told[0] is Decision.ROLL_BACK
+
+
 def test_a_slice_that_is_ruined_rolls_back_what_the_pool_does_not_show() -> None:
     d, slices = paired(7, 4000, worse=0.04, better=0.04), (np.arange(4000) % 20).tolist()
     ruined = np.where((np.arange(4000) % 20 == 3) & (np.random.default_rng(7).random(4000) < 0.25), -1.0, d)
@@ -121,11 +136,12 @@ def test_pairs_may_be_in_no_slice() -> None:
         ({"alpha": 0.5}, "give an error rate"),
         ({"alpha": 0.0}, "give an error rate"),
         ({"planned": 0}, "planned: 0"),
-        ({"rank": [0, 0]}, "no two pairs"),
+        ({"rank": [0, 0]}, "rank: 0 twice"),
         ({"rank": [-1, 0]}, "count from 0"),
-        ({"rank": [0.5, 1.5]}, "one integer"),
+        ({"rank": [0.5, 1.5]}, "one whole number"),
         ({"rank": [0]}, "rank: 1 entries for 2 pairs"),
         ({"slices": ["a"]}, "slices: 1 entries for 2 pairs"),
+        ({"unit": ["a", None]}, "unit: None"),
         ({"unit": ["a"]}, "unit: 1 entries for 2 pairs"),
     ],
 )

@@ -1,0 +1,96 @@
+"""`sluice canary …`: plan a comparison, watch one, report on one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+if TYPE_CHECKING:
+    from sluice.scoring.statistics.power import Power
+
+
+@click.group()
+def canary() -> None:
+    """Compare a candidate with its baseline before users meet it.
+
+    \b
+    Before:     sluice canary plan --margin 0.02 --planned 3000
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+
+
+def _shares(_context: click.Context, _parameter: click.Parameter, value: str) -> list[float]:
+    try:
+        return [float(part) for part in value.split(",") if part.strip()]
+    except ValueError:
+        raise click.BadParameter(f"{value!r}; write numbers with commas between, such as 0,0.02,0.05") from None
+
+
+@canary.command()
+@click.option("--margin", type=float, default=0.02, show_default=True, help="How much worse the candidate's mean may be; scores are in [0, 1].")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Rate of false rollbacks, and of false promotions, over all looks.")
+@click.option("--planned", type=click.IntRange(1, 1_000_000), default=3000, show_default=True, help="Units (cases) after which the comparison ends.")
+@click.option("--churn", type=float, default=0.09, show_default=True, help="Share of cases on which exactly one of the two is right.")
+@click.option("--drops", callback=_shares, default="0,0.02,0.05,0.10,0.20", show_default=True, help="True drops to simulate.")
+@click.option("--slices", type=click.IntRange(0, 200), default=0, show_default=True, help="Slices of equal size; adds a drop in one slice alone.")
+@click.option("--per-second", type=click.FloatRange(min=0, min_open=True), help="Units scored in a second, all shards together: shows times, too.")
+@click.option("--simulations", type=click.IntRange(20, 100_000), default=400, show_default=True, help="Simulated runs for each drop.")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print the result.")
+def plan(**flags: Any) -> None:  # noqa: ANN401 - click's options
+    """Say how many units find which drop, how surely, and how long that takes.
+
+    Nothing is asked and no cluster is needed: the engine that decides is run on simulated answers.
+
+    \b
+    A margin of two points, at most 3,000 cases, four scored in a second:
+      sluice canary plan --margin 0.02 --planned 3000 --per-second 4
+    Twenty slices; is the suite large enough to see one that is ruined?
+      sluice canary plan --planned 5000 --slices 20 --drops 0,0.05,0.20
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+    from rich.console import Console  # noqa: PLC0415 - see the package
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from sluice.scoring.statistics.power import Setting, power  # noqa: PLC0415
+
+    setting = Setting(margin=flags["margin"], alpha=flags["alpha"], planned=flags["planned"], churn=flags["churn"], slices=flags["slices"])
+    asked = [(drop, one) for one in ((False, True) if flags["slices"] else (False,)) for drop in flags["drops"] if drop or not one]
+    found = []
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("simulating", total=len(asked))
+            for drop, one_slice in asked:
+                found.append(power(setting, drop=drop, one_slice=one_slice, simulations=flags["simulations"]))
+                progress.advance(task)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if flags["output"] == "table":
+        _print(found, setting.planned, flags["per_second"])
+        return
+    data = {"setting": asdict(setting), "simulations": flags["simulations"], "drops": [asdict(row) for row in found]}
+    click.echo(json.dumps(data, indent=2) if flags["output"] == "json" else yaml.safe_dump(data, sort_keys=False), nl=flags["output"] == "json")
+
+
+def _print(found: list[Power], planned: int, per_second: float | None) -> None:
+    from rich.console import Console  # noqa: PLC0415 - see the package
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("TRUE DROP", "PROMOTED", "ROLLED BACK", "INCONCLUSIVE", "UNITS (MEDIAN)", "UNITS (9 IN 10)", *(["TIME (9 IN 10)"] if per_second else [])):
+        table.add_column(heading, justify="left" if heading == "TRUE DROP" else "right")
+    for row in found:
+        name = f"{row.drop:g} in one slice" if row.one_slice else f"{row.drop:g}"
+        cells = [f"{share:.1%}" for share in (row.promoted, row.rolled_back, row.inconclusive)]
+        cells += [str(units) if units is not None else f"over {planned}" for units in (row.median, row.nine_in_ten)]
+        if per_second:
+            cells.append(_time((row.nine_in_ten or planned) / per_second))
+        table.add_row(name, *cells)
+    Console().print(table)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
