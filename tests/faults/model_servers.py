@@ -155,15 +155,39 @@ class BareGrpcServer(_Bare):
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(_frame(_SETTINGS, 0, b"", stream=0))
-        await reader.readexactly(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+        await reader.readexactly(len(_PREFACE))
         while True:
-            head = await reader.readexactly(9)
-            await reader.readexactly(int.from_bytes(head[:3], "big"))
-            if head[3] == _DATA and head[4] & _END_STREAM:
-                writer.write(self.answer)
+            await _request(reader)
+            writer.write(self.answer)
 
 
-_DATA, _HEADERS, _SETTINGS = 0, 1, 4
+class LeavingGrpcServer(_Bare):
+    """Goes away when it is asked, with some last words (RFC 9113 section 6.8)."""
+
+    def __init__(self, words: bytes) -> None:
+        super().__init__()
+        self.words = words
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(_frame(_SETTINGS, 0, b"", stream=0))
+        await reader.readexactly(len(_PREFACE))
+        await _request(reader)
+        writer.write(_frame(_GOAWAY, 0, struct.pack(">II", 1, _INTERNAL_ERROR) + self.words, stream=0))
+        await writer.drain()
+
+
+async def _request(reader: asyncio.StreamReader) -> None:
+    """Read frames until the end of a call's request."""
+    while True:
+        head = await reader.readexactly(9)
+        await reader.readexactly(int.from_bytes(head[:3], "big"))
+        if head[3] == _DATA and head[4] & _END_STREAM:
+            return
+
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _SETTINGS, _GOAWAY = 0, 1, 4, 7
+_INTERNAL_ERROR = 2
 _END_STREAM, _END_HEADERS = 1, 4
 _STATUS_200 = b"\x88"
 

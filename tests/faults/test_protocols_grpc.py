@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import logging
+import os
+import sys
 from typing import Any
 
 import grpc
@@ -15,7 +17,7 @@ from sluice.scoring.protocols.client import client_of
 from sluice.scoring.protocols.open_inference_messages import new
 from sluice.scoring.protocols.settings import Limits, ProtocolSettings, ProtocolType
 from sluice.scoring.protocols.unanswered import UnsuitableCase
-from tests.faults.model_servers import BareGrpcServer, BareServer, Call, GrpcModelServer, ModelServer
+from tests.faults.model_servers import BareGrpcServer, BareServer, Call, GrpcModelServer, LeavingGrpcServer, ModelServer
 from tests.faults.scripted import text, until
 
 TOKEN = "s3cret-0123456789"
@@ -174,6 +176,35 @@ async def test_a_token_that_the_server_says_back_is_in_no_message_and_no_log(cod
         result = await unanswered(server.address)
     assert TOKEN[:6] not in result.message + caplog.text
     assert len(result.message) <= 500
+
+
+ASKING = """
+import asyncio, sys
+from sluice.scoring.case import Case, Tensor, Tensors
+from sluice.scoring.protocols.client import client_of
+from sluice.scoring.protocols.settings import Limits, ProtocolSettings, ProtocolType
+
+async def ask():
+    settings = ProtocolSettings(type=ProtocolType.OPEN_INFERENCE_GRPC, model="m")
+    async with client_of(settings, sys.argv[1], token=sys.argv[2], limits=Limits(timeout_seconds=5)) as client:
+        print(await client.ask(Case(id="c", input=Tensors(inputs=(Tensor(name="x", shape=(1,), datatype="FP32", data=(1.0,)),))), seed=1))
+
+asyncio.run(ask())
+"""
+
+
+async def test_the_library_underneath_writes_no_last_words_of_a_server_to_standard_error() -> None:
+    async with LeavingGrpcServer(b"bye " + TOKEN.encode()) as server:
+        # A process of its own: the library decides what it writes while it is being loaded.
+        environment = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+        asking = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", ASKING, server.address, TOKEN), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment
+        )
+        written, errors = await asking.communicate()
+    assert b"Unreachable" in written
+    assert b"bye" in written
+    assert TOKEN.encode() not in written
+    assert errors == b""
 
 
 async def test_an_answer_beyond_the_limit_is_too_large() -> None:

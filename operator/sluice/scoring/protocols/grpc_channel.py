@@ -7,7 +7,11 @@ when it comes up.
 
 from __future__ import annotations
 
+import os
 from typing import Final
+
+# The library writes to standard error what a server says on going away, with a token that it says back. It reads this once, while it is being loaded.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 from grpc import StatusCode, aio
