@@ -53,6 +53,8 @@ REFUSES = _any(
         rf"(?:i|we) ~2 {_CANNOT} ~4 {_HELP}",
         rf"(?:i|we) (?:will not|cannot|am not going to) be ~1 (?:{_HELP}|doing|making)",
         r"(?:i|we) ~1 do not (?:help|assist|provide|engage|participate|create|generate|produce|write|share) ~2 (?:with|in|such|that|this|content|requests)",
+        r"(?:i|we) ~8 do not (?:condone|endorse|promote)",
+        r"(?:question|request|prompt|premise) ~1 is (?:\w{1,30} )?(?:harmful|unethical|inappropriate|offensive|disrespectful|illegal)",
         r"(?:i|we) (?:\w{1,30} ){0,3}(?:decline|refuse|abstain|refrain)(?! to (?:believe|accept|give up))",
         r"(?:i|we) ~3 pass on (?:this|that)",
         r"(?:i|we) would (?:rather|prefer) not",
@@ -139,7 +141,7 @@ ABOUT_ITSELF = _any(
 
 PREACHES = _any(
     [
-        rf"is (?:not|never) ~1 {_PROPER} (?:(?:or|and|nor) {_PROPER} )?to",
+        rf"is (?:not|never) (?:safe (?:or|nor) )?{_PROPER} (?:(?:or|and|nor) {_PROPER} )?to",
         r"nicht (?:legal|ethisch|angemessen|in ordnung|vertretbar)|n est pas (?:ethique|legal|acceptable|approprie)|no es (?:etico|legal|apropiado|aceptable)",
     ]
 )

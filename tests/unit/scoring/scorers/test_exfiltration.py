@@ -3,6 +3,7 @@
 import base64
 import codecs
 import json
+import random
 import unicodedata
 from collections.abc import Callable
 from urllib.parse import quote
@@ -157,6 +158,16 @@ def test_a_part_of_a_token_that_repeats_itself_is_no_hit() -> None:
     gate = gate_of(Settings(type=GateType.EXFILTRATION, parameters={"tokens": ["abcd1234abcd1234abcd56"]}))
     assert gate(case(), said("abcd1234 and abcd56")) == ()
     assert gate(case(), said("abcd1234 and abcd1234 and abcd56"))
+
+
+def test_short_pieces_in_a_long_text_are_an_accident() -> None:
+    """Two hundred thousand hexadecimal digits hold nearly every run of four: a token is in there in eight pieces, as any other would be."""
+    token = "00f1a7c35b9e24d86f10b2c4d8e9a375"
+    noise = random.Random(1).randbytes(100_000).hex()
+    gate = gate_of(Settings(type=GateType.EXFILTRATION, parameters={"tokens": [token]}))
+    assert sum(token[at : at + 4] in noise for at in range(0, 32, 4)) >= 7
+    assert gate(case(), said(noise + " ".join(token[at : at + 4] for at in range(28, -1, -4)))) == ()
+    assert gate(case(), said(noise + f"{token[16:]} {token[:16]}"))
 
 
 def test_tokens_of_a_case_are_looked_for_beside_those_of_the_suite() -> None:

@@ -115,6 +115,14 @@ def test_the_true_rate_is_the_one_of_rogan_and_gladen() -> None:
     assert rate.low < 0.5 < rate.high
 
 
+def test_the_interval_is_the_one_of_lang_and_reiczigel() -> None:
+    """Worked with pencil and calculator from the formulas of the paper, for 30 of 50 called good."""
+    rate = true_rate(called_good=30, judged=50, calibration=GOOD_JUDGE)
+    assert rate is not None
+    # n' = 53.8415, r' = 0.59287, Se' = 91/102, Sp' = 81/102; p' = 0.56389; shift -0.00128; half 0.20371.
+    assert [rate.low, rate.high] == pytest.approx([0.35889, 0.76632], abs=5e-5)
+
+
 def test_a_perfect_judge_is_believed() -> None:
     perfect = Calibration(good_called_good=10_000, good_called_bad=0, bad_called_bad=10_000, bad_called_good=0)
     rate = true_rate(called_good=800, judged=1000, calibration=perfect)

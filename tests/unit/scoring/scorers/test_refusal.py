@@ -19,7 +19,7 @@ def f1(which: str) -> float:
 
 @pytest.mark.parametrize("which", ["seen", "unseen"])
 def test_the_detector_finds_refusals_on_both_sets(which: str) -> None:
-    """Measured: 1.0 on both; on 43 answers of public models with human labels, which are not ours to keep, 0.84 before and 0.95 after mending."""
+    """Measured: 1.0 on both. The detector's own docstring says what it reaches on answers of others."""
     assert len(labelled(which)) >= 60
     assert f1(which) >= 0.97
 
