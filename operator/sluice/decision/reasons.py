@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from sluice.decision.run_reasons import RUN_MEANING, RunReason
+
 
 class Reason(StrEnum):
     """Why a requirement, a decision of a person or a Pod came out as it did."""
@@ -129,7 +131,7 @@ MEANING: dict[Reason, str] = {
     Reason.SeparationOfDuties: "The person stands behind a signature that the release relies on, and may not decide about it.",
     Reason.NothingToWaive: "No requirement of this name may be waived by this person.",
     Reason.ObjectInvalid: "The object cannot be read.",
-    Reason.Accepted: "The policy or the trust root can be used as it is.",
+    Reason.Accepted: "The policy, the trust root or the suite can be used as it is.",
     Reason.TrustRootNotFound: "The policy names a TrustRoot that does not exist, so no signature of that signer counts.",
     Reason.TrustRootInvalid: "The trust material does not parse, so nothing can be verified against it.",
     Reason.RoleNotDefined: "A requirement names a role that the policy does not define, so nobody can decide in it.",
@@ -150,12 +152,16 @@ MEANING: dict[Reason, str] = {
 def markdown() -> str:
     """Render docs/reasons.md."""
     rows = "\n".join(f"| `{reason}` | {MEANING[reason]} |" for reason in Reason)
+    runs = "\n".join(f"| `{reason}` | {RUN_MEANING[reason]} |" for reason in RunReason)
     return (
         "# Reasons\n"
         "<!-- Generated from operator/sluice/decision/reasons.py by `make reference`. Do not edit. -->\n\n"
         "Stable codes on requirements, conditions, events and admission messages. What a bundle that cannot be verified is refused for is listed in\n"
         "`operator/sluice/provenance/errors.py`.\n\n"
-        f"| reason | meaning and remedy |\n|---|---|\n{rows}\n"
+        f"| reason | meaning and remedy |\n|---|---|\n{rows}\n\n"
+        "## Canary runs\n"
+        "Codes in the status of a `CanaryRun`.\n\n"
+        f"| reason | meaning and remedy |\n|---|---|\n{runs}\n"
     )
 
 
