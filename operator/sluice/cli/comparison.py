@@ -45,7 +45,7 @@ def as_table(merged: Merged, judgement: Judgement, standings: Sequence[Standing]
     table = Table(box=None, pad_edge=False)
     for name in ("METRIC", "SLICE", "UNITS", "DIFFERENCE", "INTERVAL", "NOISE", "TOWARDS"):
         table.add_column(name, justify="left" if name in {"METRIC", "SLICE", "TOWARDS"} else "right")
-    for standing in standings:
+    for standing in sorted(standings, key=lambda each: (each.metric, each.slice != ALL, each.slice)):
         noise = _noise(merged, standing.metric)
         interval = f"{standing.low:+.3f} … {standing.high:+.3f}"
         shown = "" if noise is None else f"{noise:.3f}"
@@ -59,7 +59,7 @@ def as_table(merged: Merged, judgement: Judgement, standings: Sequence[Standing]
         for name, hits in sorted(merged.gates.items()):
             console.print(f"gate {name}: {hits} answers")
         console.print(f"{judgement.decision} ({judgement.reason}) after {judgement.units:,} units: {judgement.message}")
-    return captured.get()
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _noise(merged: Merged, metric: str) -> float | None:

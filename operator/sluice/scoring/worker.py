@@ -91,7 +91,7 @@ class Worker:
         self._folded = 0
         self._uncounted: list[_Done] = []
         self._limits: Mapping[str, float] | None = None if metrics.timings else {}
-        self._gates: dict[str, int] = {}
+        self._gates = dict.fromkeys(metrics.gates, 0)
         self._samples: Samples | None = None
         self._finished = False
         self._ahead = asyncio.Semaphore(plan.protocol.concurrency * AHEAD)

@@ -71,6 +71,7 @@ async def test_shards_together_say_what_one_would_have_said() -> None:
     parts = [await scored(plan(planned=40, shards=3), asked, Side(answers(asked)), Side(YES), shard=shard) for shard in range(3)]
     merged = merge(parts, plan=parts[0].plan, of=3)
     assert merged.looks == whole.looks
+    assert merged.gates == whole.gates == {"exfiltration": 0}
     assert merged.finished
 
 
