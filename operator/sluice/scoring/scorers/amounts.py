@@ -11,7 +11,7 @@ from sluice.scoring.scorers.settings import Parameters, Settings
 
 COST_UNIT = Decimal("1e-9")
 """What a cost is counted in: billionths of the currency of the prices."""
-_PRICE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
+_PRICE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 
 
 def tokens(settings: Settings) -> Sum:

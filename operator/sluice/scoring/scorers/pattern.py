@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from cel_expr_python import cel
 
-PATTERN_LIMIT = 512
+PATTERN_LIMIT = 1024
 """Characters of an expression."""
 ELEMENT_LIMIT = 256
 """Characters, classes and so on of an expression when `x{3}` is written `xxx`."""

@@ -27,8 +27,8 @@ def test_patterns_mean_what_re2_says(pattern: str, text: str, occurs: bool) -> N
 @pytest.mark.parametrize(
     ("pattern", "why"),
     [
-        ("", "1 to 512"),
-        ("a" * (PATTERN_LIMIT + 1), "513 characters"),
+        ("", "1 to 1024"),
+        ("a" * (PATTERN_LIMIT + 1), "1025 characters"),
         ("(", r"missing \)"),
         (r"(a)\1", "invalid escape"),
         ("a(?=b)", "no look-around"),
