@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -106,9 +106,14 @@ class Canary(Story):
         body = {"replicas": replicas, "selector": {"matchLabels": {"app": "churn"}}, "strategy": rolling, "template": template}
         return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "churn"}, "spec": body}
 
+    @cached_property
+    def first(self) -> Canary:
+        """The release that was there before."""
+        return Canary(self.ns, self.image, release=BASELINE, baseline=None, terms=self._terms)
+
     def serve_baseline(self) -> None:
         """The baseline is approved, the first of its model, and serves two Pods behind a Service."""
-        first = Canary(self.ns, self.image, release=BASELINE, baseline=None, terms=self._terms)
+        first = self.first
         first.platform()
         self.ns.apply(self.suite())
         first.propose()
@@ -145,6 +150,23 @@ class Canary(Story):
         )
         for kind in ("pods", "jobs", "networkpolicies"):
             assert self.ns.list(kind, selector=f"sluice.dev/canary-run={name}") == []
+
+    def until(self, happened: Callable[[], object], *, seconds: float = 60) -> None:
+        """Wait for what no watch of one object shows."""
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def until_rolled_out(self) -> None:
+        """The Deployment has two ready Pods of its newest template, and no other."""
+
+        def done(deployment: Object) -> bool:
+            status = deployment["status"]
+            current = status.get("observedGeneration") == deployment["metadata"]["generation"]
+            return current and {status.get(field) for field in ("replicas", "updatedReplicas", "readyReplicas")} == {2}
+
+        self.ns.wait("deployment", "churn", done, seconds=120)
 
     def until_told(self, name: str, action: str, *, seconds: float = 20) -> None:
         """Somebody was told what is done about an object."""

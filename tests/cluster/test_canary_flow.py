@@ -10,7 +10,8 @@ import pytest
 from e2e.cluster import Cluster
 from tests.cluster.canary_story import BASELINE, CANDIDATE, Canary, sluice_image
 from tests.cluster.controller import Controller, Process
-from tests.cluster.namespace import Namespace
+from tests.cluster.namespace import Namespace, Object
+from tests.cluster.story import SAM
 
 RUN = f"{CANDIDATE}-1"
 
@@ -46,10 +47,7 @@ def test_a_good_candidate_is_promoted_and_nobody_waits_for_an_answer(canary: Can
         assert held["spec"]["paused"] is True
         decided = canary.wait_decision("Promote")
         canary.wait_phase("Serving")
-        rolled = canary.ns.wait(
-            "deployment", "churn",
-            lambda d: d["status"].get("updatedReplicas") == 2 and d["status"].get("replicas") == 2 and d["status"].get("readyReplicas") == 2, seconds=90,
-        )  # fmt: skip
+        canary.until_rolled_out()
         canary.wait_tidy()
     assert users["failed"] == 0, users
     assert users[BASELINE] > 0
@@ -60,7 +58,7 @@ def test_a_good_candidate_is_promoted_and_nobody_waits_for_an_answer(canary: Can
     assert status["units"] <= status["planned"] == 400
     assert canary.status()["canary"] == {"run": {"name": RUN}, "decision": "Promote"}
     assert written_by_us(canary.ns) == []
-    assert not rolled["spec"].get("paused")
+    assert not canary.ns.get("deployment", "churn")["spec"].get("paused")
 
 
 def test_a_bad_candidate_is_rolled_back_before_any_user_meets_it(canary: Canary) -> None:
@@ -87,3 +85,27 @@ def test_a_candidate_that_does_not_start_is_rolled_back(canary: Canary) -> None:
     decided = canary.wait_decision("RollBack", seconds=120)
     assert decided["status"]["reason"] == "CandidateDoesNotStart"
     canary.wait_tidy()
+
+
+def test_a_release_that_is_stopped_while_it_serves_is_replaced_by_its_baseline_until_git_says_so_too(canary: Canary) -> None:
+    def running() -> list[Object]:
+        pods = canary.ns.list("pods", selector=f"sluice.dev/release={CANDIDATE}")
+        return [pod for pod in pods if pod["status"]["phase"] == "Running"]
+
+    with canary.users() as users:
+        canary.push(wrong=0)
+        canary.wait_decision("Promote")
+        canary.until_rolled_out()
+        canary.decide("stop", "security", SAM, decision="Reject")
+        canary.wait_phase("Rejected")
+        canary.until(lambda: not running(), seconds=90)
+        served = users[CANDIDATE]
+        canary.until(lambda: users[BASELINE] > 0)
+        assert written_by_us(canary.ns) == []
+        assert canary.ns.get("replicaset", "churn-stand-in")["status"]["readyReplicas"] == 2
+        # Git is reverted: the Deployment's own Pods come back, and then the stand-in goes.
+        canary.ns.apply(canary.first.deployment_of(wrong=0))
+        canary.until_rolled_out()
+        canary.until(lambda: canary.ns.list("replicasets", selector="sluice.dev/stand-in") == [], seconds=30)
+    assert users["failed"] == 0, users
+    assert users[CANDIDATE] == served

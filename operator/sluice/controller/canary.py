@@ -30,6 +30,7 @@ from sluice.decision.model import Allowance
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
+from sluice.decision.run_reasons import RunReason
 from sluice.decision.runs import Run
 from sluice.rollout.actuation import Judge
 from sluice.rollout.canary import Progress, Scoring, Tools, Waiting, advance, tidy_up
@@ -99,9 +100,9 @@ class CanaryReconciler:
         try:
             spec = CanarySpec.model_validate(run["spec"])
         except ValidationError as error:
-            raise Ending(CanaryDecision.INCONCLUSIVE, "RunInvalid", f"its spec cannot be read: {error.errors(include_url=False)[0]['msg']}") from None
+            raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.RunInvalid, f"its spec cannot be read: {error.errors(include_url=False)[0]['msg']}") from None
         if self._image is None:
-            return _waiting(Waiting(reason="ScorerImageMissing", message="start the controller with --scorer-image REPOSITORY@sha256:…"))
+            return _waiting(Waiting(reason=RunReason.ScorerImageMissing, message="start the controller with --scorer-image REPOSITORY@sha256:…"))
         blind = self._feed.blind(max_age_seconds=self._max_age_seconds)
         if blind or Key.of(run) not in self._feed.world.canaries.runs:
             return _waiting(Waiting(reason=str(Reason.NotReady), message=f"the controller cannot decide now: {blind or 'it has not seen this run yet'}"))
@@ -114,7 +115,7 @@ class CanaryReconciler:
             progress = await advance(run, inputs.comparison, tools, memory.readings, now=datetime.now(UTC))
         except (Forbidden, Invalid) as error:
             # A quota, a policy of somebody else, an object that is too large: people can mend that, and have to be told.
-            return _waiting(Waiting(reason="NotPermitted", message=f"the API server refuses what the run needs: {error}"))
+            return _waiting(Waiting(reason=RunReason.RefusedByCluster, message=f"the API server refuses what the run needs: {error}"))
         return await self._judged(progress, inputs, memory)
 
     def _demand(self, run: Object, spec: CanarySpec) -> None:
@@ -122,17 +123,17 @@ class CanaryReconciler:
         release = Key(namespace=run["metadata"]["namespace"], name=spec.release.name)
         verdict = self._feed.world.verdict(release, now=datetime.now(UTC))
         if verdict is None:
-            raise Ending(CanaryDecision.INCONCLUSIVE, "ReleaseGone", f"there is no ModelRelease {spec.release.name} any more")
+            raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.ReleaseGone, f"there is no ModelRelease {spec.release.name} any more")
         if verdict.allows is Allowance.CANARY and not asked_for(run, verdict.due):
             raise Ending(
-                CanaryDecision.INCONCLUSIVE, "NotAskedFor", "policy, suite or baseline is another one now, and this comparison would count for nothing"
+                CanaryDecision.INCONCLUSIVE, RunReason.NotAskedFor, "policy, suite or baseline is another one now, and this comparison would count for nothing"
             )
 
     async def _judged(self, progress: Progress, inputs: Inputs, memory: _Memory) -> Seen:
         if isinstance(progress, Waiting):
             return _waiting(progress)
         if not isinstance(progress, Scoring):
-            return Seen(phase=CanaryPhase.STARTING, decision=CanaryDecision.PENDING, reason="Starting", message=progress.message)
+            return Seen(phase=CanaryPhase.STARTING, decision=CanaryDecision.PENDING, reason=RunReason.Starting, message=progress.message)
         if progress.merged != memory.merged or memory.judgement is None:
             memory.judgement = await asyncio.to_thread(judge, progress.merged, inputs.terms)
             memory.merged = progress.merged

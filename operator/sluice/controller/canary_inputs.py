@@ -17,6 +17,7 @@ from sluice.api.scoring import SuiteSpec
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.resource import CONFIG_MAPS
 from sluice.decision.records import Key
+from sluice.decision.run_reasons import RunReason
 from sluice.decision.runs import Suite
 from sluice.decision.world import World
 from sluice.rollout.canary import Comparison, Endpoints, Plan, Waiting
@@ -44,14 +45,16 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
     namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
     suite = world.canaries.suites.get(Key(namespace=namespace, name=spec.suite.name))
     if not isinstance(suite, Suite) or suite.digest != spec.suite_digest:
-        raise Ending(CanaryDecision.INCONCLUSIVE, "SuiteChanged", f"ScoringSuite {spec.suite.name} is not the one of digest {spec.suite_digest} any more")
+        raise Ending(
+            CanaryDecision.INCONCLUSIVE, RunReason.SuiteChanged, f"ScoringSuite {spec.suite.name} is not the one of digest {spec.suite_digest} any more"
+        )
     text = await _text(suite.spec, namespace, client)
     if isinstance(text, Waiting):
         return text
     try:
         cases = _read(text)
     except CasesRefused as error:
-        raise Ending(CanaryDecision.INCONCLUSIVE, "CasesInvalid", f"cases of ScoringSuite {suite.name}: {error}") from None
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, f"cases of ScoringSuite {suite.name}: {error}") from None
     # Whoever can read the ConfigMap can end scorers early; a scorer that was ended is started again.
     token = hashlib.sha256(f"{run['metadata']['uid']} {spec.seed}".encode()).hexdigest()
     plan = partial(
@@ -95,15 +98,15 @@ async def _text(suite: SuiteSpec, namespace: str, client: ApiClient) -> str | Wa
         return cases.inline
     if cases.config_map is None:
         message = "spec.cases.oci is read by nobody in the cluster yet: put the cases into a ConfigMap, and apply a suite that names it"
-        return Waiting(reason="CasesNotReadable", message=message)
+        return Waiting(reason=RunReason.CasesNotReadable, message=message)
     source = cases.config_map
     there = await found(client, CONFIG_MAPS.path(namespace, source.name))
     text = ((there or {}).get("data") or {}).get(source.key)
     if not isinstance(text, str):
-        return Waiting(reason="CasesNotFound", message=f"there is no ConfigMap {source.name} with text under {source.key}")
+        return Waiting(reason=RunReason.CasesNotFound, message=f"there is no ConfigMap {source.name} with text under {source.key}")
     digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
     if digest != source.digest:
-        return Waiting(reason="CasesNotFound", message=f"{source.key} of ConfigMap {source.name} has digest {digest}; the suite names {source.digest}")
+        return Waiting(reason=RunReason.CasesNotFound, message=f"{source.key} of ConfigMap {source.name} has digest {digest}; the suite names {source.digest}")
     return text
 
 

@@ -24,6 +24,7 @@ from sluice.cluster.resource import CONFIG_MAPS, DEPLOYMENTS, JOBS, NETWORK_POLI
 from sluice.decision.gate import Action, Decision
 from sluice.decision.pod import PodMalformedError, view_pod
 from sluice.decision.reasons import Reason
+from sluice.decision.run_reasons import RunReason
 from sluice.rollout.actuation import Judge
 from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name, replica_set_of
 from sluice.rollout.canary_state import PodState, Stand, state_of
@@ -129,7 +130,7 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
     """Bring an undecided run one step further. Raises `Ending` when it is over without statistics, and `ApiError` for what may work later."""
     scene = await _look(run, comparison, tools)
     if scene.job is None and (run.get("status") or {}).get("startedAt"):
-        raise Ending(CanaryDecision.INCONCLUSIVE, "ScoringFailed", f"Job {job_name(run)} was deleted before a decision")
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.ScoringFailed, f"Job {job_name(run)} was deleted before a decision")
     # 1. The two Pods, until there are scorers; and they may stay only as long as they are permitted.
     if scene.job is None:
         waits = await _make_pods(scene, tools)
@@ -158,7 +159,7 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
         return Scoring(merged=merge(readings.shards, plan=plan.digest, of=comparison.shards), started_at=started_at)
     except (StatisticsRefused, NotMergeable) as error:
         message = f"{error}; did a Pod get another address, or somebody replace ConfigMap {plan_name(run)}?"
-        raise Ending(CanaryDecision.INCONCLUSIVE, "StatisticsRefused", message) from None
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.StatisticsRefused, message) from None
 
 
 async def tidy_up(client: ApiClient, run: Object) -> bool:
@@ -228,13 +229,13 @@ async def _make_pods(scene: _Scene, tools: Tools) -> Waiting | None:
         return None
     deployment = await found(tools.client, DEPLOYMENTS.path(namespace, comparison.deployment))
     if deployment is None or held_for(deployment) != comparison.candidate:
-        return Waiting(reason="WorkloadNotHeld", message=f"it waits until Deployment {comparison.deployment} is held for {comparison.candidate}")
+        return Waiting(reason=RunReason.WorkloadNotHeld, message=f"it waits until Deployment {comparison.deployment} is held for {comparison.candidate}")
     wanted = [candidate_pod(run, deployment)] if scene.candidate is None else []
     if scene.baseline is None:
         template = replica_set_of(deployment, await tools.client.list(REPLICA_SETS, namespace), comparison.baseline) if comparison.own_baseline else None
         if template is None:
             what = "no ReplicaSet has a template that names" if comparison.own_baseline else "no Pod is ready of"
-            return Waiting(reason="BaselineNotRunning", message=f"{what} the baseline {comparison.baseline}, so there is nothing to compare with")
+            return Waiting(reason=RunReason.BaselineNotRunning, message=f"{what} the baseline {comparison.baseline}, so there is nothing to compare with")
         wanted.append(baseline_pod(run, template))
     for pod in wanted:
         decision = tools.judge(view_pod(pod), namespace)
@@ -267,7 +268,7 @@ async def _permit(pod: Object, tools: Tools) -> Decision:
 def _demand_permission(decision: Decision, pod: Object) -> None:
     # "Not ready" is about us: it passes, and nothing has been withdrawn.
     if decision.action is not Action.ALLOW and decision.reason is not Reason.NotReady:
-        raise Ending(CanaryDecision.INCONCLUSIVE, "NotPermitted", f"Pod {pod['metadata']['name']} may not run any more: {' '.join(decision.lines)}")
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.NotPermitted, f"Pod {pod['metadata']['name']} may not run any more: {' '.join(decision.lines)}")
 
 
 async def _start_scorers(scene: _Scene, endpoints: Endpoints, tools: Tools) -> None:

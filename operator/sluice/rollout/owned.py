@@ -10,6 +10,7 @@ from sluice.api.canary import CanaryDecision
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict, NotFound
 from sluice.cluster.resource import Resource
+from sluice.decision.run_reasons import RunReason
 from sluice.rollout.canary_pods import is_owned_by
 from sluice.rollout.endings import Ending
 
@@ -28,7 +29,7 @@ async def owned(client: ApiClient, resource: Resource, run: Object, name: str) -
     """Read an object of the run. Raises `Ending` when somebody else has the name: it was not made by us, and shall not be touched."""
     there = await found(client, resource.path(run["metadata"]["namespace"], name))
     if there is not None and not is_owned_by(there, run):
-        raise Ending(CanaryDecision.INCONCLUSIVE, "NameTaken", f"there is a {resource.kind} {name} already, which is not of this run: delete it")
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.NameTaken, f"there is a {resource.kind} {name} already, which is not of this run: delete it")
     return there
 
 

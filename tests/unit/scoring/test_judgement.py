@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from sluice.decision.run_reasons import RunReason
 from sluice.scoring.judgement import STANDINGS, Decision, Terms, judge, standings
 from sluice.scoring.statistics.looks import looks
 from sluice.scoring.tally import Look, Merged
@@ -112,3 +113,14 @@ def test_what_is_shown_is_bounded_and_holds_every_pool() -> None:
     assert len(shown) == STANDINGS
     assert [item.slice for item in shown].count("all") == 1
     assert standings(statistics, TERMS, looks=0) == ()
+
+
+def test_every_reason_that_statistics_give_is_one_that_people_can_look_up() -> None:
+    told = [
+        judge(merged({"accuracy": {"all": SAME}}), TERMS),
+        judge(merged({"accuracy": {"all": WORSE}}), TERMS),
+        judge(merged({"accuracy": {"all": SAME}}, gates={"leaks": 1}), TERMS),
+        judge(merged({"accuracy": {"all": SAME}}), BOTH),
+        judge(merged({"accuracy": {"all": SAME}}, until=200), BOTH),
+    ]
+    assert {item.reason for item in told} <= set(RunReason)
