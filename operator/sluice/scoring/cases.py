@@ -113,7 +113,8 @@ def _slices(members: JsonObject) -> Mapping[str, str]:
         raise _Wrong(f"slices has {len(members)} dimensions; at most {DIMENSIONS} are read")
     for dimension, value in members.items():
         _name(dimension, "a dimension of slices")
-        _text(value, f"slices.{dimension}", SLICE_LENGTH)
+        if not _text(value, f"slices.{dimension}", SLICE_LENGTH).isprintable():
+            raise _Wrong(f"slices.{dimension} is {value!r:.80}, which cannot be shown; use letters, digits and signs")
     return {dimension: str(value) for dimension, value in members.items()}
 
 

@@ -22,8 +22,10 @@ from sluice.scoring.protocols.settings import SettingsError
 from sluice.scoring.samples import Keep, Sink
 from sluice.scoring.statistics_server import StatisticsServer
 from sluice.scoring.suite import prepare
-from sluice.scoring.tally import Merged, merge
+from sluice.scoring.tally import SIDES, Merged, ShardStatistics, merge
 from sluice.scoring.worker import Worker
+
+PROGRESS_SECONDS: Final = 5.0
 
 log: Final = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ async def serve(scoring: Scoring, *, shard: int, host: str, port: int) -> None:
         await server.start(host=host, port=port)
         log.info("%s: shard %d of %d, %s listens on %s:%d", scoring.plan.run, shard, scoring.plan.shards, scoring.plan.digest, host, server.port)
         try:
-            await _until_told(worker, server, terminated)
+            await _until_told(worker, scoring.plan.run, server, terminated)
         finally:
             await server.stop()
 
@@ -67,7 +69,7 @@ async def serve(scoring: Scoring, *, shard: int, host: str, port: int) -> None:
 async def score_once(scoring: Scoring) -> Merged:
     """Score all units, in this process; the plan has one shard. Raises SuiteRefused, OSError."""
     async with _worker(scoring, shard=0) as worker:
-        await worker.run()
+        await _run(worker, scoring.plan.run)
         return merge([worker.statistics()], plan=scoring.plan.digest, of=scoring.plan.shards)
 
 
@@ -93,8 +95,8 @@ async def _worker(scoring: Scoring, *, shard: int) -> AsyncIterator[Worker]:
         )
 
 
-async def _until_told(worker: Worker, server: StatisticsServer, terminated: asyncio.Event) -> None:
-    running = asyncio.create_task(_run(worker))
+async def _until_told(worker: Worker, run: str, server: StatisticsServer, terminated: asyncio.Event) -> None:
+    running = asyncio.create_task(_run(worker, run))
     ends = {asyncio.create_task(server.ended.wait()), asyncio.create_task(terminated.wait())}
     try:
         # A worker that fails ends the process at once; one that is done stays to be read.
@@ -110,6 +112,21 @@ async def _until_told(worker: Worker, server: StatisticsServer, terminated: asyn
         raise Terminated
 
 
-async def _run(worker: Worker) -> None:
-    await worker.run()
-    log.info("all units are scored")
+async def _run(worker: Worker, run: str) -> None:
+    """Score everything, and say now and then how far it is."""
+    running = asyncio.ensure_future(worker.run())
+    try:
+        while not (await asyncio.wait({running}, timeout=PROGRESS_SECONDS))[0]:
+            log.info("%s: %s", run, _progress(worker.statistics()))
+    finally:
+        running.cancel()
+        # A cancelled worker has given back its connections before the clients are closed.
+        await asyncio.wait({running})
+    await running
+    log.info("%s: %s", run, _progress(worker.statistics()))
+
+
+def _progress(statistics: ShardStatistics) -> str:
+    failures = {side: sum(look.sums[side].get("Asked", 0) - look.sums[side].get("Answered", 0) for look in statistics.looks) for side in SIDES}
+    lost = ", ".join(f"{count:,} without an answer of the {side}" for side, count in failures.items() if count)
+    return f"{statistics.scored:,} of {statistics.of:,} scored{f', {lost}' if lost else ''}"

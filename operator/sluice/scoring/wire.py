@@ -20,8 +20,11 @@ VALUES: Final = 2_000_000
 SLICES: Final = 256
 """Slices of one metric, `all` included: what the status of a run can hold."""
 SUMS: Final = 64
+NAME_LENGTH: Final = 192
+"""Of a slice: dimension, `=` and value, as cases may have them."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
 _POINT = re.compile(r"0|-?[1-9][0-9]{0,3}")
 
 
@@ -127,6 +130,9 @@ def _slices(value: JsonValue, where: str, units: int) -> Mapping[str, Mapping[in
     slices = _object(value, where)
     if len(slices) > SLICES or ALL not in slices:
         raise StatisticsRefused(f"{where} has {len(slices)} slices; {ALL!r} and at most {SLICES - 1} others belong there")
+    for name in slices:
+        if len(name) > NAME_LENGTH or not name.isprintable():
+            raise StatisticsRefused(f"{where} has a slice {name!r:.100}; at most {NAME_LENGTH} printable characters belong there")
     tallies = {name: _tally(tally, f"{where}.{name}") for name, tally in slices.items()}
     weights = {name: sum(tally.values()) for name, tally in tallies.items()}
     for name, weight in weights.items():
@@ -171,7 +177,10 @@ def _counts(value: JsonValue, where: str, *, limit: int) -> dict[str, int]:
     counts = _object(value, where)
     if len(counts) > limit:
         raise StatisticsRefused(f"{where} has {len(counts)} members; at most {limit} belong there")
-    return {name: _count(count, f"{where}.{name:.100}", None) for name, count in counts.items()}
+    for name in counts:
+        if not _NAME.fullmatch(name):
+            raise StatisticsRefused(f"{where} names {name!r:.100}; at most 63 letters, digits and '-' belong there")
+    return {name: _count(count, f"{where}.{name}", None) for name, count in counts.items()}
 
 
 def _count(value: JsonValue, where: str, limit: int | None) -> int:

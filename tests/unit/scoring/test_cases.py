@@ -69,6 +69,7 @@ def test_each_kind_of_input_has_its_shape(given: object, read: Input) -> None:
         (GOOD | {"expect": "4"}, "expect is not a JSON object"),
         (GOOD | {"slices": {"a=b": "c"}}, "a dimension of slices is 'a=b'"),
         (GOOD | {"slices": {"region": 7}}, "slices.region is not a text"),
+        (GOOD | {"slices": {"region": "a\tb"}}, "slices.region is 'a\\tb', which cannot be shown"),
         (GOOD | {"slices": {f"d{n}": "x" for n in range(17)}}, "at most 16"),
         (GOOD | {"tags": ["not safe"]}, "a tag is 'not safe'"),
         (GOOD | {"tags": "unsafe"}, "tags is not a list"),
