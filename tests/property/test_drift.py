@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -15,10 +16,14 @@ from sluice.scoring.drift.envelope import Envelope, envelope
 from sluice.scoring.drift.histogram import empty, freeze_numbers
 from sluice.scoring.drift.mean import MeanDetector, MeanReference
 from sluice.scoring.drift.settings import Promise
+from sluice.scoring.drift.silence import Expectation
 from sluice.scoring.drift.stored import dump, load
+from sluice.scoring.monitor import Ask, Monitor, MonitorState, Pushed, Values, start, take
 
 MEAN = MeanDetector(reference=MeanReference.of_counts(300, 1000), promise=Promise(run_length=1e5))
 LATENCY = DistributionDetector(reference=freeze_numbers(np.random.default_rng(7).gamma(3, 100, 3000)), promise=Promise(run_length=1e5))
+T0 = datetime(2026, 11, 21, 9, tzinfo=UTC)
+SCORES = Monitor(name="scores", source=Pushed(), detector=MEAN, expected=Expectation(period=timedelta(minutes=1)), on_drift=Ask.ALERT)
 shares = st.floats(0, 1)
 
 
@@ -52,6 +57,21 @@ def test_counts_do_not_know_the_order_or_the_replica(values: list[float], random
     half = len(values) // 2
     together = nothing.with_values(shuffled[:half]) + nothing.with_values(shuffled[half:])
     assert LATENCY.tally(LATENCY.start(), together) == LATENCY.tally(LATENCY.start(), nothing.with_values(values))
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.lists(shares, max_size=20)), max_size=30))
+def test_reading_a_source_more_often_changes_nothing(readings: list[tuple[int, list[float]]]) -> None:
+    """Readings in any order, some of them late or twice: only those that are newer than all before count, once."""
+    state = start(SCORES, now=T0)
+    counted: list[float] = []
+    last = None
+    for minute, values in readings:
+        if values and (last is None or minute > last):
+            counted, last = counted + values, minute
+        for _ in range(2):
+            reading = Values(at=T0 + timedelta(minutes=minute), values=tuple(values))
+            state = load(MonitorState, dump(take(SCORES, state, reading, now=T0 + timedelta(minutes=20))))
+    assert state.drift == MEAN.observe(MEAN.start(), counted)
 
 
 @given(shares, shares, st.floats(1e-3, 0.5), st.floats(100, 1e9), shares)

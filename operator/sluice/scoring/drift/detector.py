@@ -153,9 +153,7 @@ class Detector:
         capital = np.array(state.capital)
         with np.errstate(over="ignore"):  # after the alarm; what is there is not looked at
             for row, paid in zip(history, payments, strict=True):
-                np.add(capital, 1, out=row)
-                np.multiply(row, paid, out=row)
-                capital = row
+                row[:] = capital = advance(capital, paid)
             evidence = (history * self.bets.weight).sum(axis=1)
         over = np.flatnonzero(evidence >= self.run_length)
         count = int(over[0]) + 1 if over.size else len(values)

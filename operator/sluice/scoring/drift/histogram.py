@@ -28,7 +28,8 @@ _BINS_LIMIT = EDGES_LIMIT - 4  # the least and the tails take edges too
 _NAME_LENGTH_LIMIT = 253
 _TAILS = (0.01, 0.99, 0.999)
 """Edges here beside the even ones, so that a longer tail shows before it is longer than anything seen."""
-_COUNT_LIMIT = 2**53
+COUNT_LIMIT = 2**53
+"""Observations; up to here a float holds each whole number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ class Histogram:
     counts: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if len(self.counts) != self.bins.size or any(not 0 <= count <= _COUNT_LIMIT for count in self.counts):
+        if len(self.counts) != self.bins.size or any(not 0 <= count <= COUNT_LIMIT for count in self.counts):
             raise DriftRefused(f"a histogram has {self.bins.size} counts, none below 0")
 
     @property

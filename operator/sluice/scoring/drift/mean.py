@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 from sluice.scoring.drift.bets import Feature, Floats, Side, place
 from sluice.scoring.drift.detector import STORED, Detector, State
 from sluice.scoring.drift.envelope import Envelope, envelope
+from sluice.scoring.drift.histogram import COUNT_LIMIT
 from sluice.scoring.drift.refused import DriftRefused
 from sluice.scoring.drift.settings import Promise
 from sluice.scoring.drift.stored import digest
@@ -105,8 +106,8 @@ class MeanDetector:
 
         Raises DriftRefused for impossible counts, and for a state of another detector; nothing is taken in then.
         """
-        if not 0 <= events <= n:
-            raise DriftRefused(f"{events} events in {n} observations are impossible")
+        if not 0 <= events <= n <= COUNT_LIMIT:
+            raise DriftRefused(f"{events} events in {n} observations are impossible, or more than {COUNT_LIMIT:,}")
         return self._detector.tally(state, _YES_OR_NO, np.array([n - events, events]))
 
     def _envelope(self) -> Envelope:

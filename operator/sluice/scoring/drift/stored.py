@@ -5,7 +5,7 @@ Floats are written as the shortest text that reads back as the same float, so a 
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,18 +18,20 @@ STORED_LIMIT = 256 * 1024
 _WHERE_LIMIT = 3
 
 T = TypeVar("T")
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # by kind: making one takes milliseconds, using it takes none
 
 
 def dump(value: object) -> bytes:
     """Canonical JSON of a dataclass of this package."""
-    return canonical(TypeAdapter(type(value)).dump_python(value, mode="json"))
+    return canonical(_adapter(type(value)).dump_python(value, mode="json"))
 
 
 def load(kind: type[T], raw: bytes) -> T:
     """What `dump` wrote. Raises DriftRefused for anything else."""
     try:
         parse(raw, limit=STORED_LIMIT)
-        return TypeAdapter(kind).validate_json(raw, strict=True)
+        value: T = _adapter(kind).validate_json(raw, strict=True)
+        return value
     except JsonRefused as refused:
         raise DriftRefused(f"the stored {kind.__name__} {refused}") from None
     except ValidationError as error:
@@ -40,3 +42,9 @@ def load(kind: type[T], raw: bytes) -> T:
 def digest(value: object) -> str:
     """`sha256:<hex>` over the canonical bytes."""
     return sha256_of(dump(value))
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]

@@ -32,6 +32,21 @@ def test_the_average_run_to_a_false_alarm_is_at_least_what_is_stated(rate: float
     assert lengths.mean() < 2 * promised  # nor is the detector deaf
 
 
+def test_the_promise_is_in_observations_also_when_they_come_in_batches() -> None:
+    promised, batch, many = 200, 20, 400
+    watching = detector(promised, MeanReference.of_counts(KNOWN // 10, KNOWN))
+    lengths = []
+    for seed in range(many):
+        state = watching.start()
+        for count in np.random.default_rng(seed).binomial(batch, 0.1, 20 * promised // batch):
+            state = watching.tally(state, events=int(count), n=batch)
+            if state.alarm is not None:
+                break
+        lengths.append(state.seen)
+    assert np.mean(lengths) > promised - 2 * np.std(lengths) / many**0.5
+    assert np.mean(lengths) < 5 * promised  # a batch of a tenth of the run length overshoots
+
+
 def test_a_refusal_rate_that_doubles_is_found_soon_and_dated() -> None:
     found = []
     for seed in range(41):
@@ -200,6 +215,11 @@ def test_impossible_counts_are_refused(yes: int, n: int) -> None:
 def test_numbers_that_no_observations_have_are_no_reference(n: int, mean: float, variance: float) -> None:
     with pytest.raises(DriftRefused):
         MeanReference(n=n, mean=mean, variance=variance)
+
+
+def test_more_observations_than_a_float_can_count_are_refused() -> None:
+    with pytest.raises(DriftRefused, match="more than 9,007,199,254,740,992"):
+        detector().tally(detector().start(), events=0, n=2**64)
 
 
 def test_a_single_observation_is_no_reference() -> None:
