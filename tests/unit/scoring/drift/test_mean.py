@@ -33,7 +33,7 @@ def test_the_average_run_to_a_false_alarm_is_at_least_what_is_stated(rate: float
 
 
 def test_the_promise_is_in_observations_also_when_they_come_in_batches() -> None:
-    promised, batch, many = 200, 20, 400
+    promised, batch, many = 200, 20, 150
     watching = detector(promised, MeanReference.of_counts(KNOWN // 10, KNOWN))
     lengths = []
     for seed in range(many):
