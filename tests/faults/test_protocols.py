@@ -9,6 +9,7 @@ from aiohttp import web
 
 from sluice.scoring.answer import Answer, Failure
 from sluice.scoring.case import Chat, Fields, Tensor, Text
+from sluice.scoring.protocols import channel
 from sluice.scoring.protocols.client import client_of
 from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType, Sampling
 from sluice.scoring.protocols.unanswered import UnsuitableCase
@@ -30,7 +31,7 @@ from tests.faults.questions import (
     unanswered,
     whole,
 )
-from tests.faults.scripted import answer, text
+from tests.faults.scripted import after, answer, text
 
 
 class TestWhatIsSent:
@@ -148,6 +149,13 @@ class TestChat:
         assert [message["content"] for message in server.bodies[1]["messages"]] == ["one", "1", "two"]
         assert (result.text, result.turns) == ("1\n2", ("1", "2"))
 
+    async def test_tool_calls_are_counted_over_all_turns(self) -> None:
+        calls = [{"id": "a", "function": {"name": "find", "arguments": "{}"}}]
+        turns = (({"role": "user", "content": "one"},), ({"role": "tool", "content": "found"},))
+        async with ModelServer(whole(None, tool_calls=calls)) as server:
+            assert len((await answered(CHAT, server.address, Chat(turns=turns), limits=Limits(tool_calls=2))).tool_calls) == 2
+            assert (await unanswered(CHAT, server.address, Chat(turns=turns), limits=Limits(tool_calls=1))).failure is Failure.TOO_LARGE
+
     async def test_a_broken_second_turn_is_no_answer(self) -> None:
         turns = (({"role": "user", "content": "one"},), ({"role": "user", "content": "two"},))
         async with ModelServer(whole("1"), text("", status=500)) as server:
@@ -231,4 +239,13 @@ class TestReadiness:
             async with client_of(HTTP, address, token=None, limits=Limits()) as client:
                 assert await client.ready()
         async with client_of(HTTP, address, token=None, limits=Limits()) as client:
+            assert not await client.ready()
+
+    async def test_a_silent_server_is_not_ready_and_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(channel, "_READY_SECONDS", 0.1)
+        async with (
+            ModelServer(after(asyncio.Event(), answer({}))) as server,
+            client_of(CHAT, server.address, token=None, limits=Limits()) as client,
+            asyncio.timeout(5),
+        ):
             assert not await client.ready()

@@ -13,6 +13,7 @@ from grpc import aio
 
 from sluice.scoring.answer import Answer, Failure, NoAnswer
 from sluice.scoring.case import Case, Prompt, Tensor, Tensors
+from sluice.scoring.protocols import grpc_channel
 from sluice.scoring.protocols.client import client_of
 from sluice.scoring.protocols.open_inference_messages import new
 from sluice.scoring.protocols.settings import Limits, ProtocolSettings, ProtocolType
@@ -92,6 +93,28 @@ async def test_readiness_is_what_the_server_says_of_the_model() -> None:
         for call in (saying(b""), saying(b"\xff"), refusing(grpc.StatusCode.NOT_FOUND)):
             server.call = call
             assert not await client.ready()
+
+
+async def test_a_silent_server_is_not_ready_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(_: bytes, __: Context) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr(grpc_channel, "_READY_SECONDS", 0.1)
+    async with GrpcModelServer(silent) as server, client_of(SETTINGS, server.address, token=None, limits=Limits()) as client, asyncio.timeout(5):
+        assert not await client.ready()
+
+
+async def test_a_server_is_told_how_long_is_waited() -> None:
+    left: list[float] = []
+
+    async def call(_: bytes, context: Context) -> bytes:
+        left.append(context.time_remaining())
+        return response(dict(OUTPUT))
+
+    async with GrpcModelServer(call) as server:
+        assert isinstance(await asked(server.address, limits=Limits(timeout_seconds=7)), Answer)
+    assert 0 < left[0] <= 7
 
 
 async def test_a_server_that_comes_up_late_is_seen_by_the_same_client() -> None:
@@ -205,6 +228,12 @@ async def test_the_library_underneath_writes_no_last_words_of_a_server_to_standa
     assert b"bye" in written
     assert TOKEN.encode() not in written
     assert errors == b""
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED], ids=str)
+async def test_nothing_is_quoted_of_a_refusal_of_credentials_since_servers_say_back_a_part_of_them(code: grpc.StatusCode) -> None:
+    async with GrpcModelServer(refusing(code, f"bad key {TOKEN[:8]}***")) as server:
+        assert (await unanswered(server.address)).message.endswith(f"answered {code.name}")
 
 
 async def test_an_answer_beyond_the_limit_is_too_large() -> None:

@@ -2,6 +2,8 @@
 
 Source: Open Inference Protocol specification, "GRPC API". Requests have typed contents; answers have typed contents (MLServer) or raw ones (Triton), which
 are little-endian in row-major order, BYTES with four bytes of length before each element. An element of BYTES is UTF-8 text. The protocol has no seed.
+
+Elements are counted when they are elements: until then the bytes of the response bound them, at eight bytes of memory for each byte at most.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from sluice.scoring.case import Case, Json, Tensor
 from sluice.scoring.protocols.grpc_channel import GrpcChannel
 from sluice.scoring.protocols.open_inference_messages import SERVICE, new
 from sluice.scoring.protocols.settings import Limits, ProtocolSettings
-from sluice.scoring.protocols.tensors import BYTES, check_elements, inputs_of, outputs_of, text_in
+from sluice.scoring.protocols.tensors import BYTES, inputs_of, outputs_of, text_in
 from sluice.scoring.protocols.unanswered import malformed
 
 _CONTENTS: Final = {
@@ -60,7 +62,7 @@ def tensors_of(raw: bytes, *, limits: Limits) -> dict[str, Tensor]:
     contents = response.raw_output_contents
     if contents and len(contents) != len(response.outputs):
         raise malformed(f"the answer has {len(response.outputs)} outputs, but {len(contents)} raw contents")
-    return outputs_of(_outputs(response, limits=limits), limits=limits)
+    return outputs_of(_outputs(response), limits=limits)
 
 
 class OpenInferenceGrpc:
@@ -92,40 +94,36 @@ class OpenInferenceGrpc:
         return Answer(text=text_in(outputs), tensors=outputs, latency_seconds=seconds)
 
 
-def _outputs(response: Any, *, limits: Limits) -> Iterator[tuple[str, str, Sequence[int], Sequence[Json]]]:  # noqa: ANN401 - made at run time
+def _outputs(response: Any) -> Iterator[tuple[str, str, Sequence[int], Sequence[Json]]]:  # noqa: ANN401 - made at run time
     for position, output in enumerate(response.outputs):
         where = f"output {output.name[:64]!r}"
         if response.raw_output_contents:
-            data = _unpacked(response.raw_output_contents[position], output.datatype, where=where, limits=limits)
+            data = _unpacked(response.raw_output_contents[position], output.datatype, where=where)
         else:
             typed = getattr(output.contents, _CONTENTS.get(output.datatype, BYTES.lower() + "_contents"))
-            check_elements(len(typed), limits=limits)
             data = list(typed)
         yield output.name, output.datatype, list(output.shape), [_text(element, where=where) for element in data] if output.datatype == BYTES else data
 
 
-def _unpacked(raw: bytes, datatype: str, *, where: str, limits: Limits) -> list[Json]:
+def _unpacked(raw: bytes, datatype: str, *, where: str) -> list[Json]:
     """Raw contents as elements; raises Unanswered."""
     if datatype == BYTES:
-        return list(_elements(raw, where=where, limits=limits))
+        return list(_elements(raw, where=where))
     try:
         # BF16 is the upper half of an FP32.
         values = (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4") if datatype == "BF16" else np.frombuffer(raw, _RAW.get(datatype, "u1"))
     except ValueError:
         raise malformed(f"{where} is {datatype}, but {len(raw):,} bytes are no whole number of elements") from None
-    check_elements(len(values), limits=limits)
     elements: list[Json] = values.tolist()
     return elements
 
 
-def _elements(raw: bytes, *, where: str, limits: Limits) -> Iterator[bytes]:
-    position = count = 0
+def _elements(raw: bytes, *, where: str) -> Iterator[bytes]:
+    position = 0
     while position < len(raw):
         begin = position + _LENGTH.size
         size = _LENGTH.unpack_from(raw, position)[0] if begin <= len(raw) else len(raw)
         position = begin + size
-        count += 1
-        check_elements(count, limits=limits)
         if position > len(raw):
             raise malformed(f"{where} has an element that ends beyond its {len(raw):,} bytes")
         yield raw[begin:position]

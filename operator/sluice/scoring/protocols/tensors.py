@@ -48,7 +48,8 @@ def outputs_of(tensors: Iterable[tuple[str, str, Sequence[int], Sequence[Json]]]
     elements = 0
     for name, datatype, shape, data in tensors:
         elements += len(data)
-        check_elements(elements, limits=limits)
+        if elements > limits.tensor_elements:
+            raise Unanswered(Failure.TOO_LARGE, f"the answer has more than {limits.tensor_elements:,} tensor elements")
         if len(outputs) == TENSORS:
             raise Unanswered(Failure.TOO_LARGE, f"the answer has more than {TENSORS} tensors")
         where = f"output {name[:64]!r}"
@@ -59,12 +60,6 @@ def outputs_of(tensors: Iterable[tuple[str, str, Sequence[int], Sequence[Json]]]
             raise malformed(f"{where} is there twice")
         outputs[name] = Tensor(name=name, shape=tuple(shape), datatype=datatype, data=tuple(data))
     return outputs
-
-
-def check_elements(count: int, *, limits: Limits) -> None:
-    """Raises Unanswered (TooLarge)."""
-    if count > limits.tensor_elements:
-        raise Unanswered(Failure.TOO_LARGE, f"the answer has more than {limits.tensor_elements:,} tensor elements")
 
 
 def text_in(outputs: Mapping[str, Tensor]) -> str:

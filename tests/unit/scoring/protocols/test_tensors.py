@@ -134,7 +134,7 @@ def test_raw_contents_that_are_no_elements_are_malformed(datatype: str, raw: byt
 
 
 @pytest.mark.parametrize(("datatype", "raw"), [("UINT8", b"\x00" * 9), ("BYTES", b"\x00" * 36)])
-def test_raw_elements_are_counted_before_they_become_objects(datatype: str, raw: bytes) -> None:
+def test_raw_elements_are_counted(datatype: str, raw: bytes) -> None:
     with pytest.raises(Unanswered) as refused:
         open_inference_grpc.tensors_of(raw_answer(datatype, [9], raw), limits=Limits(tensor_elements=8))
     assert refused.value.failure is Failure.TOO_LARGE
@@ -193,6 +193,12 @@ def test_both_forms_of_the_protocol_say_the_same_tensor(data: list[float]) -> No
         == open_inference.tensors_of({"outputs": rest["inputs"]}, limits=LIMITS)
         == {"y": tensor}
     )
+
+
+def test_a_shape_below_zero_is_malformed_even_when_its_product_is_right() -> None:
+    with pytest.raises(Unanswered) as refused:
+        open_inference_grpc.tensors_of(raw_answer("UINT8", [-1, -1], b"\x00"), limits=LIMITS)
+    assert refused.value.failure is Failure.MALFORMED
 
 
 @given(st.binary(max_size=200))
