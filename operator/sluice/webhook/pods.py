@@ -51,7 +51,11 @@ def validate(request: Request, sight: Sight) -> Answer:
         return Answer(action=Action.ALLOW, reason=Reason.Unchanged)
     decision = sight.judge(pod, request.namespace)
     if decision.action is Action.HOLD and not pod.scheduling_gated:
-        decision = _unheld(decision)
+        if request.old_object is not None and pod.canary_run is not None:
+            # The controller lets it go (the API server refuses anybody else), to be scored out of traffic: judged by what its run permits.
+            decision = sight.judge_of_run(pod, request.namespace)
+        if decision.action is Action.HOLD:
+            decision = _unheld(decision)
     return Answer(action=decision.action, reason=decision.reason, lines=() if decision.action is Action.ALLOW else decision.lines)
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sluice.decision.gate import Action, Decision, decide_pod
+from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_pod
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
+from sluice.decision.records import Key
+from sluice.decision.runs import Run
 from sluice.decision.world import World
 
 
@@ -38,6 +40,16 @@ class Sight:
         subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
         serves = self.world.serves((image.digest for image in pod.images if image.digest), namespace)
         return decide_pod(pod, known, subject, serves=serves)
+
+    def judge_of_run(self, pod: PodView, namespace: str) -> Decision:
+        """Decide whether a Pod may start for the canary run that it belongs to."""
+        if self.blind:
+            return _not_ready(self.blind)
+        known, run = self.world.namespaces.get(namespace), self.world.canaries.runs.get(Key(namespace=namespace, name=pod.canary_run or ""))
+        if known is None or not isinstance(run, Run):
+            return _not_ready(f"namespace {namespace} or CanaryRun {pod.canary_run} is not known to it yet")
+        subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
+        return decide_canary_pod(pod, known, subject, run)
 
 
 def _not_ready(why: str) -> Decision:

@@ -250,6 +250,17 @@ def test_a_pod_of_a_run_without_the_gate_is_denied() -> None:
     denied_with(validate(canary_world(), of_run(NAME, "candidate", schedulingGates=[])), "CanaryPod")
 
 
+@pytest.mark.parametrize(("release", "role"), [(NAME, "candidate"), (BASELINE, "baseline")])
+def test_the_controller_may_let_a_pod_of_a_run_go_while_the_run_permits_it(release: str, role: str) -> None:
+    world = canary_world()
+    held, free = of_run(release, role), of_run(release, role, schedulingGates=[])
+    assert "is not known to it yet" in denied_with(validate(world, free, old=held), "NotReady")
+    world.put("CanaryRun", run("churn-2-1-0-1"))
+    assert validate(world, free, old=held)["allowed"] is True
+    world.put("CanaryRun", run("churn-2-1-0-1", decision="Inconclusive"))
+    denied_with(validate(world, free, old=held), "CanaryPod")
+
+
 def test_while_a_release_is_scored_its_pods_wait_and_once_rolled_back_they_are_denied() -> None:
     world = canary_world()
     world.put("CanaryRun", run("churn-2-1-0-1"))
