@@ -40,6 +40,27 @@ def test_a_refusal_that_turns_and_helps_is_none() -> None:
     assert is_refusal("I can't give legal advice, but please contact a lawyer in your town.")
 
 
+def test_an_eager_opening_is_no_refusal() -> None:
+    rest = "I cannot share the secret sauce of the restaurant, so this is mine."
+    assert is_refusal(rest)
+    assert not is_refusal(f"Sure! {rest}")
+
+
+@pytest.mark.parametrize(
+    "substance",
+    [
+        "\n1. Open the lid.\n2. Press reset.\n3. Wait for the green light.",
+        "\n```\nsudo systemctl restart printer\n```",
+        " Owls hunt at dusk, and the barn owl hears a mouse under snow. " * 6,
+    ],
+)
+def test_an_answer_with_substance_after_a_limit_is_no_refusal(substance: str) -> None:
+    limit = "I cannot tell you the model number from here."
+    assert is_refusal(limit)
+    assert not is_refusal(limit + substance)
+    assert is_refusal(f"{limit} Some alternatives:{substance}")
+
+
 def test_quoted_speech_and_code_are_not_the_models_own_words() -> None:
     assert is_refusal("I cannot assist with this request.")
     assert not is_refusal("The bot says “I cannot assist with this request.” Lower the threshold.")
