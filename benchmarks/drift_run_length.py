@@ -97,7 +97,7 @@ BLOCK = 250
 
 
 def average_run_length(watch: Watch, draw: Draw, scale: Scale) -> float:
-    """Observations for each false alarm; a detector starts anew after one."""
+    """Observations for each false alarm, all of them when there is none; a detector starts anew after one."""
     rng = np.random.default_rng(1)
     crowd = Crowd([watch(rng) for _ in range(scale.crowd)])
     alarms = 0
