@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
@@ -19,6 +20,9 @@ from sluice.api.scorers import Scorer
 from sluice.api.scoring import Protocol, SuiteSpec
 from sluice.api.strict_json import JsonRefused, canonical, parse
 from sluice.scoring.cases import Cases
+from sluice.scoring.compare import Metrics
+from sluice.scoring.interpret import metrics_of
+from sluice.scoring.scorers.latency import samples_needed
 from sluice.scoring.scorers.settings import GateType, SumType
 from sluice.scoring.statistics.looks import FIRST, looks
 from sluice.scoring.tally import NOISE
@@ -26,7 +30,8 @@ from sluice.scoring.wire import Expected, StatisticsRefused, stretches
 
 PLAN_BYTES: Final = 1 << 20
 NOISE_UNITS: Final = 60
-"""From 59 answers on, the largest is with 95 % confidence above the 95 % quantile: so many are the least that fix a limit for a latency."""
+SPARE: Final = 1.25
+"""A baseline that leaves every fifth question open still fixes the limits of latencies."""
 
 
 class PlanRefused(ValueError):
@@ -136,7 +141,7 @@ def plan_run(
 ) -> Plan:
     """Make the plan of a run: `planned` units, or as many as there are cases when they are fewer.
 
-    Raises pydantic.ValidationError for an address or token that is none; the rest is checked where it comes from.
+    Raises SuiteRefused for a scorer that cannot be made, pydantic.ValidationError for an address or token that is none; `suite.prepare` checks the rest.
     """
     units = min(planned, len(cases.all))
     return Plan(
@@ -152,5 +157,14 @@ def plan_run(
         scorers=suite.scorers,
         slices=suite.slices,
         repeats=suite.repeats,
+        noise_units=max(NOISE_UNITS, math.ceil(SPARE * answers_needed(metrics_of(suite.scorers)) / suite.repeats)),
         end_token=end_token,
+    )
+
+
+def answers_needed(metrics: Metrics) -> int:
+    """How many answers of the baseline fix the limits of all latencies that the suite leaves open; 0 when it leaves none."""
+    return max(
+        (samples_needed(quantile=timing.quantile, confidence=timing.confidence) for timing in metrics.timings.values() if timing.limit_seconds is None),
+        default=0,
     )

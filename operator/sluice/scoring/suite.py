@@ -13,7 +13,7 @@ from sluice.scoring.case import Case
 from sluice.scoring.cases import Cases
 from sluice.scoring.compare import Metrics
 from sluice.scoring.interpret import SuiteRefused, limits_of, metrics_of, protocol_of
-from sluice.scoring.plan import Plan
+from sluice.scoring.plan import Plan, answers_needed
 from sluice.scoring.protocols.client import check_case
 from sluice.scoring.protocols.settings import Limits, ProtocolSettings
 from sluice.scoring.protocols.unanswered import UnsuitableCase
@@ -48,6 +48,12 @@ def prepare(plan: Plan, cases: Cases) -> Prepared:
     slices = {(dimension, case.slices[dimension]) for case in cases.all for dimension in plan.slices if dimension in case.slices}
     if len(slices) >= SLICES:
         raise SuiteRefused(f"the cases have {len(slices):,} slices; at most {SLICES - 1} are told apart: use fewer dimensions, or coarser values")
+    needed, own = answers_needed(prepared.metrics), min(plan.noise_units, plan.planned // plan.shards) * plan.repeats
+    if own < needed:
+        raise SuiteRefused(
+            f"a latency without limitSeconds is measured on {needed} answers of the baseline, and the smallest of {plan.shards} shards asks for {own} in time: "
+            f"write limitSeconds, have more than {len(cases.all):,} cases, or plan no more units than there are cases, so that fewer shards share them"
+        )
     for case in cases.all:
         _check_case(case, prepared.protocol, prepared.metrics)
     return prepared

@@ -126,6 +126,23 @@ def test_other_cases_more_units_than_cases_and_too_many_slices_are_refused() -> 
         prepare(planned(suite(), many), many)
 
 
+@pytest.mark.parametrize(("number", "shards", "enough"), [(59, 1, True), (58, 1, False), (119, 2, True), (117, 2, False)])
+def test_every_shard_asks_often_enough_to_measure_a_latency_or_the_plan_is_refused(number: int, shards: int, enough: bool) -> None:
+    spec, cases = suite(scorers=[{"name": "latency", "type": "Latency"}]), cases_of(*(CASE | {"id": f"c-{n}"} for n in range(number)))
+    plan = planned(spec, cases, shards=shards)
+    if enough:
+        prepare(plan, cases)
+    else:
+        with pytest.raises(SuiteRefused, match="59 answers of the baseline"):
+            prepare(plan, cases)
+
+
+def test_a_rarer_latency_asks_the_baseline_more_often_and_repeats_count() -> None:
+    assert planned(suite(), cases_of()).noise_units == 60
+    assert planned(suite(scorers=[{"name": "latency", "type": "Latency"}]), cases_of()).noise_units == 74
+    assert planned(suite(scorers=[{"name": "latency", "type": "Latency", "quantile": "0.99"}], repeats=4), cases_of()).noise_units == 94
+
+
 def test_a_scorer_is_known_by_its_name_only() -> None:
     metrics = metrics_of(suite(scorers=[{"name": "a", "type": "ExactMatch"}, {"name": "b", "type": "ExactMatch", "ignoreCase": True}]).scorers)
     case = cases_of().all[0]
