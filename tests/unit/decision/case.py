@@ -183,11 +183,14 @@ def approve(world: World, key: Key) -> None:
     world.put("ReleaseApproval", approval(f"{key.name}-by-security", world, role="security", username="sam@example.com", groups=[], key=key))
 
 
+CASE = '{"id": "c-1", "input": {"tensors": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}, "expect": {"text": "yes"}}\n'
+
+
 def suite_spec(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the spec
     """The spec of the suite."""
     return {
         "protocol": {"type": "OpenInference", "port": 8080, "model": "churn"},
-        "cases": {"inline": '{"id": "c-1", "input": {"prompt": "?"}, "expect": {"text": "yes"}}\n'},
+        "cases": {"inline": CASE},
         "scorers": [{"name": "accuracy", "type": "ExactMatch"}],
     } | changes
 

@@ -8,6 +8,7 @@ import pytest
 
 from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL
 from sluice.decision.gate import Action, Decision, Namespace, decide_canary_pod
+from sluice.decision.model import Allowance
 from sluice.decision.pod import view_pod
 from sluice.decision.reasons import Reason
 from sluice.decision.runs import Run
@@ -128,10 +129,17 @@ def test_who_lost_what_it_needs_waits(role: str) -> None:
 
 
 def test_a_baseline_that_may_only_be_scored_itself_is_nobodys_baseline() -> None:
-    world = scoring()
-    older = c.item("ModelRelease", c.BASELINE, c.release_spec() | {"version": "2.0.0", "change": {"type": "Prune", "baseline": {"name": "churn-1"}}})
-    world.put("ModelRelease", older)
-    assert may_start(world, of_run("baseline")).action is not Action.ALLOW
+    world = c.canary_world()
+    world.put("ModelRelease", c.item("ModelRelease", "churn-1", c.first_release_spec("1.0.0")))
+    world.put("ModelRelease", c.item("ModelRelease", c.BASELINE, c.release_spec() | {"change": {"type": "Prune", "baseline": {"name": "churn-1"}}}))
+    for key in (c.Key(c.NAMESPACE, "churn-1"), c.BASELINE_KEY):
+        c.approve(world, key)
+    verdict = world.verdict(c.BASELINE_KEY, now=c.NOW)
+    assert verdict is not None
+    assert verdict.allows is Allowance.CANARY
+    world.put("CanaryRun", c.run(RUN, baselineDigest=verdict.release_digest))
+    decision = may_start(world, of_run("baseline"))
+    assert (decision.action, decision.reason) == (Action.HOLD, Reason.CanaryNotRun)
 
 
 def test_a_release_that_is_gone_does_not_start() -> None:
