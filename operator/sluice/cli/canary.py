@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from sluice.cli.canary_watch import watch
+
 if TYPE_CHECKING:
     from sluice.scoring.statistics.power import Power
 
@@ -19,7 +21,11 @@ def canary() -> None:
 
     \b
     Before:     sluice canary plan --margin 0.02 --planned 3000
+    Meanwhile:  sluice canary watch mr/churn-2-1-0 -n payments
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+
+
+canary.add_command(watch)
 
 
 def _shares(_context: click.Context, _parameter: click.Parameter, value: str) -> list[float]:
