@@ -25,8 +25,10 @@ from sluice.rollout.endings import Ending
 from sluice.rollout.owned import found
 from sluice.rollout.scoring_job import Token
 from sluice.scoring.cases import Cases, CasesRefused, read_cases
+from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.judgement import Terms
-from sluice.scoring.plan import plan_run
+from sluice.scoring.plan import plan_run, read_plan
+from sluice.scoring.suite import prepare
 
 _KEPT: Final = 16
 """Suites whose cases are kept read."""
@@ -51,17 +53,26 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
     text = await _text(suite.spec, namespace, client)
     if isinstance(text, Waiting):
         return text
-    try:
-        cases = _read(text)
-    except CasesRefused as error:
-        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, f"cases of ScoringSuite {suite.name}: {error}") from None
     # Whoever can read the ConfigMap can end scorers early; a scorer that was ended is started again.
     token = hashlib.sha256(f"{run['metadata']['uid']} {spec.seed}".encode()).hexdigest()
-    plan = partial(
-        plan_run, suite.spec, cases, run=f"{namespace}/{name}", seed=spec.seed, planned=spec.planned, minimum=spec.minimum, shards=spec.shards, end_token=token
-    )
-    # What is asked and when it is looked at does not depend on where the models are.
-    anywhere = plan(candidate="http://candidate", baseline="http://baseline")
+    try:
+        cases = _read(text)
+        plan = partial(
+            plan_run,
+            suite.spec,
+            cases,
+            run=f"{namespace}/{name}",
+            seed=spec.seed,
+            planned=spec.planned,
+            minimum=spec.minimum,
+            shards=spec.shards,
+            end_token=token,
+        )
+        # What is asked and when it is looked at does not depend on where the models are.
+        anywhere = plan(candidate="http://candidate", baseline="http://baseline")
+        _check(anywhere.as_json(), text)
+    except (CasesRefused, SuiteRefused) as error:
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, f"ScoringSuite {suite.name}: {error}") from None
     margins = {metric: Decimal((spec.margins or {}).get(metric, spec.margin)) for metric in anywhere.compared}
 
     def at(endpoints: Endpoints) -> Plan:
@@ -113,3 +124,9 @@ async def _text(suite: SuiteSpec, namespace: str, client: ApiClient) -> str | Wa
 @lru_cache(maxsize=_KEPT)
 def _read(text: str) -> Cases:
     return read_cases(text.encode())
+
+
+@lru_cache(maxsize=_KEPT)
+def _check(plan: bytes, text: str) -> None:
+    """Find what a scorer would refuse, before there is one. Raises SuiteRefused; what was found right is kept by the plan's bytes."""
+    prepare(read_plan(plan), _read(text))

@@ -57,7 +57,7 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.BaselineLost: "Inconclusive: the Pod of the baseline went away while it was asked.",
     RunReason.ScoringFailed: "Inconclusive: the scoring Job ended, or was deleted, before a decision. Its Pods' logs say why.",
     RunReason.StatisticsRefused: "Inconclusive: what a scorer told is not of this plan.",
-    RunReason.CasesInvalid: "Inconclusive: the cases of the suite cannot be read.",
+    RunReason.CasesInvalid: "Inconclusive: the cases of the suite cannot be read, or not asked and scored as it says.",
     RunReason.SuiteChanged: "Inconclusive: the suite is not the one any more that the run pinned.",
     RunReason.NotAskedFor: "Inconclusive: policy, suite or baseline is another one now. The comparison that is asked for now is another run.",
     RunReason.NotPermitted: "Inconclusive: a Pod of the run may not run any more.",

@@ -137,8 +137,18 @@ async def test_a_suite_that_became_another_one_ends_the_run() -> None:
     assert (raised.value.decision, raised.value.reason) == (CanaryDecision.INCONCLUSIVE, "SuiteChanged")
 
 
+async def test_a_case_that_no_scorer_could_ask_ends_the_run_before_a_pod_is_made() -> None:
+    world = c.canary_world()
+    world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(cases={"inline": '{"id": "c-1", "input": {"prompt": "?"}}'})))
+    client, world = await made(world)
+    run = runs_in(client)[0]
+    with pytest.raises(Ending, match="case 'c-1': the Open Inference Protocol needs at least one tensor") as raised:
+        await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
+    assert (raised.value.decision, raised.value.reason) == (CanaryDecision.INCONCLUSIVE, "CasesInvalid")
+
+
 async def test_cases_in_a_config_map_are_those_of_the_digest_or_none() -> None:
-    text = '{"id": "c-1", "input": {"text": "1"}, "expect": {"text": "yes"}}\n'
+    text = c.CASE
     cases = {"configMap": {"name": "cases", "key": "all", "digest": "sha256:" + __import__("hashlib").sha256(text.encode()).hexdigest()}}
     world = c.canary_world()
     world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(cases=cases)))
