@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 NAMESPACE = "Namespace"
 STATUS_READ: Final[Mapping[str, tuple[str, ...]]] = {kinds.MODEL_RELEASE.name: ("phase", "releaseDigest"), kinds.CANARY_RUN.name: ("decision", "reason")}
 """What is read of a status, and of which kinds. Nobody but the controller writes one: the API server sees to it."""
-MOST_RIVALS = 64
-"""Of so many other releases a release that names no baseline is held against each; with more it waits."""
+MOST_RIVALS = 16
+"""A release that names no baseline is held against so many others: each costs a verdict, and tenants write them. With more it waits."""
 
 
 class World:
