@@ -27,7 +27,7 @@ from sluice.scoring.statistics.score_test import p_value
 from sluice.scoring.statistics.series import GRID, WHOLE, Series
 from sluice.scoring.statistics.spending import boundaries, spent, tail
 
-KEPT: Final = 0.9
+KEPT: Final = 0.95
 """Share of alpha that is spent. The rest is the reserve for what the test approximates."""
 SLICES_SHARE: Final = 0.5
 """Share of alpha for slices, where there are some."""

@@ -24,8 +24,9 @@ Integers = NDArray[np.int64]
 
 _STEPS: Final = 100
 _CLOSE: Final = 1e-10
-_CORRECTION: Final = 0.25
-"""Of a step of the lattice. Half would give P(mean ≥ seen), none about half way to P(mean > seen): over many looks the first wastes alpha."""
+_COARSE: Final = 6.0
+"""Steps of the lattice in a standard deviation of the sum. Below, the tail includes all of what was seen, P(mean ≥ seen); above, where a step is small and many
+looks average over it, half of it: all of it would waste alpha."""
 
 
 def p_value(values: Integers, weights: Floats, *, unit: int, null_mean: float) -> float:
@@ -38,16 +39,19 @@ def p_value(values: Integers, weights: Floats, *, unit: int, null_mean: float) -
     seen = float(weights @ values) / (unit * n)
     if seen <= null_mean:
         return 1.0
+    if len(values) == 1:
+        # All the same: as likely as never to draw the 0 that the null needs. Exact.
+        return (null_mean / seen) ** n
+    # The lattice of what was seen: a little weight at 0 does not make it any finer.
+    step = gcd(*(int(value) for value in np.diff(values))) / unit
     # 0 is always possible, whether it was seen or not.
     if values[0] != 0:
         values, weights = np.concatenate([[0], values]), np.concatenate([[0.0], weights])
     y = values / unit
     null = closest_null(y, weights / n, null_mean)
-    if len(values) - (weights[0] <= 0) == 1:
-        # All the same, and so at the top: exact, and the saddlepoint would lie at infinity.
-        return float(null[-1] ** n)
-    step = gcd(*(int(value) for value in values)) / unit
-    return _tail(y, null, seen - _CORRECTION * step / n, step=step, n=n, mean=null_mean)
+    away = y - null_mean
+    fine = float(null @ (away * away)) * n >= (_COARSE * step) ** 2
+    return _tail(y, null, seen - (0.25 if fine else 0.5) * step / n, step=step, n=n, mean=null_mean)
 
 
 def closest_null(y: Floats, shares: Floats, m: float) -> Floats:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
-_EARLY: Final = 0.5
-_BEND: Final = 80.0
-_LATE: Final = 4.0
+_EARLY: Final = 0.47
+_BEND: Final = 70.0
+_LATE: Final = 3.0
 _NODES: Final = 401
 _REACH: Final = 8.0
 """Standard deviations below zero that the recursion keeps; beyond lies less than 1e-15."""
