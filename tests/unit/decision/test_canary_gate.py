@@ -112,7 +112,10 @@ def test_the_controller_starts_both_pods_of_a_run(role: str) -> None:
         (scoring(releaseDigest=c.digest_of("former")), of_run(), Action.DENY),
         (scoring(baselineDigest=c.digest_of("former")), of_run("baseline"), Action.DENY),
     ],
-    ids=["rolled-back", "promoted", "inconclusive", "of-another-run", "of-no-run", "scorer", "baseline-as-candidate", "other-name", "former-release", "former-baseline"],
+    ids=[
+        "rolled-back", "promoted", "inconclusive", "of-another-run", "of-no-run", "scorer",
+        "baseline-as-candidate", "other-name", "former-release", "former-baseline",
+    ],
 )  # fmt: skip
 def test_nothing_else_starts_by_way_of_a_run(world: World, item: dict[str, Any], action: Action) -> None:
     assert may_start(world, item).action is action

@@ -171,6 +171,7 @@ def test_what_touches_a_rival_of_the_baseline_touches_who_is_compared_with_the_b
     world.put("ModelRelease", c.item("ModelRelease", key.name, c.first_release_spec("9.0.0")))
     c.approve(world, key)
     assert world.remove("ReleaseApproval", c.Key(c.NAMESPACE, "churn-9-by-owner")) == {key, c.BASELINE_KEY, c.KEY}
+    assert world.remove("ModelRelease", key) == {key, c.BASELINE_KEY, c.KEY}
 
 
 def test_without_a_canary_in_the_policy_releases_do_not_touch_each_other() -> None:
