@@ -54,6 +54,7 @@ log: Final = logging.getLogger(__name__)
 class _Memory:
     """What this process knows of a run, and may forget."""
 
+    uid: str
     readings: Readings = field(default_factory=Readings)
     merged: Merged | None = None
     judgement: Judgement | None = None
@@ -75,18 +76,21 @@ class CanaryReconciler:
         self._image = image
         self._start_seconds = start_seconds
         self._max_age_seconds = max_age_seconds
-        self._memories: dict[str, _Memory] = {}
+        self._memories: dict[Key, _Memory] = {}
 
     async def settle(self, key: Key) -> float | None:
         """Look at one run; return in how many seconds to look again. Raises `ApiError`."""
         there = await found(self._client, CANARY_RUNS.path(key.namespace, key.name))
         if there is None or "deletionTimestamp" in there["metadata"]:
             # What it made goes with it.
+            self._memories.pop(key, None)
             return None
         run = typed(there, CANARY_RUNS)
         if decision_of(run) in FINAL:
             return await self._finish(run)
-        memory = self._memories.setdefault(run["metadata"]["uid"], _Memory())
+        memory = self._memories.get(key)
+        if memory is None or memory.uid != run["metadata"]["uid"]:
+            memory = self._memories[key] = _Memory(uid=run["metadata"]["uid"])
         try:
             seen = await self._seen(run, memory)
         except Ending as end:
@@ -172,7 +176,7 @@ class CanaryReconciler:
 
     async def _finish(self, run: Object) -> float | None:
         """Delete what a decided run has left, and note when that is done."""
-        self._memories.pop(run["metadata"]["uid"], None)
+        self._memories.pop(Key.of(run), None)
         if is_complete(run):
             return None
         if not await tidy_up(self._client, run):
