@@ -91,6 +91,16 @@ def test_nothing_is_compared_with_a_baseline_that_is_not_entitled() -> None:
     assert (canary_of(running).reason, verdict_of(running).allows) == (Reason.BaselineNotEntitled, Allowance.NOTHING)
 
 
+def test_a_baseline_that_only_claims_to_be_the_first_is_not_entitled() -> None:
+    world = c.canary_world()
+    first = c.item("ModelRelease", "churn-1", c.first_release_spec("1.0.0"))
+    first["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    world.put("ModelRelease", first)
+    assert verdict_of(world).allows is Allowance.CANARY
+    c.approve(world, c.Key(c.NAMESPACE, "churn-1"))
+    assert (canary_of(world).reason, verdict_of(world).allows) == (Reason.BaselineNotEntitled, Allowance.NOTHING)
+
+
 def test_a_baseline_that_is_not_there_is_waited_for() -> None:
     world = c.canary_world()
     world.remove("ModelRelease", c.BASELINE_KEY)
