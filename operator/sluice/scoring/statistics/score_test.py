@@ -41,7 +41,7 @@ def p_value(values: Integers, weights: Floats, *, unit: int, null_mean: float) -
         return 1.0
     if len(values) == 1:
         # All the same: as likely as never to draw the 0 that the null needs. Exact.
-        return (null_mean / seen) ** n
+        return float((null_mean / seen) ** n)
     # The lattice of what was seen: a little weight at 0 does not make it any finer.
     step = gcd(*(int(value) for value in np.diff(values))) / unit
     # 0 is always possible, whether it was seen or not.
