@@ -125,18 +125,19 @@ def _against(score: Fraction | None, baseline: Fraction) -> Fraction:
 
 
 def _score(scorer: Scorer, case: Case, answer: Answer | NoAnswer) -> Fraction | None:
-    return None if isinstance(answer, NoAnswer) else _value(lambda: scorer(case, answer))
+    return None if isinstance(answer, NoAnswer) else _value(case, lambda: scorer(case, answer))
 
 
 def _beside(scorer: PairScorer, case: Case, answer: Answer | NoAnswer, baseline: Answer) -> Fraction | None:
-    return None if isinstance(answer, NoAnswer) else _value(lambda: scorer(case, answer, baseline))
+    return None if isinstance(answer, NoAnswer) else _value(case, lambda: scorer(case, answer, baseline))
 
 
-def _value(score: Callable[[], Score]) -> Fraction | None:
+def _value(case: Case, score: Callable[[], Score]) -> Fraction | None:
     try:
         value = score().value
-    except Exception:  # an answer that breaks a scorer is written by a model, and must not end the run
-        log.exception("a scorer failed on an answer, which counts as none")
+    except Exception as error:  # noqa: BLE001 - an answer that breaks a scorer is written by a model, and must not end the run
+        # The kind only: a message may quote the answer.
+        log.warning("case %s: a scorer failed on an answer, which counts as none: %s", case.id, type(error).__name__)
         return None
     # The decimal number that a person reads, not the binary one next to it: 0.9 - 0.6 lies on the grid.
     return None if value is None else Fraction(repr(value))
@@ -145,8 +146,8 @@ def _value(score: Callable[[], Score]) -> Fraction | None:
 def _hits(gate: Gate, case: Case, answer: Answer) -> tuple[Hit, ...]:
     try:
         return gate(case, answer)
-    except Exception:  # a gate that can be broken by an answer could be passed by breaking it
-        log.exception("a gate failed on an answer, which counts as a hit")
+    except Exception as error:  # noqa: BLE001 - a gate that can be broken by an answer could be passed by breaking it
+        log.warning("case %s: a gate failed on an answer, which counts as a hit: %s", case.id, type(error).__name__)
         return (Hit(where="answer", what="the gate failed on this answer, so nobody knows what is in it"),)
 
 

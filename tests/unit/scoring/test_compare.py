@@ -86,15 +86,17 @@ def test_a_gate_looks_at_the_candidate_even_where_there_is_no_pair() -> None:
     assert unit(repeat(YES, said("secret"))).gates == {}
 
 
-def test_an_answer_that_breaks_a_scorer_is_as_none() -> None:
+def test_an_answer_that_breaks_a_scorer_is_as_none_and_is_not_quoted(caplog: pytest.LogCaptureFixture) -> None:
     def fragile(_: Case, answer: Answer) -> Score:
         if answer.text == "bomb":
-            raise RecursionError
+            raise ValueError(answer.text)
         return Score(value=1.0)
 
     metrics = Metrics(scorers={"fragile": fragile})
     assert unit(repeat(said("bomb"), YES), metrics=metrics).differences({}) == {"fragile": -1}
     assert unit(repeat(YES, said("bomb")), metrics=metrics).differences({}) == {}
+    assert "case c-1: a scorer failed on an answer, which counts as none: ValueError" in caplog.text
+    assert "bomb" not in caplog.text
 
 
 def test_an_answer_that_breaks_a_gate_does_not_pass_it() -> None:
