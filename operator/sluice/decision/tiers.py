@@ -28,6 +28,8 @@ _ENVIRONMENT = cel.NewEnv(
 )
 _COMPREHENSION = re.compile(r"\.\s*(?:exists|all)\s*\(")
 _MOST_COMPREHENSIONS = 3
+_NUL = "\\u0000"
+"""NUL, as JSON writes it."""
 
 
 class TierMalformedError(ValueError):
@@ -66,6 +68,9 @@ def tier_of(policy: Policy, release: Release) -> str | None:
     """Return the name of the first tier whose condition is true; None when none is, or one before it could not be evaluated."""
     spec = release.spec if release.spec.authority else release.spec.model_copy(update={"authority": Authority()})
     variables = {"release": spec.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    if _NUL in spec.model_dump_json():
+        # The library ends a string there: what comes after would be hidden from every condition.
+        return None
     for tier in policy.tiers:
         try:
             value = tier.condition.eval(data=variables)

@@ -10,7 +10,7 @@ import pytest
 from sluice.api.policy import Tier
 from sluice.decision.tiers import TierMalformedError, TierProgram
 from sluice.decision.world import World
-from tests.unit.decision.case import KEY, NOW, approved_world, item, policy_spec
+from tests.unit.decision.case import KEY, NOW, approved_world, item, policy_spec, release_spec
 
 HUNDRED = f"[{','.join(map(str, range(100)))}]"
 
@@ -100,3 +100,13 @@ def test_a_false_condition_leaves_out_what_its_tier_asks() -> None:
     assert verdict is not None
     assert "more" not in {result.requirement for result in verdict.results}
     assert verdict.tier == "standard"
+
+
+def test_what_stands_behind_a_nul_is_not_hidden_from_a_condition() -> None:
+    world = world_with("release.owner.contact.contains('secret')")
+    spec = release_spec()
+    spec["owner"]["contact"] = "harmless\0secret"
+    world.put("ModelRelease", item("ModelRelease", KEY.name, spec))
+    verdict = world.verdict(KEY, now=NOW)
+    assert verdict is not None
+    assert "more" in {result.requirement for result in verdict.results}
