@@ -1,0 +1,119 @@
+"""The judge of the engine is judged: a broken promise shows, an unsteady answer shows, and exact error rates are those of all possible runs."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+
+from benchmarks import canary_power
+from benchmarks.canary.cells import Cell, Goal, table
+from benchmarks.canary.figures import OURS, Count, Figures, markdown
+from benchmarks.canary.peers import PEERS, Verdict
+from benchmarks.canary.populations import Flips
+from benchmarks.canary.releases import draw
+from benchmarks.canary_exact import Problem, exact
+from benchmarks.canary_power import Work, simulate, unsteady
+from sluice.scoring import Decision, decide
+
+EDGE = Cell(group="edges", name="edge", kind=Flips(churn=0.09), effect=-0.02, planned=200)
+
+
+def counted(*, rolled_back: int = 0, promoted: int = 0, undecided: int = 0) -> Count:
+    return Count(rolled_back=[100] * rolled_back, promoted=[200] * promoted, undecided=undecided)
+
+
+def figures(cell: Cell, count: Count) -> Figures:
+    return Figures(cell=cell, rates={OURS: count.summary(), **{name: Count().summary() for name in PEERS}})
+
+
+def test_a_promise_is_broken_only_where_chance_does_not_explain_it() -> None:
+    # 6.5 of 100 in 1000 runs has a lower 99 % bound of 4.8 %, 7.5 one of 5.7 %.
+    assert figures(EDGE, counted(rolled_back=65, undecided=935)).broken == ()
+    assert figures(EDGE, counted(rolled_back=75, undecided=925)).broken == ("RollBack",)
+    assert figures(EDGE, counted(promoted=75, undecided=925)).broken == ("Promote",)
+
+
+def test_a_right_decision_is_no_broken_promise_however_frequent() -> None:
+    healthy = Cell(group="", name="", kind=Flips(churn=0.09), effect=0)
+    assert figures(healthy, counted(promoted=1000)).broken == ()
+    worse = Cell(group="", name="", kind=Flips(churn=0.09), effect=-0.1)
+    assert figures(worse, counted(rolled_back=1000)).broken == ()
+
+
+def test_one_unsteady_answer_breaks_the_promise() -> None:
+    count = counted(undecided=1000)
+    count.unsteady = 1
+    assert figures(EDGE, count).broken == ("steady",)
+
+
+def test_a_goal_is_missed_by_a_share_or_by_a_median() -> None:
+    cell = Cell(group="", name="", kind=Flips(churn=0.09), effect=-0.1, goal=Goal(rolled_back=0.9, median=90))
+    assert figures(cell, counted(rolled_back=95, undecided=5)).missed == ("median",)
+    assert figures(cell, counted(rolled_back=60, undecided=40)).missed == ("rolled back", "median")
+    lax = Cell(group="", name="", kind=Flips(churn=0.09), effect=-0.1, goal=Goal(rolled_back=0.9, median=100))
+    assert figures(lax, counted(rolled_back=95, undecided=5)).missed == ()
+
+
+def test_the_median_counts_runs_without_a_decision() -> None:
+    assert counted(rolled_back=6, undecided=4).summary().median == 100
+    assert counted(rolled_back=4, undecided=6).summary().median == float("inf")
+
+
+def test_figures_are_read_back_from_json_as_they_were() -> None:
+    cell = table()[0]
+    figure = figures(cell, counted(promoted=3, rolled_back=1, undecided=9))
+    again = Figures.from_json(json.loads(json.dumps(figure.as_json())))
+    assert again == figure
+    assert markdown([again]) == markdown([figure])
+    assert cell.name in markdown([figure])
+
+
+def test_the_same_work_is_simulated_to_the_same_figures() -> None:
+    place = next(place for place, cell in enumerate(table()) if cell.name == "at −τ, low churn, τ 2, n 50")
+    work = Work(cell=place, chunk=3, runs=10, runs_of_peers=2)
+    (_, first), (_, again) = simulate(work), simulate(work)
+    assert {name: (count.rolled_back, count.promoted, count.undecided) for name, count in first.items()} == {
+        name: (count.rolled_back, count.promoted, count.undecided) for name, count in again.items()
+    }
+    assert first[OURS].summary().runs == 10
+    assert first["Kayenta"].summary().runs == 2
+
+
+def test_an_engine_that_looks_at_what_came_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Cell(group="", name="", kind=Flips(churn=0.09), effect=-0.5, planned=200)
+    release = draw(cell, np.random.default_rng(1))
+    assert not unsteady(cell, release, np.random.default_rng(2))
+
+    def nosy(d: np.ndarray, *_: object, **__: object) -> tuple[Decision, int]:
+        return (Decision.ROLL_BACK if float(np.sum(d)) < -60 else Decision.PROMOTE), 10
+
+    monkeypatch.setattr(canary_power, "decide", nosy)
+    assert unsteady(cell, release, np.random.default_rng(2))
+
+
+def test_an_engine_that_decides_only_when_everything_is_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Cell(group="", name="", kind=Flips(churn=0.09), effect=-0.5, planned=200)
+    release = draw(cell, np.random.default_rng(1))
+
+    def late(d: np.ndarray, *_: object, **__: object) -> tuple[Decision, int]:
+        return (Decision.ROLL_BACK, 10) if len(d) == 200 else (Decision.INCONCLUSIVE, len(d))
+
+    monkeypatch.setattr(canary_power, "decide", late)
+    assert unsteady(cell, release, np.random.default_rng(2))
+
+
+@pytest.mark.parametrize(("low", "high", "margin"), [(-500, 900, 0.0), (-1000, 500, 0.1)])
+def test_exact_error_rates_are_those_of_all_possible_runs(low: int, high: int, margin: float) -> None:
+    problem = Problem(low=low, high=high, margin=margin, planned=11, alpha=0.2)
+    found = {Verdict.ROLL_BACK: 0.0, Verdict.PROMOTE: 0.0, Verdict.INCONCLUSIVE: 0.0}
+    for run in product((0, 1), repeat=11):
+        decision, _ = decide([(low, high)[hit] / 1000 for hit in run], margin=margin, alpha=0.2, planned=11)
+        found[Verdict(decision)] += problem.share ** sum(run) * (1 - problem.share) ** (11 - sum(run))
+    errors = exact(problem)
+    assert errors.rolled_back > 0
+    assert errors.promoted > 0
+    assert errors.rolled_back == pytest.approx(found[Verdict.ROLL_BACK], abs=1e-7)
+    assert errors.promoted == pytest.approx(found[Verdict.PROMOTE], abs=1e-7)
