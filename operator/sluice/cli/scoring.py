@@ -25,6 +25,8 @@ log: Final = logging.getLogger(__name__)
 EXIT_CODES: Final = {"Promote": 0, "RollBack": 1, "Inconclusive": 3, "Pending": 3}
 TERMINATED: Final = 143
 """As a shell tells of a process that SIGTERM ended: a Job starts the shard again."""
+INTERRUPTED: Final = 130
+"""As a shell tells of Ctrl-C; click would end with 1, which stands for a decision here."""
 _SUITE_BYTES: Final = 2 << 20
 _TOKEN_BYTES: Final = 16_384
 
@@ -51,7 +53,7 @@ class _Address(click.ParamType[tuple[str, int]]):
         return host.strip("[]"), int(port)
 
 
-def _margin(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, Decimal]:
+def read_margins(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, Decimal]:
     """Read `0.02` for every metric (kept under the name ""), and `latency=0.05` for one."""
     margins = {}
     for text in value:
@@ -81,7 +83,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--margin",
     "margins",
     multiple=True,
-    callback=_margin,
+    callback=read_margins,
     default=["0.02"],
     show_default=True,
     help="With --once: how much worse the candidate may be; METRIC=0.05 for one metric. Repeatable.",
@@ -238,6 +240,8 @@ def _once(scoring: Scoring, flags: dict[str, Any]) -> NoReturn:
         stand = standings(merged, terms, looks=judgement.looks)
     except (OSError, SuiteRefused):
         raise
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except Exception:
         # Python would end with 1, which stands for a decision here.
         log.exception("the comparison broke off")

@@ -69,14 +69,14 @@ def test_what_cannot_be_used_is_said_and_ends_with_2(files: Path, arguments: lis
     assert "two words" not in result.output
 
 
-@pytest.mark.parametrize("error", [OSError(28, "no space left"), RuntimeError("a mistake of ours")])
-def test_a_comparison_that_breaks_off_is_no_decision(files: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize(("error", "code"), [(OSError(28, "no space left"), 3), (RuntimeError("a mistake of ours"), 3), (KeyboardInterrupt(), 130)])
+def test_a_comparison_that_breaks_off_is_no_decision(files: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
     async def broken(_scoring: Scoring) -> Merged:
         raise error
 
     monkeypatch.setattr("sluice.scoring.process.score_once", broken)
     result = CliRunner().invoke(main, ["score", "--once", "--suite", str(files / "suite.yaml"), *SIDES])
-    assert result.exit_code == 3
+    assert result.exit_code == code
 
 
 STANDING = Standing(metric="accuracy", slice="region=[bold]", units=40, estimate=-0.0125, low=-0.2, high=0.1, promote=0.5, roll_back=2.5, more=300)
