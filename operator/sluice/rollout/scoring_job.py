@@ -22,8 +22,6 @@ PLAN_KEY: Final = "plan.json"
 CASES_KEY: Final = "cases.jsonl"
 RETRIES_PER_SHARD: Final = 6
 """A shard that dies more often is broken, not unlucky. What ends a Pod from outside (a drained node) does not count."""
-_UNUSABLE: Final = 2
-"""Exit code of a scorer that cannot use its plan, suite or cases: no retry mends that."""
 _FOLDER: Final = "/etc/sluice"
 _SECRET_FOLDER: Final = "/etc/sluice-secret"  # noqa: S105 - a path
 _NOBODY: Final = 65532
@@ -106,12 +104,8 @@ def scoring_job(run: Object, image: ScorerImage, *, shards: int, seconds: int, t
         # Without one shard there is no look that all have finished: nothing to wait for.
         "maxFailedIndexes": 0,
         "activeDeadlineSeconds": seconds + _GRACE_SECONDS,
-        "podFailurePolicy": {
-            "rules": [
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                {"action": "FailJob", "onExitCodes": {"containerName": "scorer", "operator": "In", "values": [_UNUSABLE]}},
-            ]
-        },
+        # A scorer that cannot use its plan ends with 2, but so does a container that is killed while it starts: both are tried again.
+        "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]},
         "template": {"metadata": {"labels": _labels(run, Role.SCORER)}, "spec": pod},
     }
     metadata = _metadata(run, job_name(run)) | {"labels": _labels(run, Role.SCORER)}

@@ -98,7 +98,7 @@ def test_scorers_have_no_credentials_and_no_rights() -> None:
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 4, 4)
     assert spec["backoffLimitPerIndex"] > 0
     assert spec["maxFailedIndexes"] == 0
-    assert [rule["action"] for rule in spec["podFailurePolicy"]["rules"]] == ["Ignore", "FailJob"], "a drained node is nobody's fault, a plan that is none is"
+    assert [rule["action"] for rule in spec["podFailurePolicy"]["rules"]] == ["Ignore"], "a drained node is nobody's fault"
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     (container,) = pod["containers"]
