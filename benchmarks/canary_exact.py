@@ -35,8 +35,8 @@ STEPS: Final = (1, 50, 100, 250)
 SHOWN: Final = 10
 _NEGLIGIBLE: Final = 1e-10
 """A path that is less probable is not followed."""
-_WORTH: Final = 0.5
-"""Standard deviations from the margin below which no level is ever reached: the p-value is above 0.3."""
+_WORTH: Final = 0.3
+"""Standard deviations from the margin below which no level is reached: the p-value is above 0.3, and no α here is."""
 
 Floats = NDArray[np.float64]
 

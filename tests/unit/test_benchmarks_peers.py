@@ -81,6 +81,13 @@ def test_kayenta_needs_the_whole_interval_beyond_a_quarter_of_the_shift() -> Non
     assert Kayenta()(release(slightly.tolist(), baseline.tolist()), QUESTION) == (Verdict.PROMOTE, 1000)
 
 
+def test_kayenta_tolerates_a_quarter_of_the_shift() -> None:
+    rng = np.random.default_rng(0)
+    control, experiment = rng.normal(0.9, 0.04, 20), rng.normal(0.86, 0.04, 20)
+    assert Kayenta(tolerance=0)._low(control, experiment)
+    assert not Kayenta()._low(control, experiment)
+
+
 def test_kayenta_passes_identical_data_and_a_better_candidate() -> None:
     baseline = intervals(*[0.5, 0.6] * 10, pairs=50)
     assert Kayenta()(release(baseline, baseline), QUESTION)[0] is Verdict.PROMOTE

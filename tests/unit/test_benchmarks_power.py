@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import product
 
 import numpy as np
@@ -105,13 +106,30 @@ def test_an_engine_that_decides_only_when_everything_is_there_is_found(monkeypat
     assert unsteady(cell, release, np.random.default_rng(2))
 
 
+def test_an_engine_that_is_moved_by_answers_after_its_decision_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Cell(group="", name="", kind=Flips(churn=0.09), effect=-0.5, planned=200)
+    release = draw(cell, np.random.default_rng(1))
+
+    def swayed(d: np.ndarray, *_: object, **__: object) -> tuple[Decision, int]:
+        extreme = len(d) == 200 and not -0.9 < float(np.mean(d[10:])) < -0.2
+        if len(d) < 10:
+            return Decision.INCONCLUSIVE, len(d)
+        return (Decision.PROMOTE if extreme else Decision.ROLL_BACK), 10
+
+    monkeypatch.setattr(canary_power, "decide", swayed)
+    assert unsteady(cell, release, np.random.default_rng(2))
+
+
 @pytest.mark.parametrize(("low", "high", "margin"), [(-500, 900, 0.0), (-1000, 500, 0.1)])
 def test_exact_error_rates_are_those_of_all_possible_runs(low: int, high: int, margin: float) -> None:
-    problem = Problem(low=low, high=high, margin=margin, planned=11, alpha=0.2)
+    problem = Problem(low=low, high=high, margin=margin, planned=12, alpha=0.2)
     found = {Verdict.ROLL_BACK: 0.0, Verdict.PROMOTE: 0.0, Verdict.INCONCLUSIVE: 0.0}
-    for run in product((0, 1), repeat=11):
-        decision, _ = decide([(low, high)[hit] / 1000 for hit in run], margin=margin, alpha=0.2, planned=11)
-        found[Verdict(decision)] += problem.share ** sum(run) * (1 - problem.share) ** (11 - sum(run))
+    # The engine looks at 10 and at 12: before the first look, order means nothing.
+    for count, last in product(range(11), product((0, 1), repeat=2)):
+        run = [1] * count + [0] * (10 - count) + list(last)
+        decision, _ = decide([(low, high)[hit] / 1000 for hit in run], margin=margin, alpha=0.2, planned=12)
+        found[Verdict(decision)] += math.comb(10, count) * problem.share ** sum(run) * (1 - problem.share) ** (12 - sum(run))
+    assert sum(found.values()) == pytest.approx(1)
     errors = exact(problem)
     assert errors.rolled_back > 0
     assert errors.promoted > 0
