@@ -30,7 +30,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.canary.cells import Cell, table
-from benchmarks.canary.figures import OURS, Count, Figures, markdown
+from benchmarks.canary.figures import OURS, Count, Exactly, Figures, markdown
 from benchmarks.canary.peers import PEERS, Question, Verdict
 from benchmarks.canary.releases import Release, draw
 from sluice.scoring import decide
@@ -148,6 +148,7 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to FILE (docs/canary-power.md)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to simulate in (default: one for each core)")
     parser.add_argument("--from", type=Path, nargs="+", default=[], metavar="FILE", dest="sources", help="read figures from JSON instead of simulating")
+    parser.add_argument("--exact", type=Path, metavar="FILE", help="what canary_exact.py --json wrote, for the report")
     options = parser.parse_args()
     cells = [(place, cell) for place, cell in enumerate(table()) if options.only in f"{cell.group} {cell.name}"]
     if options.sources:
@@ -162,7 +163,8 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps({"cells": [figure.as_json() for figure in figures]}, indent=1) + "\n", encoding="utf-8")
     if options.markdown:
-        options.markdown.write_text(markdown(figures), encoding="utf-8")
+        exactly = Exactly.from_json(json.loads(options.exact.read_text(encoding="utf-8"))) if options.exact else None
+        options.markdown.write_text(markdown(figures, exactly), encoding="utf-8")
     return 1 if broken else 0
 
 
