@@ -147,13 +147,16 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report to FILE (docs/canary-power.md)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to simulate in (default: one for each core)")
-    parser.add_argument("--from", type=Path, nargs="+", default=[], metavar="FILE", dest="sources", help="read figures from JSON instead of simulating")
+    parser.add_argument(
+        "--from", type=Path, nargs="+", default=[], metavar="FILE", dest="sources", help="read figures from JSON instead of simulating; the last file wins"
+    )
     parser.add_argument("--exact", type=Path, metavar="FILE", help="what canary_exact.py --json wrote, for the report")
     options = parser.parse_args()
     cells = [(place, cell) for place, cell in enumerate(table()) if options.only in f"{cell.group} {cell.name}"]
     if options.sources:
         read = [Figures.from_json(cell) for source in options.sources for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]]
-        figures = [figure for _, cell in cells for figure in read if figure.cell == cell]
+        by_name = {figure.cell.name: figure for figure in read}
+        figures = [by_name[cell.name] for _, cell in cells if cell.name in by_name]
     else:
         figures = run(cells, releases=QUICK if options.quick else options.releases, processes=options.processes)
     broken = [figure for figure in figures if figure.broken]

@@ -145,7 +145,7 @@ def _binary() -> list[Cell]:
         Cell(group=power, name="−10 pt, τ 0, n 3000", kind=MIDDLE, effect=-0.1, margin=0, planned=3000, goal=Goal(median=135)),
         Cell(group=power, name="−5 pt, τ 2, n 3000", kind=MIDDLE, effect=-0.05, planned=3000, goal=Goal(rolled_back=0.998, median=1100)),
         Cell(group=power, name="−10 pt, τ 2, n 3000", kind=MIDDLE, effect=-0.1, planned=3000, goal=Goal(median=202)),
-        Cell(group=power, name="identical, churn 8 %, τ 0, n 5000 (facts F)", kind=Flips(churn=0.08), effect=0, margin=0, planned=5000),
+        Cell(group=power, name="identical, churn 8 %, τ 0, n 5000", kind=Flips(churn=0.08), effect=0, margin=0, planned=5000),
     ]
     edge = "exactly at the margin, right-or-wrong answers"
     cells += [

@@ -262,6 +262,7 @@ end* is a t-test that may not look before: for well-behaved scores no rule that 
 
 What it does not show: real models whose behaviour changes during the run; cases that do not stand for what users ask; judges that err. A promise about the mean
 over the cases' population is no promise about each user. Error rates below 5 % in a cell are no reserve one may count on elsewhere. The test is an
-approximation for small numbers, not a proof: these tables are the evidence. Peers were given fewer releases, so their rates are known to two or three points.
+approximation for small numbers, not a proof: these tables are the evidence. Peers were given a tenth of the releases, so their rates are known
+to five or ten points.
 
 """
