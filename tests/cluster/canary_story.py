@@ -18,7 +18,7 @@ from typing import Any
 
 from e2e.cluster import Cluster, Narrator
 from e2e.images import build_sluice
-from tests.cluster.namespace import Namespace
+from tests.cluster.namespace import Namespace, condition_of
 from tests.cluster.story import OLGA, SAM, Story
 
 Object = dict[str, Any]
@@ -98,9 +98,9 @@ class Canary(Story):
         probe = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1}
         container = {
             "name": "server", "image": self.image, "command": ["/opt/sluice/bin/python3", "-c", _SERVER, self.release, str(wrong)],
-            "ports": [{"containerPort": PORT}], "readinessProbe": probe, "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
+            "ports": [{"containerPort": PORT}], "readinessProbe": probe, "lifecycle": {"preStop": {"sleep": {"seconds": 7}}},
         }  # fmt: skip
-        spec = {"serviceAccountName": "churn", "terminationGracePeriodSeconds": 5, "containers": [container]}
+        spec = {"serviceAccountName": "churn", "terminationGracePeriodSeconds": 10, "containers": [container]}
         rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
         template = {"metadata": {"labels": labels}, "spec": spec}
         body = {"replicas": replicas, "selector": {"matchLabels": {"app": "churn"}}, "strategy": rolling, "template": template}
@@ -144,12 +144,9 @@ class Canary(Story):
     def wait_tidy(self, *, run: str | None = None) -> None:
         """Nothing is left of what a run made."""
         name = run or f"{self.release}-1"
-        conditions = "status", "conditions"
-        self.ns.wait(
-            "canaryrun", name, lambda item: any(c["type"] == "Complete" and c["status"] == "True" for c in item[conditions[0]][conditions[1]]), seconds=60
-        )
-        for kind in ("pods", "jobs", "networkpolicies"):
-            assert self.ns.list(kind, selector=f"sluice.dev/canary-run={name}") == []
+        self.ns.wait("canaryrun", name, lambda item: condition_of(item, "Complete") == "True", seconds=120)
+        left = [f"{kind} {item['metadata']['name']}" for kind in ("pods", "jobs", "configmaps", "networkpolicies") for item in self.ns.list(kind)]
+        assert [item for item in left if f" {name}-" in item] == []
 
     def until(self, happened: Callable[[], object], *, seconds: float = 60) -> None:
         """Wait for what no watch of one object shows."""
@@ -189,7 +186,7 @@ class Canary(Story):
         def ask() -> None:
             while not over.is_set():
                 try:
-                    with urllib.request.urlopen(f"http://{self.address}/", timeout=3) as response:
+                    with urllib.request.urlopen(f"http://{self.address}/", timeout=10) as response:
                         counts[json.load(response)["release"]] += 1
                 except (OSError, urllib.error.URLError) as error:
                     counts["failed"] += 1

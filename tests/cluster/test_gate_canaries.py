@@ -167,3 +167,29 @@ def test_a_deployment_makes_no_pods_of_a_run(cluster: Cluster, scored: Namespace
 
 def test_where_nobody_opted_in_the_labels_are_anybodys(cluster: Cluster, gate: None, ns: Namespace) -> None:  # noqa: ARG001 - the policies are effective
     assert ns.create(labelled(pod(cluster, "churn"), **MINE))["metadata"]["labels"][CANARY_LABEL] == MINE[CANARY_LABEL]
+
+
+# The controller itself.
+
+
+def test_the_controller_makes_and_deletes_no_workload_but_its_own_and_only_where_it_governs(cluster: Cluster, scored: Namespace) -> None:
+    plain = pod(cluster, "plain")
+    template = {"metadata": {"labels": {"app": "set"}}, "spec": plain["spec"]}
+    selected = {"selector": {"matchLabels": {"app": "set"}}, "template": template}
+    replica_set = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "plain"}, "spec": {"replicas": 0, **selected}}
+    scored.create(plain)
+    scored.create(replica_set)
+    for obj in (pod(cluster, "other"), {**replica_set, "metadata": {"name": "other"}}):
+        with pytest.raises(StepFailed, match="denied by sluice: the controller makes and deletes"):
+            scored.create(obj, as_user=CONTROLLER)
+    for kind in ("pod", "replicaset"):
+        with pytest.raises(StepFailed, match="denied by sluice: the controller makes and deletes"):
+            scored.kubectl("delete", kind, "plain", as_user=CONTROLLER)
+    scored.create(labelled(pod(cluster, "candidate"), **MINE), as_user=CONTROLLER)
+    scored.kubectl("delete", "pod", "candidate", "--grace-period=0", "--force", as_user=CONTROLLER)
+    with Namespace(cluster) as elsewhere:
+        rbac = "rbac.authorization.k8s.io"
+        role, subject = ({"apiGroup": rbac, "kind": kind, "name": name} for kind, name in (("ClusterRole", "cluster-admin"), ("User", CONTROLLER)))
+        elsewhere.apply({"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": {"name": "all"}, "roleRef": role, "subjects": [subject]})
+        with pytest.raises(StepFailed, match="in governed namespaces"):
+            elsewhere.create(labelled(pod(cluster, "candidate"), **MINE), as_user=CONTROLLER)

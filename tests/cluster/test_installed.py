@@ -16,8 +16,9 @@ import pytest
 from e2e.cluster import Cluster, Narrator, StepFailed
 from e2e.images import build_sluice
 from sluice.api.names import HELD_ANNOTATION, SCHEDULING_GATE
+from tests.cluster.canary_story import CANDIDATE, Canary, sluice_image
 from tests.cluster.namespace import Namespace, condition_of
-from tests.cluster.story import Story
+from tests.cluster.story import SAM, Story
 
 CHART = Path(__file__).parents[2] / "charts" / "sluice"
 SYSTEM = "sluice-system"
@@ -90,6 +91,19 @@ def test_an_approved_release_starts_and_another_waits(installed: Cluster, ns: Na
     ns.apply(story.pod("other", release="churn-9"))
     assert gated(ns.get("pod", "other"))
     assert installed.kubectl("get", "mr", "-n", ns.name).stdout.splitlines()[1].split()[1:5] == ["churn", "2.1.0", "standard", "Serving"]
+
+
+def test_a_candidate_is_scored_and_promoted_and_once_stopped_its_baseline_stands_in(installed: Cluster, ns: Namespace) -> None:
+    canary = Canary(ns, sluice_image(installed))
+    canary.serve_baseline()
+    with canary.users() as users:
+        canary.push(wrong=0)
+        canary.wait_decision("Promote", seconds=180)
+        canary.until_rolled_out()
+        canary.decide("stop", "security", SAM, decision="Reject")
+        canary.until(lambda: not [pod for pod in ns.list("pods", selector=f"sluice.dev/release={CANDIDATE}") if running(pod)], seconds=120)
+        assert ns.get("replicaset", "churn-stand-in")["status"]["readyReplicas"] == 2
+    assert users["failed"] == 0, users
 
 
 @pytest.mark.parametrize("dead", [(WEBHOOK,), (CONTROLLER,), (WEBHOOK, CONTROLLER)], ids=["webhook", "controller", "both"], indirect=True)
