@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Self
 
 import aiohttp
@@ -38,10 +38,14 @@ def scorers_of(run: Object, job: Object, pods: Iterable[Object]) -> dict[int, Ob
 
 
 class StatisticsClient:
-    """Asks scorers. An async context manager that belongs to the event loop it was entered in."""
+    """Asks scorers. An async context manager that belongs to the event loop it was entered in.
 
-    def __init__(self, *, port: int = STATISTICS_PORT) -> None:
+    `on_failure` hears of each one that says nothing: `Status` (it answers, with an HTTP error) or `Unreachable`.
+    """
+
+    def __init__(self, *, port: int = STATISTICS_PORT, on_failure: Callable[[str], None] = lambda _: None) -> None:
         self._port = port
+        self._on_failure = on_failure
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,12 +80,16 @@ class StatisticsClient:
             async with self._session.get(f"http://{host}:{self._port}/v1/statistics", allow_redirects=False) as response:
                 if response.status != 200:  # noqa: PLR2004 - HTTP OK
                     log.info("scorer %s answers %d", name, response.status)
+                    self._on_failure("Status")
                     return None
-                content = await response.content.read(STATISTICS_BYTES + 1)
-                while len(content) <= STATISTICS_BYTES and (more := await response.content.read(STATISTICS_BYTES + 1 - len(content))):
-                    content += more
+                content = bytearray()
+                async for chunk in response.content.iter_any():
+                    content += chunk
+                    if len(content) > STATISTICS_BYTES:
+                        # One byte too many is enough for the reader to refuse it.
+                        break
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             log.info("scorer %s does not answer: %s: %.200s", name, type(error).__name__, error)
+            self._on_failure("Unreachable")
             return None
-        # One byte too many is kept, for the reader to refuse.
-        return shard, content
+        return shard, bytes(content)
