@@ -241,6 +241,9 @@ async def _make_pods(scene: _Scene, tools: Tools) -> Waiting | None:
         decision = tools.judge(view_pod(pod), namespace)
         if decision.action is not Action.ALLOW:
             return Waiting(reason=str(decision.reason), message=" ".join(decision.lines))
+    # Who may talk to them is settled before they are there.
+    for policy in network_policies(run, tools.image, port=comparison.port, serving_baseline=None if comparison.own_baseline else comparison.baseline):
+        await ensure(tools.client, NETWORK_POLICIES, run, policy)
     for pod in wanted:
         made = typed(await ensure(tools.client, PODS, run, pod), PODS)
         if pod["metadata"]["labels"][CANARY_ROLE_LABEL] == Role.CANDIDATE:
@@ -281,8 +284,6 @@ async def _start_scorers(scene: _Scene, endpoints: Endpoints, tools: Tools) -> N
         # Left by a process that was killed before a Pod got the address that it has now.
         await delete(tools.client, CONFIG_MAPS, there)
         await ensure(tools.client, CONFIG_MAPS, run, wanted)
-    for policy in network_policies(run, tools.image, port=comparison.port, serving_baseline=None if comparison.own_baseline else comparison.baseline):
-        await ensure(tools.client, NETWORK_POLICIES, run, policy)
     serving = None if comparison.own_baseline or scene.baseline is None else scene.baseline["metadata"]["name"]
     job = scoring_job(run, tools.image, shards=comparison.shards, seconds=comparison.seconds, token=comparison.token, serving_baseline=serving)
     await ensure(tools.client, JOBS, run, job)

@@ -30,7 +30,10 @@ async def test_a_run_makes_two_pods_then_scorers_and_reads_what_they_say() -> No
     bench.scorers.difference = -300
     first = await bench.step()
     assert isinstance(first, Starting)
-    assert bench.names == {f"Pod {CANDIDATE}", f"Pod {BASELINE}"}
+    assert bench.names == MADE - {"ConfigMap churn-2-1-plan", "Job churn-2-1-scorer"}
+    made = [path for verb, path in bench.client.writes if verb == "create"]
+    assert "networkpolicies" in made[1], "who may talk to a Pod is settled before it is there"
+    assert "/pods/" in made[2]
     second = await bench.step()
     assert isinstance(second, Starting)
     assert bench.names == MADE
