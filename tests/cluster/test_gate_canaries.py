@@ -83,6 +83,12 @@ def test_who_may_do_anything_in_a_namespace_deletes_no_run_of_it(scored: Namespa
     assert scored.get("canaryrun", "churn-2-1-0-1")["metadata"]["name"] == "churn-2-1-0-1"
 
 
+def test_nobody_empties_the_collection_of_runs_either(cluster: Cluster, scored: Namespace) -> None:
+    scored.create(RUN, as_user=CONTROLLER)
+    with pytest.raises(StepFailed, match=r"canary runs stay, or what was rolled back could be tried again"):
+        cluster.kubectl("delete", f"--raw=/apis/sluice.dev/v1alpha1/namespaces/{scored.name}/canaryruns", as_user=EDITOR)
+
+
 @pytest.mark.parametrize("cascade", ["background", "foreground"])
 @pytest.mark.parametrize("who", [CONTROLLER, None], ids=["controller", "platform-team"])
 def test_the_controller_and_the_platform_team_delete_runs(scored: Namespace, who: str | None, cascade: str) -> None:
