@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -22,8 +22,9 @@ from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import CANARY_RUNS
 from sluice.controller.canary_inputs import Inputs, resolve
+from sluice.controller.canary_metrics import CanaryMetrics, step_of
 from sluice.controller.canary_start import asked_for
-from sluice.controller.canary_status import FINAL, Seen, completed, decision_of, is_complete, status_of_run
+from sluice.controller.canary_status import FINAL, Seen, completed, decision_of, status_of_run
 from sluice.controller.writing import write_status
 from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_pod
 from sluice.decision.model import Allowance
@@ -67,7 +68,7 @@ class CanaryReconciler:
 
     def __init__(
         self, *, client: ApiClient, feed: WorldFeed, events: EventRecorder, scorers: StatisticsClient, image: ScorerImage | None,
-        start_seconds: float, max_age_seconds: float,
+        start_seconds: float, max_age_seconds: float, metrics: CanaryMetrics,
     ) -> None:  # fmt: skip
         self._client = client
         self._feed = feed
@@ -76,6 +77,8 @@ class CanaryReconciler:
         self._image = image
         self._start_seconds = start_seconds
         self._max_age_seconds = max_age_seconds
+        self._metrics = metrics
+        self._decided_at: dict[Key, float] = {}
         self._memories: dict[Key, _Memory] = {}
 
     async def settle(self, key: Key) -> float | None:
@@ -84,6 +87,8 @@ class CanaryReconciler:
         if there is None or "deletionTimestamp" in there["metadata"]:
             # What it made goes with it.
             self._memories.pop(key, None)
+            self._decided_at.pop(key, None)
+            self._metrics.forget(key)
             return None
         run = typed(there, CANARY_RUNS)
         if decision_of(run) in FINAL:
@@ -95,6 +100,10 @@ class CanaryReconciler:
             seen = await self._seen(run, memory)
         except Ending as end:
             seen = Seen(phase=CanaryPhase.DECIDED, decision=end.decision, reason=end.reason, message=str(end), judgement=memory.judgement)
+        scored = memory.merged.scored if memory.merged else None
+        self._metrics.stands(key, replace(step_of(run, scored=scored), phase=seen.phase, planned=seen.planned or 0))
+        if memory.merged is not None:
+            self._metrics.counted(key, memory.merged)
         await self._tell(run, seen, memory)
         if seen.decision in FINAL:
             return 0.0
@@ -169,6 +178,9 @@ class CanaryReconciler:
         memory.told, memory.told_at = told, time.monotonic()
         if before is None or before.get("phase") == seen.phase:
             return
+        if seen.decision in FINAL:
+            self._decided_at[Key.of(run)] = time.monotonic()
+            self._metrics.decided(Key.of(run), seen.decision, seen.reason, seconds=time.time() - step_of(run).created)
         log.info("canary run %s: %s → %s, %s (%s)", Key.of(run), before.get("phase") or "(new)", seen.phase, seen.decision, seen.reason)
         type_: Literal["Normal", "Warning"] = "Warning" if seen.decision in {CanaryDecision.ROLL_BACK, CanaryDecision.INCONCLUSIVE} else "Normal"
         action = seen.decision if seen.decision in FINAL else seen.phase
@@ -176,12 +188,19 @@ class CanaryReconciler:
 
     async def _finish(self, run: Object) -> float | None:
         """Delete what a decided run has left, and note when that is done."""
-        self._memories.pop(Key.of(run), None)
-        if is_complete(run):
+        key, step = Key.of(run), step_of(run)
+        self._memories.pop(key, None)
+        self._metrics.stands(key, step)
+        if step.complete:
             return None
         if not await tidy_up(self._client, run):
             return LOOK_SECONDS
-        await write_status(self._client, CANARY_RUNS, run, completed)
+        if await write_status(self._client, CANARY_RUNS, run, completed) is not None:
+            told = self._decided_at.pop(key, None)
+            # Another process decided: its time is in the status, in whole seconds.
+            seconds = time.time() - (step.decided or time.time()) if told is None else time.monotonic() - told
+            self._metrics.cleaned_up(step.decision, seconds=seconds)
+        self._metrics.stands(key, replace(step, complete=True))
         return None
 
     def _judge_for(self, key: Key) -> Judge:

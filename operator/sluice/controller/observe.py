@@ -1,6 +1,6 @@
 """What can be seen of the controller from outside: metrics, and whether it lives and is ready. Served from threads, so that a scrape delays no work.
 
-Labels are ours (phase, outcome, kind): their number is bounded, whatever people create.
+Labels are ours (phase, outcome, kind): their number is bounded, whatever people create. What is seen of canary runs is in `canary_metrics`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from sluice.api.release import Outcome, Phase
+from sluice.controller.canary_metrics import CanaryMetrics
 from sluice.decision.records import Key
 
 BEAT_SECONDS: Final = 1.0
@@ -42,6 +43,16 @@ class Metrics:
         leader = Gauge("sluice_leader", "1 while this process is the one that writes.", registry=self._registry)
         leader.set_function(lambda: float(leads()))
         self._age = Gauge("sluice_world_age_seconds", "Since the API server last proved that everything decided on is up to date.", registry=self._registry)
+        self._refused: dict[str, set[Key]] = {}
+        self._not_accepted = Gauge(
+            "sluice_objects_not_accepted", "Policies, trust roots and suites that cannot be used as they are.", ("kind",), registry=self._registry
+        )
+        self._abandoned: set[Key] = set()
+        self._without_stand_in = Gauge(
+            "sluice_releases_without_stand_in", "Releases that were withdrawn and still serve, because nobody can stand in for them.", registry=self._registry
+        )
+        self.canaries = CanaryMetrics(self._registry, clock=time.time)
+        """Of canary runs."""
         for phase in Phase:
             self._releases.labels(phase)
         for outcome in Outcome:
@@ -53,7 +64,7 @@ class Metrics:
 
     def judged(self, key: Key, phase: Phase, outcomes: Iterable[Outcome]) -> None:
         """Note where a release stands."""
-        self.forget(key)
+        self._uncount(key)
         counts = Counts(outcomes)
         self._known[key] = (phase, counts)
         self._releases.labels(phase).inc()
@@ -62,11 +73,27 @@ class Metrics:
 
     def forget(self, key: Key) -> None:
         """Note that a release is gone."""
+        self._uncount(key)
+        self.stood_in(key, problem="")
+        self.canaries.inconclusive(key, waits=False)
+
+    def _uncount(self, key: Key) -> None:
         known = self._known.pop(key, None)
         if known is not None:
             self._releases.labels(known[0]).dec()
             for outcome, number in known[1].items():
                 self._outcomes.labels(outcome).dec(number)
+
+    def accepted(self, kind: str, key: Key, *, accepted: bool) -> None:
+        """Note whether an object can be used; one that is gone is no trouble to anybody."""
+        refused = self._refused.setdefault(kind, set())
+        (refused.discard if accepted else refused.add)(key)
+        self._not_accepted.labels(kind).set(len(refused))
+
+    def stood_in(self, release: Key, *, problem: str) -> None:
+        """Note why nobody can stand in for a release that was withdrawn; empty: somebody can, or nobody has to."""
+        (self._abandoned.add if problem else self._abandoned.discard)(release)
+        self._without_stand_in.set(len(self._abandoned))
 
     def moved(self, phase: Phase) -> None:
         """Count a transition."""

@@ -69,6 +69,7 @@ class Reconciler:
             self.metrics.forget(key)
         else:
             self.metrics.judged(key, verdict.phase, [result.outcome for result in verdict.results])
+            self.metrics.canaries.inconclusive(key, waits=any(result.reason is Reason.CanaryInconclusive for result in verdict.open))
             if verdict.changes_at is not None:
                 # A moment later: at the very end of a sign-off it is still there.
                 waits.append(max(0.0, (verdict.changes_at - now).total_seconds()) + 0.1)
@@ -94,6 +95,7 @@ class Reconciler:
             release=stored, withdrawn=verdict.rolled_back or verdict.rejected, baseline=baseline.name if baseline else None, may_serve=may_serve,
         )  # fmt: skip
         outcome = await settle_stand_ins(withdrawal, self.client)
+        self.metrics.stood_in(key, problem=outcome.problem)
         if outcome.problem:
             words = Decision(
                 action=Action.DENY, reason=Reason.BaselineNotEntitled, message=outcome.problem, remedy="take it out of service, or name a release that may"

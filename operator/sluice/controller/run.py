@@ -114,16 +114,16 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     feed = WorldFeed(client, world, on_touched=triggers.touched, on_object=triggers.changed)
     metrics.age_of_world(feed.age_seconds)
     events = EventRecorder(client, controller=f"{GROUP}/controller", instance=instance)
-    scorers = StatisticsClient()
+    scorers = StatisticsClient(on_failure=metrics.canaries.unread)
     canaries = CanaryReconciler(
         client=client, feed=feed, events=events, scorers=scorers, image=settings.scorers,
-        start_seconds=settings.canary_start, max_age_seconds=settings.world_max_age,
+        start_seconds=settings.canary_start, max_age_seconds=settings.world_max_age, metrics=metrics.canaries,
     )  # fmt: skip
     releases = Reconciler(
         client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
         max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all,
     )  # fmt: skip
-    work = _timed(_worker(releases, canaries, ObjectReconciler(client=client, feed=feed)), metrics)
+    work = _timed(_worker(releases, canaries, ObjectReconciler(client=client, feed=feed, metrics=metrics)), metrics)
     heartbeat = Heartbeat()
     probes = Probes(
         host=settings.host, port=settings.probe_port, metrics=metrics,

@@ -19,6 +19,7 @@ from sluice.controller.canary_inputs import resolve
 from sluice.controller.canary_start import asked_for, start_runs
 from sluice.controller.canary_status import Seen, completed, decision_of, is_complete, status_of_run
 from sluice.controller.conditions import Moment
+from sluice.controller.observe import Metrics
 from sluice.decision.model import Verdict
 from sluice.decision.world import World
 from sluice.rollout.canary import Endpoints, Waiting
@@ -231,10 +232,17 @@ class Feed:
         return self.why
 
 
-def reconciler(client: MemoryClient, feed: Feed, *, image: ScorerImage | None = IMAGE) -> CanaryReconciler:
+def reconciler(client: MemoryClient, feed: Feed, *, image: ScorerImage | None = IMAGE, metrics: Metrics | None = None) -> CanaryReconciler:
     events = EventRecorder(client, controller="sluice.dev/controller", instance="test")
     return CanaryReconciler(
-        client=client, feed=cast("WorldFeed", feed), events=events, scorers=StatisticsClient(), image=image, start_seconds=600, max_age_seconds=90
+        client=client,
+        feed=cast("WorldFeed", feed),
+        events=events,
+        scorers=StatisticsClient(),
+        image=image,
+        start_seconds=600,
+        max_age_seconds=90,
+        metrics=(metrics or Metrics(leads=lambda: True)).canaries,
     )
 
 
@@ -261,12 +269,17 @@ async def test_a_run_that_nobody_asks_for_any_more_ends_and_leaves_nothing() -> 
     client, world = await made()
     client.put(PODS, {"metadata": {"namespace": c.NAMESPACE, "name": f"{RUN}-candidate", "uid": "p1", "ownerReferences": [owner(client)]}})
     world.put("ReleasePolicy", c.canary_policy(c.canary_requirement(margin="0.01")))
-    looks = reconciler(client, Feed(world))
+    metrics = Metrics(leads=lambda: True)
+    looks = reconciler(client, Feed(world), metrics=metrics)
     assert await looks.settle(AT) == 0.0
+    assert b'sluice_canary_decisions_total{decision="Inconclusive",reason="NotAskedFor",release_namespace="payments"} 1.0' in metrics.render()
     assert (stored(client)["status"]["decision"], stored(client)["status"]["reason"]) == ("Inconclusive", "NotAskedFor")
     assert await looks.settle(AT) == 1.0
+    assert b'sluice_canary_runs{phase="Decided",release_namespace="payments"} 1.0' in metrics.render()
     assert await looks.settle(AT) is None
     assert is_complete(stored(client))
+    assert b"sluice_canary_runs{" not in metrics.render()
+    assert b'sluice_canary_cleanup_duration_seconds_count{decision="Inconclusive"} 1.0' in metrics.render()
     assert PODS.path(c.NAMESPACE, f"{RUN}-candidate") not in client.objects
     writes = len(client.writes)
     assert await looks.settle(AT) is None

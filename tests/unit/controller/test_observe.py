@@ -48,6 +48,28 @@ def test_work_leader_age_and_queue_are_shown() -> None:
     assert value(metrics, 'sluice_reconcile_errors_total{kind="ModelRelease"}') == 1
 
 
+def test_what_has_to_be_repaired_is_counted_once_until_it_is() -> None:
+    metrics = Metrics(leads=lambda: True)
+    policy = Key(namespace="", name="production")
+    for _ in range(2):
+        metrics.accepted("ReleasePolicy", policy, accepted=False)
+    assert value(metrics, 'sluice_objects_not_accepted{kind="ReleasePolicy"}') == 1
+    metrics.accepted("ReleasePolicy", policy, accepted=True)
+    assert value(metrics, 'sluice_objects_not_accepted{kind="ReleasePolicy"}') == 0
+
+
+def test_a_release_without_a_stand_in_is_counted_until_there_is_one_or_it_is_gone() -> None:
+    metrics = Metrics(leads=lambda: True)
+    metrics.stood_in(KEY, problem="2 Pods of it run, and nobody can stand in for them")
+    metrics.judged(KEY, Phase.ROLLED_BACK, [])
+    assert value(metrics, "sluice_releases_without_stand_in") == 1
+    metrics.stood_in(KEY, problem="")
+    assert value(metrics, "sluice_releases_without_stand_in") == 0
+    metrics.stood_in(KEY, problem="nobody")
+    metrics.forget(KEY)
+    assert value(metrics, "sluice_releases_without_stand_in") == 0
+
+
 def test_a_loop_that_does_not_run_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     heartbeat = Heartbeat()
     assert heartbeat.problem() == ""
