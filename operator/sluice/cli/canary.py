@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from sluice.cli.canary_report import report
 from sluice.cli.canary_watch import watch
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ def canary() -> None:
     \b
     Before:     sluice canary plan --margin 0.02 --planned 3000
     Meanwhile:  sluice canary watch mr/churn-2-1-0 -n payments
+    After:      sluice canary report mr/churn-2-1-0 -n payments -o report.html
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
 
 
+canary.add_command(report)
 canary.add_command(watch)
 
 

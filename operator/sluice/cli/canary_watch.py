@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,6 +96,20 @@ def watch(*, run: str | None, namespace: str, once: bool, output: str, context: 
 
 
 async def _watch(access: Access, wanted: Wanted, *, once: bool, output: str) -> CanaryDecision:
+    shown = _Shown(output)
+    async with _client(access, wanted) as client:
+        with shown:
+            return await show(follow(client, wanted, shown.trouble), shown.tell, once=once)
+
+
+async def read_once(access: Access, wanted: Wanted) -> Object:
+    """Read the run that is meant. Raises Unknown."""
+    async with _client(access, wanted) as client:
+        return await anext(follow(client, wanted, lambda told: click.echo(told, err=True) if told else None))
+
+
+@asynccontextmanager
+async def _client(access: Access, wanted: Wanted) -> AsyncIterator[ApiClient]:
     from kubernetes.config import ConfigException  # noqa: PLC0415 - see the package
 
     from sluice.cluster.client import ApiClient  # noqa: PLC0415
@@ -104,9 +118,7 @@ async def _watch(access: Access, wanted: Wanted, *, once: bool, output: str) -> 
 
     try:
         async with ApiClient(Connection.load(kubeconfig=access.kubeconfig, context=access.context)) as client:
-            shown = _Shown(output)
-            with shown:
-                return await show(follow(client, wanted, shown.trouble), shown.tell, once=once)
+            yield client
     except (ApiError, ConfigException) as error:
         # 1 would say that it was rolled back.
         raise Unknown(f"{wanted}: {error}") from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -19,7 +19,7 @@ from sluice.scoring.plan import Plan
 from sluice.scoring.tally import ALL, NOISE, SIDES, Merged, Samples, add, merge
 from sluice.scoring.wire import read_statistics
 
-_STANDINGS: Final = 240
+_STANDINGS: Final = 120
 """Numbers of one metric in one slice at one look that are computed for the paths, about 50 ms each."""
 _POINTS: Final = 24
 """Looks of a path that are shown, at most."""
@@ -38,10 +38,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
-    """How a metric in a slice went."""
+    """How a metric in a slice went, beside its margin."""
 
     metric: str
     slice: str
+    margin: float
     points: tuple[Point, ...]
 
 
@@ -117,8 +118,9 @@ def judged(plan: Plan, merged: Merged, inputs: Inputs, margins: Mapping[str, Dec
 def _detail(plan: Plan, merged: Merged, terms: Terms, judgement: Judgement, shown: Sequence[tuple[str, str]]) -> Detail:
     looks = merged.looks[: judgement.looks]
     pools = [key for key in shown if key[1] == ALL]
-    # All pools, and the slice that says most: a page with sixty drawings says nothing.
-    drawn = [*pools, *[key for key in shown if key[1] != ALL][: max(1, 6 - len(pools))]]
+    # All pools, and the slices that say most: a page with sixty drawings says nothing.
+    chosen = {*pools, *[key for key in shown if key[1] != ALL][: max(1, 4 - len(pools))]}
+    drawn = [key for key in shown if key in chosen]
     spread = {(metric, name): add(_named(look.tallies.get(metric, {}).get(name, {})) for look in looks) for metric, name in drawn}
     return Detail(
         plan=plan.digest,
@@ -126,22 +128,39 @@ def _detail(plan: Plan, merged: Merged, terms: Terms, judgement: Judgement, show
         sides={side: add(look.sums.get(side, {}) for look in looks) for side in SIDES},
         noise=tuple(noise for metric in sorted(terms.margins) if (noise := _noise(merged, metric)) is not None),
         latencies=tuple(scorer.name for scorer in plan.scorers if scorer.type == ScorerType.LATENCY),
-        paths=_paths(merged, terms, judgement.looks, drawn, each=max(1, len(shown))),
+        paths=_paths(_only(merged, drawn), terms, judgement.looks, drawn),
         differences=tuple(
             Spread(metric=metric, slice=clean(name, 253), tally={int(at): weight for at, weight in tally.items()}) for (metric, name), tally in spread.items()
         ),
     )
 
 
-def _paths(merged: Merged, terms: Terms, looks: int, drawn: Sequence[tuple[str, str]], *, each: int) -> tuple[Path, ...]:
+def _paths(merged: Merged, terms: Terms, looks: int, drawn: Sequence[tuple[str, str]]) -> tuple[Path, ...]:
     points: dict[tuple[str, str], list[Point]] = {key: [] for key in drawn}
     units = [sum(look.units for look in merged.looks[: at + 1]) for at in range(looks)]
-    for at in _some(looks, max(6, min(_POINTS, _STANDINGS // each))):
+    for at in _some(looks, max(6, min(_POINTS, _STANDINGS // max(1, len(drawn))))):
         for standing in standings(merged, terms, looks=at):
             if (found := points.get((standing.metric, standing.slice))) is not None:
                 point = Point(units=units[at - 1], pairs=standing.units, estimate=standing.estimate, low=standing.low, high=standing.high)
                 found.append(point)
-    return tuple(Path(metric=metric, slice=clean(name, 253), points=tuple(found)) for (metric, name), found in points.items())
+    return tuple(
+        Path(metric=metric, slice=clean(name, 253), margin=float(terms.margins[metric]), points=tuple(found)) for (metric, name), found in points.items()
+    )
+
+
+def _only(merged: Merged, drawn: Sequence[tuple[str, str]]) -> Merged:
+    """Leave out the counts, not the names, of what is not drawn: how many slices share an error rate stays, and computing what nobody sees is saved."""
+    looks = [
+        replace(
+            look,
+            tallies={
+                metric: {name: tally if (metric, name) in drawn or name == ALL else {} for name, tally in slices.items()}
+                for metric, slices in look.tallies.items()
+            },
+        )
+        for look in merged.looks
+    ]
+    return replace(merged, looks=tuple(looks))
 
 
 def _some(looks: int, at_most: int) -> list[int]:

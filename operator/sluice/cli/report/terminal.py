@@ -16,7 +16,7 @@ from rich.text import Text
 
 from sluice.api.canary import CanaryDecision, CanaryPhase
 from sluice.cli.report.numbers import Comparison, Metric
-from sluice.cli.report.words import OUTCOMES, SIGNS, consequence, duration, headline, points, progress, remaining, signed
+from sluice.cli.report.words import OUTCOMES, SIGNS, consequence, duration, headline, points, progress, remaining, signed, to_decide
 
 NARROW: Final = 116
 """Below so many columns, evidence is drawn without its figure."""
@@ -123,7 +123,7 @@ def _metrics(comparison: Comparison, *, width: int) -> list[RenderableType]:
             Text(interval_bar(metric, reach=reach, cells=cells), style=style),
             _race(metric.promote, metric.promote_at, race, narrow=narrow, colour="cyan") if metric.is_pool else Text("–", style="dim"),
             _race(metric.roll_back, metric.roll_back_at, race, narrow=narrow, colour="red"),
-            _more(metric),
+            to_decide(metric),
         )
     key = f"● measured  ━ where the truth is  ┊ as the baseline  ┃ allowed (−{' −'.join(sorted({points(metric.margin) for metric in shown}))})"
     parts: list[RenderableType] = [table, Text(key, style="dim")]
@@ -144,14 +144,6 @@ def _race(evidence: float, decides: float, cells: int, *, narrow: bool, colour: 
     if not narrow:
         drawn.append(f" {evidence:.2g} of {decides:.3g}", style="")
     return drawn
-
-
-def _more(metric: Metric) -> str:
-    if metric.is_worse or (metric.is_pool and metric.is_within):
-        return "enough"
-    if metric.more is None:
-        return "?"
-    return f"~{metric.more:,}" if metric.more < 100_000 else "many"  # noqa: PLR2004 - more than anybody plans
 
 
 def _gates(comparison: Comparison) -> Text:

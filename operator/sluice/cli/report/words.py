@@ -19,6 +19,8 @@ OUTCOMES: Final = {
 }
 SIGNS: Final = {CanaryDecision.PROMOTE: "✓", CanaryDecision.ROLL_BACK: "✗", CanaryDecision.INCONCLUSIVE: "?", CanaryDecision.PENDING: "…"}
 """Beside every colour, for those who do not see it."""
+_MANY: Final = 100_000
+"""More cases than anybody plans."""
 _BY_METRIC: Final = frozenset({"WorseThanMargin", "GateHit", "WithinMargin", "AllScored"})
 
 
@@ -97,6 +99,8 @@ def headline(comparison: Comparison) -> str:
 def consequence(comparison: Comparison) -> str:
     """Say what that means for the release."""
     candidate, baseline = comparison.inputs.candidate.name, comparison.inputs.baseline.name
+    if comparison.inputs.policy is None:
+        return "This was compared at a desk: no cluster follows it, and a CanaryRun decides for itself."
     return {
         CanaryDecision.PROMOTE: f"{candidate} has met what policy asks of this comparison. Whether it serves depends on its other requirements, if it has any.",
         CanaryDecision.ROLL_BACK: f"{candidate} may not run under this digest, whoever asks. {baseline} was never touched. A repaired model is a new release.",
@@ -122,6 +126,18 @@ def verdict(metric: Metric) -> str:
     if metric.towards is None:
         return "open"
     return "open, looks worse" if metric.towards is CanaryDecision.ROLL_BACK else "open, looks fine"
+
+
+def to_decide(metric: Metric) -> str:
+    """Say how many more cases would probably decide: `enough`, `~860`, `?` where the data point nowhere, `–` where nothing has to be shown."""
+    if metric.is_worse or (metric.is_pool and metric.is_within):
+        return "enough"
+    if not metric.is_pool and metric.towards is CanaryDecision.PROMOTE:
+        # A slice has to be shown worse, not within.
+        return "–"
+    if metric.more is None:
+        return "?"
+    return f"~{metric.more:,}" if metric.more < _MANY else "many"
 
 
 def _pending(comparison: Comparison) -> str:
