@@ -36,7 +36,7 @@ def drawn(of: Object, width: int) -> str:
 class Server(ApiClient):
     """Lists `runs`, and says what `script` has for each watch: events, or an error that ends it."""
 
-    def __init__(self, runs: list[Object], script: list[list[Object | Exception]] | None = None, refusal: ApiError | None = None) -> None:
+    def __init__(self, runs: list[Object], script: list[list[Object | BaseException]] | None = None, refusal: ApiError | None = None) -> None:
         super().__init__(Connection.__new__(Connection))
         self.runs, self.script, self.refusal = runs, script or [], refusal
         self.selectors: list[str | None] = []
@@ -61,7 +61,7 @@ class Server(ApiClient):
         if not self.script:
             raise AssertionError("asked once too often")
         for said in self.script.pop(0):
-            if isinstance(said, Exception):
+            if isinstance(said, BaseException):
                 raise said
             yield said
 
@@ -204,6 +204,29 @@ def test_it_ends_with_the_code_of_the_decision(monkeypatch: pytest.MonkeyPatch, 
     assert "Scoring  312 of 3,000 cases  accuracy −1.2 [−4.1, +1.7] points" in result.output
     assert "against churn-2-0-0" in result.output
     assert "\x1b" not in result.output
+
+
+def test_on_a_terminal_it_is_drawn_in_place_and_what_is_left_is_the_last_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, Server([PENDING], [[modified(ROLLED_BACK)]]))
+    result = CliRunner().invoke(watch, ["-n", "payments"], env={"TTY_COMPATIBLE": "1", "COLUMNS": "100", "NO_COLOR": "1", "TERM": "xterm"})
+    assert result.exit_code == 1
+    assert "\x1b[?25l" in result.output
+    assert "Scoring  312 of" not in result.output
+    last = result.output[result.output.rindex(" against ") :]
+    assert "✗ Rolled back after 312 of 3,000 cases" in last
+
+
+def test_a_pipe_is_told_beside_its_lines_that_the_server_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Unavailable(0, "NoAnswer", "connection lost")
+    serve(monkeypatch, Server([PENDING], [[lost], [lost], [modified(PROMOTED)]]))
+    result = CliRunner().invoke(watch, ["-n", "payments"])
+    assert (result.exit_code, result.stderr.count("connection lost")) == (0, 2)
+    assert "connection lost" not in result.stdout
+
+
+def test_an_interrupt_is_no_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, Server([PENDING], [[KeyboardInterrupt()]]))
+    assert CliRunner().invoke(watch, ["-n", "payments"]).exit_code == 130
 
 
 def test_json_is_one_line_for_each_change(monkeypatch: pytest.MonkeyPatch) -> None:

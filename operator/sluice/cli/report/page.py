@@ -157,7 +157,7 @@ def _differences(detail: Detail) -> str:
 
 def _gates(comparison: Comparison) -> str:
     if not comparison.gates:
-        return _section("Hard gates", "<p>The suite has none. A hard gate is something that must never happen: one answer is enough to roll back.</p>\n")
+        return _section("Hard gates", "<p>None was looked at. A hard gate is something that must never happen: one answer is enough to roll back.</p>\n")
     rows = [
         (f"<td>{escape(name)}</td>", f'<td class="number">{hits:,}</td>', f"<td>{'✕ hit' if hits else '● clear'}</td>")
         for name, hits in comparison.gates.items()
