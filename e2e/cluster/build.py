@@ -1,4 +1,4 @@
-"""Kubernetes, its DNS server, an OCI registry and Helm, built from pinned Go modules into a cache outside the checkout.
+"""Kubernetes, its DNS server, an OCI registry, Helm and promtool, built from pinned Go modules into a cache outside the checkout.
 
 Each folder with a `go.mod` below `go/` is one unit; modules whose dependencies disagree cannot share one. A unit's binaries live in a
 folder named by everything that decides their content, so a changed pin is another folder and an old one is never mistaken for it.
@@ -26,6 +26,7 @@ from e2e.cluster.narrate import Narrator, StepFailed
 
 KUBERNETES_VERSION = "v1.36.3"
 HELM_VERSION = "v4.3.1"
+PROMETHEUS_VERSION = "v0.315.0"
 MODULES = Path(__file__).parent / "go"
 HEARTBEAT_SECONDS = 30.0
 OLDEST_GO = (1, 26)
@@ -41,12 +42,19 @@ class Unit:
     """Program name → Go package path."""
     variables: Mapping[str, str]
     """Go variables set at link time; without them the API server calls itself v0.0.0 and refuses newer clients."""
+    tags: Sequence[str] = ()
+    """Build tags."""
+
+    @property
+    def selection(self) -> list[str]:
+        """Arguments of `go list` and `go build` that decide which packages belong to the programs."""
+        return [f"-tags={','.join(self.tags)}"] if self.tags else []
 
     @property
     def flags(self) -> list[str]:
         """Arguments of `go build` that decide the content of the programs."""
         settings = " ".join(f"-X {variable}={value}" for variable, value in self.variables.items())
-        return ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {settings}".strip()]
+        return ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {settings}".strip(), *self.selection]
 
 
 _VERSION_PACKAGE = "k8s.io/component-base/version"
@@ -78,8 +86,16 @@ HELM = Unit(
     programs={"helm": "helm.sh/helm/v4/cmd/helm"},
     variables={"helm.sh/helm/v4/internal/version.version": HELM_VERSION},
 )
+PROMTOOL = Unit(
+    name="promtool",
+    folder=MODULES / "promtool",
+    programs={"promtool": "github.com/prometheus/prometheus/cmd/promtool"},
+    variables={"github.com/prometheus/common/version.Version": PROMETHEUS_VERSION},
+    # Rules need no service discovery, and with all of it the client libraries of some twenty clouds would be compiled.
+    tags=("remove_all_sd",),
+)
 CLUSTER_UNITS = (KUBERNETES, REGISTRY, COREDNS)
-ALL_UNITS = (*CLUSTER_UNITS, HELM)
+ALL_UNITS = (*CLUSTER_UNITS, HELM, PROMTOOL)
 
 
 def cache_folder() -> Path:
@@ -177,7 +193,7 @@ def _fetch(unit: Unit, narrator: Narrator) -> int:
     """Download what the unit's programs import, and count the packages. `go mod download` would fetch other people's tests too."""
     log = _log(unit)
     with narrator.step(f"download modules of {unit.name}"), log.open("wb") as errors, tempfile.TemporaryFile() as packages:
-        if _run(["list", "-deps", *unit.programs.values()], unit=unit, log=errors, output=packages):
+        if _run(["list", *unit.selection, "-deps", *unit.programs.values()], unit=unit, log=errors, output=packages):
             raise StepFailed(f"download of {unit.name}'s Go modules failed", log=log)
         packages.seek(0)
         return sum(1 for _ in packages)

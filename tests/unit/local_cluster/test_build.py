@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,15 @@ def test_what_is_built_is_not_built_again(fake: Path) -> None:
         build.build([unit(fake)], narrator=QUIET)
     assert builds(fake) == 1
     assert (build.unit_folder(unit(fake)) / "second").read_text() == "example.test/second\n"
+
+
+def test_build_tags_are_another_folder_and_none_change_nothing(fake: Path) -> None:
+    plain = unit(fake)
+    assert plain.selection == []
+    assert plain.flags == ["-trimpath", "-buildvcs=false", "-ldflags", "-s -w"]
+    tagged = replace(plain, tags=("small", "quiet"))
+    assert tagged.flags[-1] == "-tags=small,quiet"
+    assert build.unit_folder(tagged) != build.unit_folder(plain)
 
 
 def test_a_changed_pin_source_or_link_variable_is_another_folder(fake: Path) -> None:
