@@ -18,7 +18,7 @@ POINTS: tuple[str, ...] = (
     f"made ConfigMap {RUN}-plan", f"made Job {RUN}-scorer", "→ Scoring", "→ Decided", f"deleted Pod {RUN}-candidate", f"deleted Job {RUN}-scorer",
 )  # fmt: skip
 """What the controller says after a request, in the order in which it makes them."""
-OVER = "Complete=True"
+OVER = f"{RUN}: status written: Decided, Complete=True"
 SECONDS = 120
 
 
