@@ -11,6 +11,9 @@ import pytest
 import yaml
 
 from e2e.cluster import Cluster
+from sluice.api.names import CANARY_ROLE_LABEL
+from sluice.rollout.canary_pods import Role
+from sluice.rollout.scoring_job import STATISTICS_PORT
 from tests.cluster.gate import CONTROLLER, HOME, ROOT, WEBHOOK, rendered
 from tests.cluster.namespace import Namespace
 
@@ -117,6 +120,14 @@ def test_one_of_two_may_always_be_evicted(objects: list[Object]) -> None:
     assert all(deployment["spec"]["replicas"] >= 2 for deployment in of_kind(objects, "Deployment"))
     assert {budget["metadata"]["name"]: budget["spec"]["selector"] for budget in of_kind(objects, "PodDisruptionBudget")} == selectors
     assert {policy["metadata"]["name"]: policy["spec"]["podSelector"] for policy in of_kind(objects, "NetworkPolicy")} == selectors
+
+
+def test_the_controller_reaches_scorers_and_the_webhook_does_not(objects: list[Object]) -> None:
+    rules = {policy["metadata"]["name"]: policy["spec"]["egress"] for policy in of_kind(objects, "NetworkPolicy")}
+    scorers = {"namespaceSelector": {}, "podSelector": {"matchLabels": {CANARY_ROLE_LABEL: str(Role.SCORER)}}}
+    to_scorers = {"to": [scorers], "ports": [{"protocol": "TCP", "port": STATISTICS_PORT}]}
+    assert to_scorers in rules["sluice-controller"]
+    assert rules["sluice-webhook"] == [rule for rule in rules["sluice-controller"] if rule != to_scorers]
 
 
 def test_the_webhook_is_asked_with_a_deadline_and_never_about_itself(objects: list[Object]) -> None:
