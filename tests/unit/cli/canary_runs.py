@@ -104,7 +104,7 @@ HOSTILE_RUN = run(
     reason="WorseThanMargin",
     message=f"accuracy in {HOSTILE} is worse than its margin of 0.02",
     units=312,
-    metrics=[SLICE | {"slice": HOSTILE}, FINE],
+    metrics=[SLICE | {"slice": HOSTILE}, SLICE | {"slice": "price=$1^2$"}, FINE],
     samples={"digest": "sha256:" + "d" * 64, "uri": 'https://evil.example/"><img src=x onerror=alert(1)>'},
 )
 EVERY = {
