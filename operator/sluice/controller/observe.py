@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar, Final
 
@@ -27,11 +28,13 @@ _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 
 class Metrics:
-    """One registry for each process."""
+    """One registry for each process. `clock` gives seconds since any moment."""
 
-    def __init__(self, *, leads: Callable[[], bool]) -> None:
+    def __init__(self, *, leads: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._registry = CollectorRegistry()
+        self._clock = clock
         self._known: dict[Key, tuple[Phase, Counts[Outcome]]] = {}
+        self._since: dict[Key, tuple[Phase, float]] = {}
         self._releases = Gauge("sluice_releases", "Releases by phase, as this process last saw them.", ("phase",), registry=self._registry)
         self._outcomes = Gauge("sluice_requirement_outcomes", "Requirements of all releases by outcome.", ("outcome",), registry=self._registry)
         self._moves = Counter("sluice_release_transitions_total", "Releases that came to a phase.", ("phase",), registry=self._registry)
@@ -53,8 +56,13 @@ class Metrics:
         )
         self.canaries = CanaryMetrics(self._registry, clock=time.time)
         """Of canary runs."""
+        longest = Gauge(
+            "sluice_releases_longest_seconds", "How long one of these releases has been in its phase at most, since this process leads.", ("phase",),
+            registry=self._registry,
+        )  # fmt: skip
         for phase in Phase:
             self._releases.labels(phase)
+            longest.labels(phase).set_function(partial(self._longest, phase))
         for outcome in Outcome:
             self._outcomes.labels(outcome)
 
@@ -66,6 +74,8 @@ class Metrics:
         """Note where a release stands."""
         self._uncount(key)
         counts = Counts(outcomes)
+        if self._since.get(key, (None, 0.0))[0] is not phase:
+            self._since[key] = (phase, self._clock())
         self._known[key] = (phase, counts)
         self._releases.labels(phase).inc()
         for outcome, number in counts.items():
@@ -74,8 +84,14 @@ class Metrics:
     def forget(self, key: Key) -> None:
         """Note that a release is gone."""
         self._uncount(key)
+        self._since.pop(key, None)
         self.stood_in(key, problem="")
         self.canaries.inconclusive(key, waits=False)
+
+    def _longest(self, phase: Phase) -> float:
+        # Called by a scrape, in another thread: the copy is made at once.
+        began = [since for at, since in tuple(self._since.values()) if at is phase]
+        return self._clock() - min(began) if began else 0.0
 
     def _uncount(self, key: Key) -> None:
         known = self._known.pop(key, None)

@@ -48,6 +48,21 @@ def test_work_leader_age_and_queue_are_shown() -> None:
     assert value(metrics, 'sluice_reconcile_errors_total{kind="ModelRelease"}') == 1
 
 
+def test_how_long_a_release_has_waited_is_told_from_when_it_came_to_its_phase() -> None:
+    now = 100.0
+    metrics = Metrics(leads=lambda: True, clock=lambda: now)
+    metrics.judged(KEY, Phase.AWAITING_APPROVAL, [Outcome.MISSING])
+    now = 160.0
+    metrics.judged(KEY, Phase.AWAITING_APPROVAL, [Outcome.WAIVED])
+    metrics.judged(Key(namespace="payments", name="other"), Phase.AWAITING_APPROVAL, [])
+    assert value(metrics, 'sluice_releases_longest_seconds{phase="AwaitingApproval"}') == 60
+    metrics.judged(KEY, Phase.SERVING, [Outcome.WAIVED])
+    now = 165.0
+    assert value(metrics, 'sluice_releases_longest_seconds{phase="AwaitingApproval"}') == 5
+    metrics.forget(KEY)
+    assert value(metrics, 'sluice_releases_longest_seconds{phase="Serving"}') == 0
+
+
 def test_what_has_to_be_repaired_is_counted_once_until_it_is() -> None:
     metrics = Metrics(leads=lambda: True)
     policy = Key(namespace="", name="production")
