@@ -37,7 +37,7 @@ from sluice.scoring import decide
 
 RUNS: Final = 2000
 """Releases of an ordinary cell; those at the margin have a multiple."""
-QUICK: Final = 50
+QUICK: Final = 20
 """Releases of an ordinary cell in a quick run."""
 OF_PEERS: Final = 10
 """The peers get one of so many releases."""
