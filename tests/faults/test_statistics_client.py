@@ -54,8 +54,8 @@ async def served() -> AsyncIterator[Served]:
     await runner.cleanup()
 
 
-async def read(port: int, **pods: Object) -> dict[int, bytes]:
-    async with StatisticsClient(port=port) as client:
+async def read(port: int, *, on_failure: Callable[[str], None] = lambda _: None, **pods: Object) -> dict[int, bytes]:
+    async with StatisticsClient(port=port, on_failure=on_failure) as client:
         return await client.read({int(name.removeprefix("shard")): pod for name, pod in pods.items()})
 
 
@@ -80,6 +80,20 @@ async def test_an_error_a_redirect_and_a_closed_port_are_no_statement(served: Se
         assert await read(served.port, shard0=scorer()) == {}
     assert set(served.asked) == {"/v1/statistics"}, "no redirect is followed"
     assert await read(1, shard0=scorer()) == {}
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_who_says_nothing_is_noted_with_its_cause_and_who_answers_is_not(served: Served) -> None:
+    causes: list[str] = []
+
+    async def refuse_the_first(_: web.Request) -> web.Response:
+        return web.Response(status=503 if len(served.asked) == 1 else 200, body=b"{}")
+
+    served.answer = refuse_the_first
+    await read(served.port, on_failure=causes.append, shard0=scorer(), shard1=scorer(1))
+    assert causes == ["Status"]
+    await read(1, on_failure=causes.append, shard0=scorer())
+    assert causes == ["Status", "Unreachable"]
 
 
 @pytest.mark.usefixtures("socket_enabled")
