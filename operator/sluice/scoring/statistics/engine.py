@@ -33,6 +33,9 @@ SLICES_SHARE: Final = 0.5
 """Share of alpha for slices, where there are some."""
 LOOKS_BAD: Final = 0.01
 """A slice with a smaller p-value for "not worse than the margin" stands in the way of promotion."""
+GROSS: Final = 0.25
+GROSS_LOOKS_BAD: Final = 0.05
+"""So does one whose mean is that far beyond the margin with this p-value: a rare class has few cases, and losing half of them is no accident to promote."""
 _FAR: Final = 30.0
 
 Vector = NDArray[np.float64]
@@ -203,8 +206,11 @@ class _SlicePart:
 
     def looks_bad(self, look: int) -> str:
         """Name the slice that looks worst, if it looks bad; "" for none."""
-        p, name = min((self._p(name, look), name) for name in self._names)
-        return name if p <= LOOKS_BAD else ""
+        bad = [(p, name) for name in self._names if (p := self._p(name, look)) <= (GROSS_LOOKS_BAD if self._gross(name, look) else LOOKS_BAD)]
+        return min(bad, default=(0.0, ""))[1]
+
+    def _gross(self, name: str, look: int) -> bool:
+        return bool(self._slices[name].means[look] <= -self._design.margin - GROSS)
 
     def _p(self, name: str, look: int) -> float:
         return side_p_value(self._slices[name], Side.WORSE, self._design.margin, look)

@@ -121,6 +121,14 @@ def test_a_slice_that_is_ruined_rolls_back_what_the_pool_does_not_show() -> None
     assert decide(d, slices, margin=0.02, alpha=0.05, planned=4000) == (Decision.PROMOTE, 4000)
 
 
+@pytest.mark.parametrize(("lost", "decision"), [(0, Decision.PROMOTE), (1, Decision.PROMOTE), (6, Decision.INCONCLUSIVE), (10, Decision.ROLL_BACK)])
+def test_a_rare_slice_that_lost_many_of_its_few_cases_is_not_promoted(lost: int, decision: Decision) -> None:
+    slices = ["rare" if place % 60 == 0 else "common" for place in range(600)]
+    d = np.zeros(600)
+    d[[place for place in range(600) if slices[place] == "rare"][:lost]] = -1.0
+    assert decide(d, slices, margin=0.05, alpha=0.05, planned=600)[0] is decision
+
+
 def test_pairs_may_be_in_no_slice() -> None:
     d = paired(8, 1000, worse=0.02, better=0.02)
     assert decide(d, [None] * 1000, margin=0.05, alpha=0.05, planned=1000)[0] is Decision.PROMOTE
