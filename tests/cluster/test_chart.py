@@ -160,6 +160,8 @@ FORBIDDEN = [
 NEEDED = [
     (CONTROLLER, "watch", "modelreleases.sluice.dev"), (CONTROLLER, "patch", "pods"), (CONTROLLER, "patch", "deployments.apps"),
     (CONTROLLER, "update", "leases.coordination.k8s.io/sluice-controller"), (CONTROLLER, "create", "events.events.k8s.io"),
+    (CONTROLLER, "create", "canaryruns.sluice.dev"), (CONTROLLER, "create", "pods"), (CONTROLLER, "create", "jobs.batch"), (CONTROLLER, "delete", "jobs.batch"),
+    (CONTROLLER, "create", "networkpolicies.networking.k8s.io"), (CONTROLLER, "create", "replicasets.apps"), (CONTROLLER, "create", "pods/eviction"),
     (WEBHOOK, "watch", "namespaces"), (WEBHOOK, "update", "secrets/sluice-webhook-tls"),
     (WEBHOOK, "patch", "validatingwebhookconfigurations.admissionregistration.k8s.io/sluice-webhook"),
 ]  # fmt: skip
