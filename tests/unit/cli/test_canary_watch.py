@@ -188,6 +188,15 @@ async def test_a_server_that_does_not_answer_is_asked_again_and_nothing_is_lost(
     assert troubles[-1] == ""
 
 
+async def test_a_newer_run_does_not_take_the_place_of_the_one_that_is_followed() -> None:
+    server = Server([PENDING], [[Gone(410, "Expired", "too old")], [modified(PROMOTED)]])
+    changes = followed(server)
+    await anext(changes)
+    server.runs.append(run(name="newer", created="2026-11-21T09:00:00Z", decision="Pending", phase="Starting"))
+    assert (await anext(changes))["status"]["phase"] == "Decided"
+    assert server.selectors[-2:] == ["metadata.name=churn-2-1-0-canary-1"] * 2
+
+
 async def test_a_run_that_is_deleted_ends_the_watch() -> None:
     changes = followed(Server([PENDING], [[{"type": "DELETED", "object": PENDING}]]))
     await anext(changes)
