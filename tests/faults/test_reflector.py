@@ -160,6 +160,17 @@ async def test_age_grows_in_silence_and_only_a_word_of_the_server_ends_it(server
     assert watched.names() == {"a"}
 
 
+async def test_a_quiet_watch_that_ends_without_a_bookmark_is_followed_by_a_list(server: ScriptedServer, watch: Start) -> None:
+    now = 0.0
+    server.lists = [page(7, pod("a", 1)), page(8, pod("a", 1))]
+    gate = asyncio.Event()
+    server.watches = [after(gate, stream(ends="cleanly")), forever()]
+    watched = await watch(now=lambda: now).synced()
+    now = 50.0
+    gate.set()
+    await until(lambda: watched.reflector.age_seconds() == 0)
+
+
 async def test_the_age_of_a_list_counts_from_the_question_not_from_the_answer(server: ScriptedServer, watch: Start) -> None:
     clock = [100.0]
     gate = asyncio.Event()

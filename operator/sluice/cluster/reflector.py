@@ -110,6 +110,9 @@ class Reflector:
                 self.last_error = None
                 # A server that accepts each watch and ends it at once, without a word, is failing too.
                 failed = self._now() - started_at < 1 and self._heard == heard
+                if self._heard == heard:
+                    # A busy server ends a quiet watch without its bookmark, and the store would look old: a list proves that it is not.
+                    version = None
             except _Lost as lost:
                 # Each new trouble is told once, its repetitions only to those who debug.
                 log.log(logging.DEBUG if self.last_error == str(lost.cause) else logging.WARNING, "%s: %s", self._resource.plural, lost.cause)
