@@ -249,8 +249,8 @@ Two promises, whatever the data and however often one looks (α is 5 % a side, w
 - the true mean difference is at or below −margin: at most α of such releases are **promoted**.
 
 {cells} kinds of release were simulated, {runs} releases in all. Cells in which a promise is broken, at 99 % confidence: **{broken}**; the highest error rate
-seen is {worst}, of {among} releases: with so many cells, chance alone gives one of them as much. Goals reached: {met} of {goals}. Releases that were also polled
-while answers came in, and given other answers after the decision: {polled}; with another decision: {unsteady}.
+seen is {worst}, of {among} releases: with so many cells, chance alone gives one of them as much. Goals reached: {met} of {goals}. Releases that were also
+polled while answers came in, and given other answers after the decision: {polled}; with another decision: {unsteady}.
 {exactly}
 Each entry is *rolled back / promoted / median pairs until the decision* (– when most runs end without one). `!` marks a wrong decision that is clearly too
 frequent (lower 99 % bound of Clopper and Pearson above α). *wrong* says which decision the truth forbids: *back*, *on*, both where the truth is exactly at
