@@ -47,10 +47,16 @@ def _up(narrator: Narrator, console: Console) -> None:
         target.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     ready = time.monotonic()
     story = Story(target, PrivateSigstore.in_folder(STATE / "sigstore"), console)
-    story.tell(ingredients.old, ingredients.new, ingredients.forged)
+    story.tell(ingredients)
     console.print(f"\n[bold]Done:[/] {ready - began:.0f} s to set up, {time.monotonic() - ready:.0f} s for the story.")
     console.print("Look further:")
-    for line in (f"get mr -n {NAMESPACE} -o wide", f"describe mr/digits-1-1-0 -n {NAMESPACE}", "get sluice -A", "describe mrp/production"):
+    for line in (
+        f"get mr -n {NAMESPACE} -o wide",
+        f"describe mr/digits-1-1-0 -n {NAMESPACE}",
+        f"describe mcr/digits-1-2-0-1 -n {NAMESPACE}",
+        "get sluice -A",
+        "describe mrp/production",
+    ):
         console.print(f"  kubectl {target.access} {line}", soft_wrap=True)
     console.print("Remove everything: make demo-down")
 

@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
+from e2e.demo import suite
 from sluice.api.names import API_VERSION
 
 NAMESPACE = "digits"
@@ -38,8 +39,8 @@ def _object(kind: str, name: str, spec: dict[str, Any], *, namespaced: bool = Tr
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def platform(trusted_root: str) -> list[dict[str, Any]]:
-    """What the platform team sets up once: the namespace, whose signatures can be verified, and the policy."""
+def platform(trusted_root: str, *, questions: int) -> list[dict[str, Any]]:
+    """What the platform team sets up once: the namespace, whose signatures can be verified, and the policy. `questions`: how many a candidate is asked."""
     return [
         {
             "apiVersion": "v1",
@@ -61,11 +62,11 @@ def platform(trusted_root: str) -> list[dict[str, Any]]:
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": name} for name in ("digits-leads", "appsec", "digits-trainers")],
         },
         _object("TrustRoot", "ci", {"sigstore": {"trustedRoot": trusted_root}}, namespaced=False),
-        _object("ReleasePolicy", "production", policy(), namespaced=False),
+        _object("ReleasePolicy", "production", policy(questions), namespaced=False),
     ]
 
 
-def policy() -> dict[str, Any]:
+def policy(questions: int) -> dict[str, Any]:
     """What a release needs in production."""
     return {
         "selector": {"namespaces": {"matchLabels": {"sluice.dev/stage": "production"}}},
@@ -98,6 +99,7 @@ def policy() -> dict[str, Any]:
                 "measures": [{"suite": SUITE, "metric": "acc", "atLeast": "0.95", "maxAge": "30d"}],
             },
             {"name": "approvals", "type": "Approval", "counts": {"owner": 1, "security": 1}, "distinctFrom": ["Trainer", "Evaluator"]},
+            suite.requirement(questions),
         ],
     }
 
@@ -136,7 +138,7 @@ def _pod_spec(model: Model) -> dict[str, Any]:
     return {
         "serviceAccountName": "digits",
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 5,
+        "terminationGracePeriodSeconds": 15,
         "initContainers": [{"name": "model", "image": model.image, "volumeMounts": volumes, "securityContext": hardened}],
         "containers": [
             {
@@ -144,6 +146,8 @@ def _pod_spec(model: Model) -> dict[str, Any]:
                 "image": model.server,
                 "ports": [{"containerPort": 8080}],
                 "readinessProbe": {"httpGet": {"path": "/v2/models/digits/ready", "port": 8080}, "periodSeconds": 1, "failureThreshold": 120},
+                # A Pod that goes still answers until nobody is sent to it any more.
+                "lifecycle": {"preStop": {"sleep": {"seconds": 8}}},
                 "volumeMounts": [volumes[0] | {"readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - a volume of the Pod
                 "securityContext": hardened,
             }

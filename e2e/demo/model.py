@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from e2e.cluster.narrate import Narrator, StepFailed
 from e2e.images.inputs import CHECKOUT, key_of, read
@@ -25,42 +26,65 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """An image that training never saw, and what it shows by the people who labelled it."""
+
+    image: tuple[int, ...]
+    """64 pixels from 0 (white) to 16 (black), row by row."""
+    label: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """One version of the model, with what lm-eval found out about it and one held-out image to ask it about."""
+    """One version of the model, with what lm-eval found out about it and the held-out images."""
 
     version: str
     folder: Path
     """`model.joblib`, `parameters.json`, `model-settings.json`, and nothing else: all of it is served, all of it gets signed."""
     results: Path
-    """lm-eval's own `results_*.json` over 897 held-out images: task `digits`, metric `acc`."""
-    image: tuple[float, ...]
-    """64 pixels from 0 to 16, row by row."""
-    label: int
-    """What the image shows, by the people who labelled it."""
+    """lm-eval's own `results_*.json` over 807 held-out images: task `digits`, metric `acc`."""
+    held_out: tuple[Question, ...]
+    """Those images."""
 
 
-def trained(version: str, *, bits: int | None = None, narrator: Narrator) -> Trained:
-    """Give a version of the model; train and evaluate it when it is not there. With `bits`, its weights are rounded to that many bits.
+def trained(version: str, *, narrator: Narrator) -> Trained:
+    """Give a version of the model; train and evaluate it when it is not there.
 
     The same version has the same bytes each time on one machine. Raises StepFailed with the end of the log.
     """
-    key = key_of({**read([PINS, PROGRAMS], below=CHECKOUT), "version": f"{version} {bits}".encode()})
+    return _made(version, [], narrator)
+
+
+def quantised(version: str, of: Trained, *, bits: tuple[int, ...], narrator: Narrator) -> Trained:
+    """Give a version whose weights are those of another, rounded to so many `bits` in each layer; make and evaluate it when it is not there.
+
+    Raises StepFailed with the end of the log.
+    """
+    return _made(version, [f"--weights={of.folder / 'model.joblib'}", "--bits", *map(str, bits)], narrator)
+
+
+def _made(version: str, means: list[str], narrator: Narrator) -> Trained:
+    # The folder of another version has its own key in its name.
+    key = key_of({**read([PINS, PROGRAMS], below=CHECKOUT), "version": " ".join([version, *means]).encode()})
     folder = _cache() / f"digits-{version}-{key}"
     if not folder.exists():
         with _alone() as scratch:
             python = _environment(narrator)
             model = scratch / "made" / "model"
-            rounding = [] if bits is None else [f"--bits={bits}"]
-            with narrator.step(f"train digits {version}"):
-                _run(python, "e2e.demo.digits.train", str(model), f"--version={version}", *rounding, log=_cache() / "train.log")
+            with narrator.step(f"{'quantise' if means else 'train'} digits {version}"):
+                _run(python, "e2e.demo.digits.train", str(model), f"--version={version}", *means, log=_cache() / "train.log")
             with narrator.step(f"evaluate digits {version} with lm-eval (log: {_cache() / 'evaluate.log'})"):
                 _run(python, "e2e.demo.digits.evaluate", str(model), str(scratch / "made" / "evaluation"), log=_cache() / "evaluate.log")
             (scratch / "made").rename(folder)
     (results,) = folder.glob("evaluation/*/results_*.json")
     with (folder / "evaluation" / "held-out.jsonl").open(encoding="utf-8") as questions:
-        first = json.loads(next(questions))
-    pixels = tuple(float(pixel) for line in first["prompt"].splitlines()[:8] for pixel in line.split())
-    return Trained(version=version, folder=folder / "model", results=results, image=pixels, label=first["label"])
+        held_out = tuple(_question(json.loads(line)) for line in questions)
+    return Trained(version=version, folder=folder / "model", results=results, held_out=held_out)
+
+
+def _question(asked: dict[str, Any]) -> Question:
+    pixels = tuple(int(pixel) for line in asked["prompt"].splitlines()[:8] for pixel in line.split())
+    return Question(image=pixels, label=asked["label"])
 
 
 def _cache() -> Path:

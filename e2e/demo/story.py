@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+import yaml
 from rich.console import Console
 
-from e2e.demo import manifests
-from e2e.demo.ingredients import Version
+from e2e.demo import manifests, suite
+from e2e.demo.ingredients import Ingredients, Version
 from e2e.demo.manifests import BUILDER, EVALUATOR, ISSUER, NAMESPACE, TRAINER, Model
 from e2e.demo.target import Person, Target
+from e2e.demo.users import Answers, ask, asking
 from e2e.sigstore import PrivateSigstore, evaluation_statement, model_signature_statement, slsa_statement
 
 OLGA = Person(user="olga@example.com", groups=("digits-leads",))
@@ -39,19 +41,22 @@ class Story:
         self.target, self.sigstore, self.console = target, sigstore, console
         self.told: list[Told] = []
 
-    def tell(self, old: Version, new: Version, forged: Version) -> None:
-        """Refused, held, approved, served; and what is tampered with is stopped."""
-        self._set_up()
-        first, second = self._model(old), self._model(new)
+    def tell(self, told: Ingredients) -> None:
+        """Refused, held, approved, served; compared, promoted and rolled back; and what is tampered with is stopped."""
+        self._set_up(told.old)
+        first, second = self._model(told.old), self._model(told.new)
         self._nobody_gets_around_the_gate(first)
-        self._approved_and_served(old, first)
-        self._held_without_approval(new, second)
-        self._approved_and_rolled_out(second)
-        self._tampering_is_stopped(self._model(forged), forged, second, good=new)
+        self._approved_and_served(told.old, first)
+        self._held_without_approval(told.new, second)
+        self._compared_and_promoted(told.new, second)
+        self._compared_and_rolled_back(told.coarse, self._model(told.coarse), second)
+        self._tampering_is_stopped(self._model(told.forged), told.forged, second, good=told.new)
 
-    def _set_up(self) -> None:
-        with self._step("The platform team opts a namespace in: policy, trust root, roles"):
-            self.target.apply(*manifests.platform(self.sigstore.trusted_root_json))
+    def _set_up(self, version: Version) -> None:
+        with self._step("The platform team opts a namespace in: policy, trust root, roles, and what candidates are asked"):
+            self.target.apply(*manifests.platform(self.sigstore.trusted_root_json, questions=len(version.held_out)))
+            asked = suite.suite(suite.cases(version.held_out), namespace=NAMESPACE)
+            self.target.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(asked))
             self.target.wait("the policy is accepted", lambda: self._condition("mrp/production", "Accepted") == "True")
 
     def _nobody_gets_around_the_gate(self, model: Model) -> None:
@@ -89,14 +94,35 @@ class Story:
             self._show("get", "mr")
             self._show("get", "deployment,pods")
 
-    def _approved_and_rolled_out(self, model: Model) -> None:
-        with self._step("Approved by two people: the Deployment resumes, Pods run and answer"):
-            self._approve(model.release, "owner", OLGA)
-            self._approve(model.release, "security", SAM)
-            self._rolled_out()
-            pods = self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={model.release}")["items"]
-            _expect(len(pods) == 2 and all(pod["status"]["phase"] == "Running" for pod in pods), "both Pods run the new version")  # noqa: PLR2004 - replicas
+    def _compared_and_promoted(self, version: Version, model: Model) -> None:
+        with self._step(f"Approved by two people: {model.version} answers all that the old version is asked, is no worse, and rolls out"):
+            with self._users(version) as users:
+                run = self._compared(model, "Promote")
+                self._rolled_out()
+                pods = self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={model.release}")["items"]
+                _expect(len(pods) == 2 and all(pod["status"]["phase"] == "Running" for pod in pods), "both Pods run the new version")  # noqa: PLR2004 - replicas
+                self.target.wait("the old Pods are gone", lambda: len(self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"]) == len(pods))
+            self._numbers(run, users)
             self._show("get", "mr,pods")
+
+    def _compared_and_rolled_back(self, version: Version, model: Model, serving: Model) -> None:
+        with self._step(f"{model.version} has four bits, two in one layer: good on average, approved – and rolled back, as it loses half of the eights"):
+            before = self._running_pods()
+            self.target.apply(manifests.release(model), *self._evidence(version, model))
+            self.target.apply(*manifests.serving(model, release_name=model.release))
+            self.target.wait("the evidence is complete", lambda: self._status(model.release).get("phase") == "AwaitingApproval")
+            self._said(self._requirement(model.release, "quality")["message"])
+            with self._users(version) as users:
+                run = self._compared(model, "RollBack")
+                self.target.wait("the canary is gone", lambda: self._condition(f"mcr/{run}", "Complete") == "True")
+            self._numbers(run, users)
+            _expect(users.by_version[model.version] == 0, f"{model.version} answered no user")
+            _expect(self._running_pods() == before, "the old Pods are the same, all of them")
+            self._show("get", "mr,pods")
+            self._refused(self.target.apply(manifests.pod(model, release_name=model.release), check=False))
+            self.target.apply(*manifests.serving(serving, release_name=serving.release))
+            self._rolled_out()
+            _expect(self._running_pods() == before, "Git is reverted and the old Pods are still the same")
 
     def _tampering_is_stopped(self, model: Model, version: Version, approved: Model, *, good: Version) -> None:
         with self._step("One byte of the signed weights manifest is changed: refused"):
@@ -114,7 +140,7 @@ class Story:
             self._said(self._requirement(model.release, "weights-signed")["message"])
             self._refused(self.target.apply(manifests.pod(model, release_name=model.release), check=False))
         with self._step("A trainer approves what the trainers signed: not counted"):
-            next_version = replace(approved, version="1.2.0", baseline=approved.release)
+            next_version = replace(approved, version="1.3.0", baseline=approved.release)
             self.target.apply(manifests.release(next_version))
             self.target.wait("the release waits for approval", lambda: self._status(next_version.release).get("phase") == "AwaitingApproval")
             name = self._approve(next_version.release, "security", TINA)
@@ -146,6 +172,25 @@ class Story:
     def _sign(self, statement: Any, *, identity: str = TRAINER) -> bytes:  # noqa: ANN401 - a statement is JSON
         return self.sigstore.sign_statement(statement, identity=identity, issuer=ISSUER)
 
+    def _users(self, version: Version) -> AbstractContextManager[Answers]:
+        return asking(self.target, NAMESPACE, version.held_out[0].image)
+
+    def _compared(self, model: Model, decision: str) -> str:
+        """Approve, and give the run that compares the release with its baseline, once it has decided."""
+        self._approve(model.release, "owner", OLGA)
+        self._approve(model.release, "security", SAM)
+        self.target.wait("the comparison has decided", lambda: self._decision(model.release) not in {"", "Pending"}, seconds=300)
+        canary = self._status(model.release)["canary"]
+        name = str(canary["run"]["name"])
+        _expect(canary["decision"] == decision, f"run {name} decides {decision} (it was {canary['decision']}: {self._run(name)['message']})")
+        return name
+
+    def _decision(self, release: str) -> str:
+        return str((self._status(release).get("canary") or {}).get("decision", ""))
+
+    def _run(self, name: str) -> dict[str, Any]:
+        return self.target.get("mcr", name, "-n", NAMESPACE).get("status") or {}
+
     def _approve(self, release: str, role: str, person: Person) -> str:
         manifest = self.target.sluice("approve", f"mr/{release}", "-n", NAMESPACE, "--role", role, "--dry-run", "-o", "yaml").stdout
         done = self.target.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.name}", person=person, stdin=manifest)
@@ -174,8 +219,9 @@ class Story:
         return self.target.get("deployment", "digits", "-n", NAMESPACE)  # type: ignore[no-any-return]
 
     def _running_pods(self) -> set[str]:
+        """Name the Pods that run and are to stay."""
         items = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"]
-        return {item["metadata"]["uid"] for item in items if item["status"].get("phase") == "Running"}
+        return {item["metadata"]["uid"] for item in items if item["status"].get("phase") == "Running" and "deletionTimestamp" not in item["metadata"]}
 
     def _no_pods(self, release: str) -> None:
         _expect(not self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={release}")["items"], "no Pod exists")
@@ -191,15 +237,11 @@ class Story:
         self.target.wait("the Deployment is rolled out", done, seconds=240)
 
     def _predict(self, version: Version) -> None:
-        """Ask a serving Pod through the API server, which works on every cluster."""
-        pod = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"][0]["metadata"]["name"]
-        body = json.dumps({"inputs": [{"name": "predict", "shape": [1, 64], "datatype": "FP32", "data": version.example}]}).encode()
-        with _forwarded(self.target, pod) as port:
-            request = urllib.request.Request(f"http://127.0.0.1:{port}/v2/models/digits/infer", data=body, headers={"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
-                predicted = json.load(answer)["outputs"][0]["data"][0]
-        _expect(predicted == version.label, f"the model reads a {version.label} (it said {predicted})")
-        self.console.print(f"    a held-out image of a {version.label} → the model answers {predicted}", highlight=False)
+        with self.target.proxied() as address:
+            predicted = ask(address, NAMESPACE, version.held_out[0].image)["outputs"][0]["data"][0]
+        label = version.held_out[0].label
+        _expect(predicted == label, f"the model reads a {label} (it said {predicted})")
+        self.console.print(f"    a held-out image of a {label} → the model answers {predicted}", highlight=False)
 
     # What is shown
 
@@ -210,6 +252,17 @@ class Story:
         yield
         self.told.append(Told(step=text, seconds=time.monotonic() - began))
         self.console.print(f"    [dim]{self.told[-1].seconds:.1f} s[/]", highlight=False)
+
+    def _numbers(self, name: str, users: Answers) -> None:
+        """Print what a run has found, and what users noticed of it."""
+        status = self._run(name)
+        seconds = (datetime.fromisoformat(status["decidedAt"]) - datetime.fromisoformat(status["startedAt"])).total_seconds()
+        lines = [f"{status['decision']} after {status['units']} of {status['planned']} images, {seconds:.0f} s after the first was asked: {status['message']}"]
+        for metric in sorted(status["metrics"], key=lambda metric: (metric["slice"] != "all", float(metric["estimate"])))[:3]:
+            low, high = (f"{float(bound):+.3f}" for bound in metric["interval"])
+            lines.append(f"  {metric['name']} {metric['slice']}: {float(metric['estimate']):+.4f}, between {low} and {high}, {metric['pairs']} pairs")
+        self._said("\n".join([*lines, str(users)]))
+        _expect(bool(users.by_version) and not users.failed, f"users got an answer each time (failed: {users.failed[:3]})")
 
     def _refused(self, answer: Any) -> None:  # noqa: ANN401 - a finished process
         _expect(answer.returncode != 0 and "denied by sluice" in answer.stderr, f"it is denied by sluice, with the reason ({answer.stderr or answer.stdout})")
@@ -223,17 +276,6 @@ class Story:
         self.console.print(f"    [dim]$[/] kubectl {' '.join(arguments)} -n {NAMESPACE}", highlight=False)
         for line in self.target.kubectl(*arguments, "-n", NAMESPACE).stdout.splitlines():
             self.console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _forwarded(target: Target, pod: str) -> Iterator[int]:
-    process = target.forward(f"pod/{pod}", NAMESPACE, 8080)
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        yield int(line.split(":")[1].split(" ")[0])
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _expect(true: bool, what: str) -> None:  # noqa: FBT001 - it reads as a sentence

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,10 +95,19 @@ class Target:
         command = Path(sys.executable).parent / "sluice"
         return self._run([str(command), *arguments, *self._access])
 
-    def forward(self, what: str, namespace: str, port: int) -> subprocess.Popen[str]:
-        """Forward a free local port; the process's first line of output names it."""
-        command = [self._kubectl, *self._access, "port-forward", what, f":{port}", "-n", namespace]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    @contextmanager
+    def proxied(self) -> Iterator[str]:
+        """Give the address of a `kubectl proxy`, on loopback, that ends with the block."""
+        command = [self._kubectl, *self._access, "proxy", "--port=0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            try:
+                line = process.stdout.readline() if process.stdout else ""
+                if not line:
+                    message = "kubectl proxy does not start"
+                    raise StepFailed(message)
+                yield f"http://{line.split()[-1]}"
+            finally:
+                process.terminate()
 
     def wait(self, what: str, condition: Any, *, seconds: float = WAIT_SECONDS) -> Any:  # noqa: ANN401 - whatever the condition gives
         """Wait until `condition()` gives something; say what did not happen otherwise."""

@@ -102,7 +102,7 @@ def test_a_served_model_answers_a_prediction(cluster: Cluster, ns: Namespace, di
     ns.kubectl("wait", "pod/digits", "--for=condition=Ready", "--timeout=180s")
     address = ns.kubectl("get", "pod/digits", "-o", "jsonpath={.status.podIP}").stdout
 
-    question = {"inputs": [{"name": "predict", "shape": [1, 64], "datatype": "FP32", "data": digits.image}]}
+    question = {"inputs": [{"name": "predict", "shape": [1, 64], "datatype": "FP32", "data": digits.held_out[0].image}]}
     request = urllib.request.Request(
         f"http://{address}:8080/v2/models/digits/infer", data=json.dumps(question).encode(), headers={"Content-Type": "application/json"}
     )
@@ -110,4 +110,4 @@ def test_a_served_model_answers_a_prediction(cluster: Cluster, ns: Namespace, di
         answer = json.load(response)
 
     assert (answer["model_name"], answer["model_version"]) == ("digits", "1.0.0")
-    assert answer["outputs"][0]["data"] == [digits.label]
+    assert answer["outputs"][0]["data"] == [digits.held_out[0].label]
