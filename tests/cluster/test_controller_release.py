@@ -202,8 +202,8 @@ def test_a_policy_change_touches_only_releases_that_it_selects(story: Story, con
             story.ns.wait("modelrelease", RELEASE, lambda mr, asked=asked: ("quality" in [item["name"] for item in mr["status"]["requirements"]]) == asked)  # type: ignore[misc]
             counts.append(controller.metric(looks) - counted)
         # Its own release: once for the policy, and once or twice for the status that comes back as an event. What earlier tests left behind may be
-        # looked at meanwhile, so the quietest of three changes counts.
-        assert 1 <= min(counts) <= 3
+        # looked at meanwhile, so the quietest of three changes counts. A look is counted when it ends, so none may have been yet.
+        assert min(counts) <= 3
         assert elsewhere.get("modelrelease", RELEASE)["metadata"]["resourceVersion"] == before
 
 

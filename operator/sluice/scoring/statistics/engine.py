@@ -29,6 +29,9 @@ from sluice.scoring.statistics.spending import boundaries, spent, tail
 
 KEPT: Final = 0.95
 """Share of alpha that is spent. The rest is the reserve for what the test approximates."""
+SMALL: Final = 50
+KEPT_OF_SMALL: Final = 0.65
+"""The same for plans of fewer units, where it approximates less well."""
 SLICES_SHARE: Final = 0.5
 """Share of alpha for slices, where there are some."""
 LOOKS_BAD: Final = 0.01
@@ -154,7 +157,8 @@ def levels(planned: int, at: tuple[int, ...], alpha: float) -> Vector:
 
 def alpha_of(side: Side, design: Design) -> float:
     """Return what is spent on one hypothesis over all looks."""
-    return KEPT * (design.false_roll_back if side is Side.WORSE else design.false_promotion)
+    kept = KEPT_OF_SMALL if design.planned < SMALL else KEPT
+    return kept * (design.false_roll_back if side is Side.WORSE else design.false_promotion)
 
 
 class _Test:

@@ -24,7 +24,7 @@ Integers = NDArray[np.int64]
 
 _STEPS: Final = 100
 _CLOSE: Final = 1e-10
-_COARSE: Final = 6.0
+_COARSE: Final = 3.0
 """Steps of the lattice in a standard deviation of the sum. Below, the tail includes all of what was seen, P(mean ≥ seen); above, where a step is small and many
 looks average over it, half of it: all of it would waste alpha."""
 
