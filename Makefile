@@ -7,8 +7,8 @@ BIN := .venv/bin
 STEP := scripts/step
 # The slowest first, so that the small ones fill the gaps at the end.
 SUITES := tests/cluster tests/faults tests/property tests/unit
-# A cluster for each process; a file stays in one process. Most of a cluster test is waiting.
-SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
+# A cluster for each process; a file stays in one process. Three keep two cores busy; four make them wait for each other.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # Seconds. Tests that hang are interrupted, so that pytest says where, and the cluster is taken down.
 TESTS_END_WITHIN := 3600
 
