@@ -99,11 +99,14 @@ class Story:
             with self._users(version) as users:
                 run = self._compared(model, "Promote")
                 self._rolled_out()
-                pods = self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={model.release}")["items"]
-                _expect(len(pods) == 2 and all(pod["status"]["phase"] == "Running" for pod in pods), "both Pods run the new version")  # noqa: PLR2004 - replicas
-                self.target.wait("the old Pods are gone", lambda: len(self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"]) == len(pods))
+                self.target.wait("both Pods run the new version, and neither an old one nor the canary is left", lambda: self._only_runs(model))
             self._numbers(run, users)
             self._show("get", "mr,pods")
+
+    def _only_runs(self, model: Model) -> bool:
+        pods = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"]
+        new = [pod for pod in pods if pod["metadata"]["labels"]["sluice.dev/release"] == model.release and pod["status"]["phase"] == "Running"]
+        return len(pods) == len(new) == 2  # noqa: PLR2004 - replicas
 
     def _compared_and_rolled_back(self, version: Version, model: Model, serving: Model) -> None:
         with self._step(f"{model.version} has four bits, two in one layer: good on average, approved – and rolled back, as it loses half of the eights"):
