@@ -71,13 +71,6 @@ class Series:
         totals = (self.counts @ self.values) / (GRID * WHOLE)
         return np.asarray(np.divide(totals, units, out=np.full(len(units), np.nan), where=units > 0))
 
-    @property
-    def variances(self) -> Floats:
-        """Variance of the differences at each look, `nan` where nothing was seen; shape (looks,)."""
-        units, means = self.units, self.means
-        squares = (self.counts @ (self.values * self.values)) / (GRID * GRID * WHOLE)
-        return np.asarray(np.divide(squares, units, out=np.full(len(units), np.nan), where=units > 0) - means * means)
-
 
 def _on_grid(differences: Floats) -> tuple[Integers, Integers, Integers]:
     """Put differences in [−1, 1] on the grid: the point below each, the weight there, and the weight on the next point."""

@@ -13,13 +13,10 @@ from __future__ import annotations
 from functools import lru_cache
 from math import erfc, log1p, pi, sqrt
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Vector = NDArray[np.float64]
 
@@ -66,12 +63,6 @@ def boundaries(times: tuple[float, ...], alphas: tuple[float, ...]) -> tuple[flo
         levels.append(0.5 * erfc(z / sqrt(2.0)) if may >= _NEVER else 0.0)
         walk = _Walk.start(time, z) if walk is None else walk.on(time, z)
     return tuple(levels)
-
-
-def levels(counts: Sequence[int], planned: int, alpha: float) -> tuple[float, ...]:
-    """Return the level of each look at `counts` units out of `planned`, for a test with error rate `alpha` over all looks."""
-    times = tuple(count / planned for count in counts)
-    return boundaries(times, tuple(alpha * spent(time) for time in times))
 
 
 class _Walk:
