@@ -16,21 +16,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Final, Protocol
 
 from sluice.scoring.answer import Answer, Failure, NoAnswer
 from sluice.scoring.case import Case
 from sluice.scoring.compare import Metrics, Repeat, Reply, Unit, compare
+from sluice.scoring.counting import Counting
 from sluice.scoring.order import ask_seed, candidate_first, draw, of_shard
 from sluice.scoring.plan import Plan
 from sluice.scoring.samples import Keep, Sink, sample_line
-from sluice.scoring.tally import SIDES, Look, Samples, ShardStatistics, add
-from sluice.scoring.timing import limits_of
-from sluice.scoring.wire import empty_stretches
+from sluice.scoring.tally import Samples, ShardStatistics, add
 
 RETRY_AFTER_SECONDS: Final = 0.2
 READY_SECONDS: Final = 60.0
@@ -86,11 +83,8 @@ class Worker:
         self._sink = sink
         self._keep = keep
         self._ready_seconds = ready_seconds
-        self._stretches = empty_stretches(plan.looks, shard=shard, shards=plan.shards)
+        self._counting = Counting(plan, shard=shard, metrics=metrics, units=len(self._units))
         self._done: dict[int, _Done] = {}
-        self._folded = 0
-        self._uncounted: list[_Done] = []
-        self._limits: Mapping[str, float] | None = None if metrics.timings else {}
         self._gates = dict.fromkeys(metrics.gates, 0)
         self._samples: Samples | None = None
         self._finished = False
@@ -117,17 +111,13 @@ class Worker:
         return ShardStatistics(
             plan=self._digest,
             shard=self._shard,
-            scored=self._folded,
+            scored=self._counting.taken,
             of=len(self._units),
             finished=self._finished,
-            looks=self._complete_looks(),
+            looks=self._counting.looks,
             gates=dict(self._gates),
             samples=self._samples,
         )
-
-    def _complete_looks(self) -> tuple[Look, ...]:
-        # A look in which this shard has no units is complete, but only behind those that have.
-        return tuple(stretch.as_look() for stretch in takewhile(lambda stretch: stretch.complete, self._stretches))
 
     async def _wait_until_ready(self) -> None:
         try:
@@ -160,34 +150,11 @@ class Worker:
 
     def _fold(self) -> None:
         """Take what is done in rank order, as far as there is no gap."""
-        while (done := self._done.pop(self._folded, None)) is not None:
-            self._folded += 1
+        while (done := self._done.pop(self._counting.taken, None)) is not None:
             self._ahead.release()
-            self._uncounted.append(done)
+            self._counting.take(done.rank, done.case, done.unit)
             if self._sink is not None and done.line is not None:
                 self._sink.write(done.line)
-        self._count_waiting()
-
-    def _count_waiting(self) -> None:
-        """Count what has its turn; as long as a latency has no limit, it waits for the first answers of the baseline."""
-        if self._limits is None:
-            if self._folded < min(self._plan.noise_units, len(self._units)):
-                return
-            self._limits = limits_of(self._metrics.timings, [done.unit for done in self._uncounted])
-        for done in self._uncounted:
-            self._count(done, self._limits)
-        self._uncounted.clear()
-
-    def _count(self, done: _Done, limits: Mapping[str, float]) -> None:
-        stretch = self._stretches[bisect_right(self._plan.looks, done.rank)]
-        stretch.units += 1
-        stretch.void += done.unit.void
-        slices = [f"{dimension}={done.case.slices[dimension]}" for dimension in self._plan.slices if dimension in done.case.slices]
-        for metric, difference in done.unit.differences(limits).items():
-            stretch.count(metric, slices, difference)
-        for side in SIDES:
-            for name, number in done.unit.sums[side].items():
-                stretch.add(side, name, number)
 
 
 async def _asked(side: Client, case: Case, seed: int) -> Reply:
