@@ -68,6 +68,13 @@ CANARY_FIELDS: Object = {
     "suite": {"name": "s"}, "margin": "0.1", "margins": {"m": "0.1"}, "falseRollbackRate": "0.1", "falsePromotionRate": "0.1", "planned": 100, "minimum": 20,
     "maxDuration": "1h", "onInconclusive": "Hold", "baselinePods": "Own",
 }  # fmt: skip
+MONITOR, MONITORED = "spec.monitors.0", "spec.monitors.1"
+QUERY: Object = {"query": "latency_seconds", "answer": "Values"}
+SCALE: Object = {"low": "0", "high": "10"}
+PROBE: Object = {
+    "name": "accuracy", "probe": {"suite": {"name": "s"}, "metric": "accuracy"}, "period": "6h", "detects": "Mean", "reference": {"mean": "0.9"},
+    "falseAlarmEvery": 100, "onDrift": "Alert",
+}  # fmt: skip
 PROTOCOL = "spec.protocol"
 CHAT: Object = {"type": "OpenAIChat", "port": 8000, "model": "m", "sampling": {"maxTokens": 64}}
 IMAGE = "spec.artifacts.1"
@@ -183,6 +190,42 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("negative-seed", "CanaryRun", [("spec.seed", -1)], "should be greater than or equal to 0"),
     ("run-of-a-tag", "CanaryRun", [("spec.suiteDigest", "v2")], "spec.suiteDigest in body should match"),
     ("run-with-too-high-a-minimum", "CanaryRun", [("spec.minimum", 3001)], "minimum is at most planned"),
+    # Monitors
+    ("monitor-of-two-sources", "ReleasePolicy", [(f"{MONITOR}.probe", PROBE["probe"])], "set exactly one of prometheus, probe"),
+    ("monitor-of-nothing", "ReleasePolicy", [(f"{MONITOR}.prometheus", GONE)], "set exactly one of prometheus, probe"),
+    ("monitors-twice", "ReleasePolicy", [(f"{MONITORED}.name", "refusals")], "Duplicate value"),
+    ("17-monitors", "ReleasePolicy", [("spec.monitors", [PROBE | {"name": f"m{n}"} for n in range(17)])], "must have at most 16 items"),
+    ("counts-of-no-label", "ReleasePolicy", [(f"{MONITOR}.prometheus.label", GONE)], "label goes with answer Counts, which needs it"),
+    ("label-of-values", "ReleasePolicy",
+     [(f"{MONITOR}.prometheus", QUERY | {"label": "l"})], "label goes with answer Counts, which needs it"),
+    ("event-of-values", "ReleasePolicy", [(f"{MONITOR}.prometheus", QUERY | {"event": "e"})], "event goes with answer Counts"),
+    ("counts-since-ever", "ReleasePolicy",
+     [(f"{MONITOR}.prometheus.query", "answers_total")], "counts are those of one period: write increase(…[$period])"),
+    ("mean-of-buckets", "ReleasePolicy",
+     [(f"{MONITOR}.prometheus", QUERY | {"query": "x[$period]", "answer": "Buckets"})], "buckets are counts of a distribution"),
+    ("mean-of-no-event", "ReleasePolicy", [(f"{MONITOR}.prometheus.event", GONE)], "counts need an event for a mean, and only there"),
+    ("event-of-a-mix", "ReleasePolicy",
+     [(f"{MONITOR}.detects", "Distribution"), (f"{MONITOR}.changes", GONE)], "counts need an event for a mean, and only there"),
+    ("mean-of-a-distribution", "ReleasePolicy",
+     [(MONITORED, PROBE | {"detects": "Distribution"})], "reference.mean goes with detects Mean"),
+    ("counts-of-a-probe", "ReleasePolicy",
+     [(f"{MONITORED}.reference", {"counts": [{"value": "a", "seen": 1}]})], "reference.counts goes with a query whose answer is Counts"),
+    ("two-references", "ReleasePolicy", [(f"{MONITOR}.reference.mean", "0.1")], "set exactly one of mean, counts, baseline"),
+    ("no-reference", "ReleasePolicy", [(f"{MONITOR}.reference", {})], "set exactly one of mean, counts, baseline"),
+    ("baseline-of-one", "ReleasePolicy", [(f"{MONITOR}.reference.baseline.atLeast", 1)], "should be greater than or equal to 2"),
+    ("rise-of-a-distribution", "ReleasePolicy",
+     [(MONITORED, PROBE | {"detects": "Distribution", "reference": {"baseline": {"window": "1h"}}, "changes": "Rise"})], "changes goes with detects Mean"),
+    ("scale-of-a-distribution", "ReleasePolicy",
+     [(MONITORED, PROBE | {"detects": "Distribution", "reference": {"baseline": {"window": "1h"}}, "scale": SCALE})], "scale goes with detects Mean"),
+    ("scale-of-counts", "ReleasePolicy", [(f"{MONITOR}.scale", SCALE)], "scale goes with numbers"),
+    ("missing-of-a-query", "ReleasePolicy", [(f"{MONITOR}.missing", "0")], "missing goes with a probe"),
+    ("missing-in-words", "ReleasePolicy", [(f"{MONITORED}.missing", "NaN")], "missing in body should match"),
+    ("tolerates-everything", "ReleasePolicy", [(f"{MONITOR}.tolerance", "1")], "tolerance in body should match"),
+    ("cries-wolf", "ReleasePolicy", [(f"{MONITOR}.falseAlarmEvery", 99)], "should be greater than or equal to 100"),
+    ("silence-rolls-back", "ReleasePolicy", [(f"{MONITOR}.onSilence", "RollBack")], 'Unsupported value: "RollBack"'),
+    ("label-that-is-none", "ReleasePolicy", [(f"{MONITOR}.prometheus.label", 'a"b')], "label in body should match"),
+    ("reference-of-both", "ReleaseMonitor", [("spec.reference.distribution", "{}")], "set exactly one of mean, distribution"),
+    ("reference-of-40-kB", "ReleaseMonitor", [("spec.reference", {"distribution": "x" * 32_769})], "may not be more than 32768 bytes"),
 ]  # fmt: skip
 
 
@@ -210,6 +253,21 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("all-of-a-canary", "ReleasePolicy", [(CANARY, {"name": "canary", "type": "Canary", "waivableBy": ["security"], "tiers": ["high"]} | CANARY_FIELDS)]),
     ("margins-at-their-limits", "ReleasePolicy",
      [(f"{CANARY}.margin", "0"), (f"{CANARY}.margins", {"a": "1.0"}), (f"{CANARY}.falsePromotionRate", "0.499999")]),
+    ("no-monitors", "ReleasePolicy", [("spec.monitors", GONE)]),
+    ("only-what-a-monitor-needs", "ReleasePolicy", [("spec.monitors", [PROBE])]),
+    ("16-monitors", "ReleasePolicy", [("spec.monitors", [PROBE | {"name": f"m{n}"} for n in range(16)])]),
+    ("a-mean-of-numbers", "ReleasePolicy",
+     [(MONITOR, PROBE | {"name": "latency", "scale": SCALE, "missing": "Infinity", "tolerance": "0.999", "onSilence": "Withdraw", "tiers": ["high"]})]),
+    ("a-mix-of-tools", "ReleasePolicy",
+     [(MONITOR, {k: v for k, v in PROBE.items() if k != "probe"} | {
+         "name": "tools", "prometheus": {"query": "increase(x[$period])", "answer": "Counts", "label": "tool"}, "detects": "Distribution",
+         "reference": {"counts": [{"value": "search", "seen": 900}, {"value": "pay", "seen": 100}]}})]),
+    ("a-histogram", "ReleasePolicy",
+     [(MONITOR, {k: v for k, v in PROBE.items() if k != "probe"} | {
+         "name": "latency", "prometheus": {"query": "sum by (le) (increase(x[$period]))", "answer": "Buckets"}, "detects": "Distribution",
+         "reference": {"baseline": {"window": "1d"}}})]),
+    ("a-monitor-that-learns", "ReleaseMonitor", [("spec.reference", GONE)]),
+    ("a-monitor-of-a-distribution", "ReleaseMonitor", [("spec.reference", {"distribution": "x" * 32_768})]),
     ("inline-cases", "ScoringSuite", [("spec.cases", {"inline": "x" * 262_144})]),
     ("cases-in-a-registry", "ScoringSuite", [("spec.cases", {"oci": {"reference": f"registry.example.com/suites/churn@{DIGEST}"}})]),
     ("a-chat-that-streams", "ScoringSuite",
@@ -249,7 +307,12 @@ IMMUTABLE: dict[str, Object] = {
         "policy": "o", "requirement": "o", "workload": {"apiVersion": "v1", "kind": "O", "name": "o"}, "seed": 1, "shards": 1, "planned": 5000, "minimum": 20,
         "margin": "0.5", "margins": {"o": "0.5"}, "falseRollbackRate": "0.4", "falsePromotionRate": "0.4", "maxDuration": "2h", "baselinePods": "Serving",
     },
+    "ReleaseMonitor": {"release": {"name": "o"}, "releaseDigest": DIGEST, "policy": "o", "monitor": PROBE},
 }  # fmt: skip
+
+
+SET_ONCE = {("ReleaseMonitor", "reference")}
+"""Left out of the test of what never changes."""
 
 
 def required(kind: str) -> set[str]:
@@ -265,7 +328,7 @@ def refusal(ns: Namespace, name: str, kind: str, spec: Object) -> str:
 @pytest.mark.parametrize("kind", list(IMMUTABLE))
 def test_every_field_of_these_kinds_is_immutable(ns: Namespace, kind: str) -> None:
     others = IMMUTABLE[kind]
-    full = {**others, **EXAMPLES[kind]["spec"]}
+    full = {field: value for field, value in {**others, **EXAMPLES[kind]["spec"]}.items() if (kind, field) not in SET_ONCE}
     bare = {field: value for field, value in full.items() if field in required(kind)}
     assert set(others) == set(full), "a field is missing in this test"
     for name, spec in (("full", full), ("bare", bare)):
@@ -284,6 +347,44 @@ def _whole(before: Any, after: Any) -> Any:  # noqa: ANN401 - any value
     if isinstance(before, dict) and isinstance(after, dict):
         return {**dict.fromkeys(before), **after}
     return after
+
+
+def test_a_reference_is_frozen_once(ns: Namespace) -> None:
+    spec = {field: value for field, value in EXAMPLES["ReleaseMonitor"]["spec"].items() if field != "reference"}
+    ns.create({"apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseMonitor", "metadata": {"name": "learns"}, "spec": spec})
+    ns.kubectl("patch", "mrm/learns", "--type=merge", '--patch={"spec": {"reference": {"mean": "{}"}}}')
+    for other in ({"mean": "{ }"}, {"mean": None, "distribution": "{}"}, None):
+        assert "reference is frozen" in refusal(ns, "learns", "ReleaseMonitor", {"reference": other})
+
+
+ALERT = {"cause": "Silence", "ask": "Alert", "at": "2026-11-21T12:00:00Z", "message": "nothing heard"}
+STAYS = [{**ALERT, "cause": "Drift"}, {**ALERT, "ask": "Withdraw"}, {**ALERT, "cause": "Drift", "ask": "RollBack"}]
+
+
+def found(ns: Namespace, *findings: Object) -> str:
+    patch = json.dumps({"status": {"phase": "Watching", "findings": list(findings)}})
+    done = ns.kubectl("patch", "mrm/watches", "--subresource=status", "--type=merge", f"--patch={patch}", check=False)
+    return done.stderr if done.returncode else ""
+
+
+@pytest.mark.parametrize("finding", STAYS, ids=lambda finding: f"{finding['cause']}-{finding['ask']}")
+def test_nobody_takes_a_finding_back(ns: Namespace, finding: Object) -> None:
+    ns.create({**EXAMPLES["ReleaseMonitor"], "metadata": {"name": "watches"}})
+    other = {**ALERT, "cause": {"Drift": "Silence", "Silence": "Drift"}[finding["cause"]]}
+    assert found(ns, finding) == ""
+    assert "a finding stays" in found(ns)
+    assert "a finding stays" in found(ns, other)
+    assert "a finding stays" in found(ns, {**finding, "ask": "Alert", "message": "less"})
+    assert found(ns, finding, other) == ""
+    done = ns.kubectl("patch", "mrm/watches", "--subresource=status", "--type=json", '--patch=[{"op": "remove", "path": "/status/findings"}]', check=False)
+    assert "a finding stays" in done.stderr
+
+
+def test_an_alert_about_silence_goes_and_silence_never_rolls_back(ns: Namespace) -> None:
+    ns.create({**EXAMPLES["ReleaseMonitor"], "metadata": {"name": "watches"}})
+    assert found(ns, ALERT) == ""
+    assert found(ns) == ""
+    assert "silence does not roll back" in found(ns, {**ALERT, "ask": "RollBack"})
 
 
 def test_an_optional_part_deep_in_a_release_neither_comes_nor_goes(ns: Namespace) -> None:

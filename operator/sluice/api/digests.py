@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sluice.api.monitor import MonitorSpec
     from sluice.api.release import ReleaseSpec
     from sluice.api.scoring import Cases, SuiteSpec
 
@@ -37,6 +38,11 @@ def suite_digest(spec: SuiteSpec) -> str:
     """
     identity = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     return _digest(identity | {"cases": cases_digest(spec.cases)})
+
+
+def monitor_digest(spec: MonitorSpec) -> str:
+    """Digest over what is watched: the release, who asks, and the monitor as the policy has it. The reference is not in it: it is learned later."""
+    return _digest(spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"reference"}))
 
 
 def cases_digest(cases: Cases) -> str:

@@ -1,11 +1,11 @@
-"""The eight kinds: how each is named, who owns it and what `kubectl get` shows."""
+"""The kinds: how each is named, who owns it and what `kubectl get` shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sluice.api import approval, canary, evidence, policy, release, scoring, trust
+from sluice.api import approval, canary, evidence, monitor, policy, release, scoring, trust
 
 if TYPE_CHECKING:
     from sluice.api.base import Model
@@ -143,5 +143,21 @@ CANARY_RUN = Kind(
         _AGE,
     ),
 )  # fmt: skip
+RELEASE_MONITOR = Kind(
+    name="ReleaseMonitor", plural="releasemonitors", short="mrm", namespaced=True,
+    description="One thing that is watched after a release, and what was found. Written by the controller.",
+    spec=monitor.MonitorSpec, status=monitor.MonitorStatus,
+    columns=(
+        Column(name="Release", path=".spec.release.name"),
+        Column(name="Monitor", path=".spec.monitor.name"),
+        Column(name="Phase", path=".status.phase"),
+        Column(name="Found", path=".status.findings[*].cause"),
+        Column(name="Asks", path=".status.findings[*].ask"),
+        Column(name="Observations", path=".status.observations", type="integer"),
+        Column(name="Last-Reading", path=".status.lastReading", type="date"),
+        Column(name="Policy", path=".spec.policy", priority=1),
+        _AGE,
+    ),
+)  # fmt: skip
 
-KINDS = (MODEL_RELEASE, RELEASE_EVIDENCE, RELEASE_APPROVAL, RELEASE_WAIVER, RELEASE_POLICY, TRUST_ROOT, SCORING_SUITE, CANARY_RUN)
+KINDS = (MODEL_RELEASE, RELEASE_EVIDENCE, RELEASE_APPROVAL, RELEASE_WAIVER, RELEASE_POLICY, TRUST_ROOT, SCORING_SUITE, CANARY_RUN, RELEASE_MONITOR)

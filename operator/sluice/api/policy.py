@@ -1,4 +1,4 @@
-"""`ReleasePolicy`: who may sign what, who may approve as what, and what a release needs.
+"""`ReleasePolicy`: who may sign what, who may approve as what, what a release needs, and what is watched after it.
 
 All policies whose selector matches a release add up; none relaxes another. A namespace that no policy matches lets nothing serve.
 """
@@ -20,14 +20,15 @@ from sluice.api.base import (
     Line,
     Model,
     Name,
-    Sha256,
     Uri,
     exactly_one,
     rule,
     validations,
 )
 from sluice.api.canary import AT_MOST_PLANNED, BaselinePods, ErrorRate, Margin, Margins, Minimum, OnInconclusive, Planned
+from sluice.api.monitor import PolicyMonitor
 from sluice.api.release import ArtifactType
+from sluice.api.scoring import SuiteRef
 
 
 class StatementKind(StrEnum):
@@ -168,15 +169,6 @@ class SeparatedFrom(StrEnum):
     EVALUATOR = "Evaluator"
 
 
-class SuiteRef(Model):
-    """A ScoringSuite in the namespace of the release."""
-
-    name: Name
-    """Name of the suite."""
-    digest: Sha256 | None = None
-    """The only digest that it may have, as its status shows it. Absent: whoever may write suites in the namespace says what is asked."""
-
-
 _CANARY_NEEDS = ("suite", "margin", "planned", "maxDuration")
 _CANARY_MAY = ("margins", "falseRollbackRate", "falsePromotionRate", "minimum", "onInconclusive", "baselinePods")
 
@@ -266,6 +258,8 @@ class PolicySpec(Model):
     """Levels of risk, the highest first. The last one should be `when: "true"`."""
     requirements: Annotated[list[Requirement], Field(min_length=1, max_length=32, json_schema_extra=LIST_MAP_BY_NAME)]
     """What a release needs, all of it."""
+    monitors: Annotated[list[PolicyMonitor], Field(max_length=16, json_schema_extra=LIST_MAP_BY_NAME)] = []
+    """What is watched once a release serves, and what follows when it changes."""
 
 
 class PolicyStatus(Model):

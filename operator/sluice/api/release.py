@@ -250,7 +250,7 @@ class ReleaseSpec(Model):
 
 
 class Phase(StrEnum):
-    """Where a release stands. Off the path: Rejected, RolledBack."""
+    """Where a release stands. Off the path: Rejected, Withdrawn, RolledBack."""
 
     PENDING = "Pending"
     AWAITING_EVIDENCE = "AwaitingEvidence"
@@ -258,6 +258,7 @@ class Phase(StrEnum):
     CANARY = "Canary"
     SERVING = "Serving"
     REJECTED = "Rejected"
+    WITHDRAWN = "Withdrawn"
     ROLLED_BACK = "RolledBack"
 
 
@@ -344,4 +345,4 @@ class ReleaseStatus(Model):
     canary: CanaryRef | None = None
     """The latest comparison with its baseline; the one that rolled it back, when one did."""
     conditions: Conditions = []
-    """Ready, Verified, EvidenceComplete, Approved, CanaryPassed; Reconciling or Stalled only while true (kstatus)."""
+    """Ready, Verified, EvidenceComplete, Approved, CanaryPassed, Healthy; Reconciling or Stalled only while true (kstatus)."""

@@ -215,3 +215,12 @@ class SuiteStatus(Model):
     """Digest of the suite; policies pin it, runs name it."""
     conditions: Conditions = []
     """Accepted: the suite can be used as it is."""
+
+
+class SuiteRef(Model):
+    """A ScoringSuite in the namespace of the release."""
+
+    name: Name
+    """Name of the suite."""
+    digest: Sha256 | None = None
+    """The only digest that it may have, as its status shows it. Absent: whoever may write suites in the namespace says what is asked."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sluice.api.kinds import KINDS
 from sluice.gate.chart import HELM, manifests, render
 from sluice.gate.policy import Installation
 
@@ -111,5 +112,5 @@ def test_helm_fills_in_nothing_but_the_installation() -> None:
 def test_crds_in_the_chart_are_kept_when_it_is_removed() -> None:
     text = (TEMPLATES / "crds.yaml").read_text().split("\n", 1)[1]
     crds = list(yaml.safe_load_all(text))
-    assert len(crds) == 8
+    assert len(crds) == len(KINDS)
     assert {crd["metadata"]["annotations"]["helm.sh/resource-policy"] for crd in crds} == {"keep"}
