@@ -206,7 +206,7 @@ class Monitor(Model):
     changes: Changes = Changes.BOTH
     """Mean: whether a rise, a fall or both are drift."""
     tolerance: Annotated[str, StringConstraints(pattern=r"^0(\.[0-9]{1,9})?$", max_length=11)] = "0"
-    """A change of the mean, or of a share of the observations, that is no drift; on top of what the reference does not know."""
+    """A change of the mean (a part of the range of `scale`), or of a share of all values, that is no drift; on top of what the reference does not know."""
     scale: Scale | None = None
     """Mean: the range of numbers that are not in [0, 1]."""
     missing: Annotated[str, StringConstraints(pattern=r"^-?(Infinity|[0-9]{1,9}(\.[0-9]{1,9})?)$", max_length=20)] | None = None
