@@ -26,6 +26,7 @@ from e2e.cluster.narrate import Narrator, StepFailed
 
 KUBERNETES_VERSION = "v1.36.3"
 HELM_VERSION = "v4.3.1"
+CONTAINERD_VERSION = "v2.2.9"
 PROMETHEUS_VERSION = "v0.315.0"
 MODULES = Path(__file__).parent / "go"
 HEARTBEAT_SECONDS = 30.0
@@ -80,6 +81,14 @@ REGISTRY = Unit(
     variables={},
 )
 COREDNS = Unit(name="coredns", folder=MODULES / "coredns", programs={"coredns": "sluice.dev/e2e/cluster/coredns"}, variables={})
+CONTAINERD = Unit(
+    name="containerd",
+    folder=MODULES / "containerd",
+    programs={program: f"github.com/containerd/containerd/v2/cmd/{program}" for program in ("containerd", "containerd-shim-runc-v2", "ctr")},
+    variables={"github.com/containerd/containerd/v2/version.Version": CONTAINERD_VERSION},
+    # Layers are overlays here; the other ways need kernels and disks of their own.
+    tags=("no_btrfs", "no_devmapper", "no_zfs"),
+)
 HELM = Unit(
     name="helm",
     folder=MODULES / "helm",

@@ -35,8 +35,7 @@ def _static(program: Path) -> bool:
 
 # What is asked for is the program, not the package: where Docker's packages bring it, Debian's would throw Docker out.
 NEEDS = (
-    Need(package="containerd", because="runs the Pods' containers", met=on_path("containerd")),
-    Need(package="runc", because="starts them", met=on_path("runc")),
+    Need(package="runc", because="starts the Pods' containers", met=on_path("runc")),
     Need(package="containernetworking-plugins", because="gives each Pod its address", met=(NETWORK_PLUGINS / "ptp").exists),
     Need(package="iptables", because="lets kube-proxy route Services", met=on_path("iptables")),
     Need(package="iproute2", because="connects the cluster with the host", met=on_path("ip")),

@@ -136,7 +136,7 @@ class Cluster:
         return [
             control_plane.etcd(self.place, self.binaries["etcd"]),
             control_plane.api_server(self.place, self.binaries["kube-apiserver"], audit=audit),
-            node.containerd(self.place),
+            node.containerd(self.place, self.binaries["containerd"], self.binaries["containerd-shim-runc-v2"]),
             node.registry(self.place, self.binaries["registry"]),
             control_plane.controller_manager(self.place, self.binaries["kube-controller-manager"]),
             control_plane.scheduler(self.place, self.binaries["kube-scheduler"]),
@@ -224,7 +224,7 @@ class Cluster:
             sleep = ["/bin/sleep", "infinity"]
             images.write_busybox_archive(pause, tag=node.PAUSE_IMAGE, command=sleep)
             images.write_busybox_archive(busybox, tag="busybox:latest", command=sleep)
-            importing: list[str | Path] = ["ctr", "--address", node.CONTAINERD_SOCKET, "--namespace", "k8s.io", "images", "import", pause]
+            importing: list[str | Path] = [self.binaries["ctr"], "--address", node.CONTAINERD_SOCKET, "--namespace", "k8s.io", "images", "import", pause]
             self.sandbox.run(*importing, log=self.place.logs / "images.log")
             place.write_whole(self.place.folder / "images.json", json.dumps({"busybox": self.load_image(busybox)}))
 

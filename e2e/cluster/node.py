@@ -17,7 +17,7 @@ CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 DNS_READY_PORT = 8181
 
 
-def containerd(place: Place) -> Component:
+def containerd(place: Place, binary: Path, shim: Path) -> Component:
     """The container runtime, with the registry as a plain HTTP server that it may trust."""
     folder = place.folder / "config"
     hosts = folder / "registries"
@@ -39,35 +39,41 @@ def containerd(place: Place) -> Component:
         ],
     }
     configuration = f"""\
-version = 2
+version = 3
 root = "/var/lib/containerd"
 state = "/run/containerd"
 # Not needed; and the first would make a folder in the host's /opt.
-disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper"]
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
 
 [grpc]
 address = "{CONTAINERD_SOCKET}"
 
-[plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "{PAUSE_IMAGE}"
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "overlayfs"
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{PAUSE_IMAGE}"
+
+[plugins."io.containerd.cri.v1.images".registry]
+config_path = "{hosts}"
+
+[plugins."io.containerd.cri.v1.runtime"]
 # Without CAP_SYS_RESOURCE a process cannot shield itself from the OOM killer, and every sandbox would fail to start.
 restrict_oom_score_adj = true
 # The profile would be loaded into the host's kernel and stay there.
 disable_apparmor = true
 
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
+runtime_path = "{shim}"
 
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "{NETWORK_PLUGINS}"
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["{NETWORK_PLUGINS}"]
 conf_dir = "{folder / "cni"}"
-
-[plugins."io.containerd.grpc.v1.cri".registry]
-config_path = "{hosts}"
 """
     return Component(
         name="containerd",
-        command=["containerd", "--config", folder / "containerd.toml", "--log-level", "info"],
+        command=[binary, "--config", folder / "containerd.toml", "--log-level", "info"],
         files={
             folder / "containerd.toml": configuration,
             folder / "cni" / "10-pods.conflist": json.dumps(network),
