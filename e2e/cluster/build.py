@@ -103,7 +103,7 @@ PROMTOOL = Unit(
     # Rules need no service discovery, and with all of it the client libraries of some twenty clouds would be compiled.
     tags=("remove_all_sd",),
 )
-CLUSTER_UNITS = (KUBERNETES, REGISTRY, COREDNS)
+CLUSTER_UNITS = (KUBERNETES, CONTAINERD, REGISTRY, COREDNS)
 ALL_UNITS = (*CLUSTER_UNITS, HELM, PROMTOOL)
 
 
