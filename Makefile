@@ -8,8 +8,9 @@ STEP := scripts/step
 # The slowest first, so that the small ones fill the gaps at the end.
 SUITES := tests/cluster tests/faults tests/property tests/unit
 # A cluster for each process; a file stays in one process. Three keep two cores busy; four make them wait for each other.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
-# Seconds. Tests that hang are interrupted, so that pytest says where, and the cluster is taken down.
+# A process that dies is replaced once: xdist gives the test that it died of to the next one again.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
+# Seconds, for all of them; each has a limit of its own (tests/limits.py).
 TESTS_END_WITHIN := 3600
 
 # KUBE_CONTEXT (demo, demo-down) and PYTHON (venv) reach the programs as they are given, on the command line or in the environment.
@@ -53,12 +54,13 @@ test: ## everything that CI runs, quietly; ends with pytest's closing line, or w
 	@$(STEP) venv scripts/venv
 	@$(MAKE) lint
 	@$(STEP) binaries $(BIN)/python -m e2e.cluster build
+	@$(STEP) image $(BIN)/python -m e2e.images build sluice
 	@$(STEP) --closing-line '^=+ .* in .*=+$$' pytest timeout --foreground --signal=INT --kill-after=60 $(TESTS_END_WITHIN) $(BIN)/pytest $(SIDE_BY_SIDE) --durations=15 $(SUITES)
 
 image: venv ## build the Sluice image without a container engine; prints its name, digest and OCI layout folder
 	@$(BIN)/python -m e2e.images build sluice
 
-binaries: venv ## build the local cluster's programs now (Kubernetes, etcd, CoreDNS, Helm, promtool), instead of when they are first needed
+binaries: venv ## build the local cluster's programs now (Kubernetes, etcd, CoreDNS, Helm, Prometheus), instead of when they are first needed
 	@$(BIN)/python -m e2e.cluster build
 
 generated: crds chart reference ## write again everything that is generated and checked in; a test notices when it differs

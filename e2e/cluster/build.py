@@ -1,4 +1,4 @@
-"""Kubernetes, its DNS server, an OCI registry, Helm and promtool, built from pinned Go modules into a cache outside the checkout.
+"""Kubernetes, containerd, its DNS server, an OCI registry, Helm and Prometheus, built from pinned Go modules into a cache outside the checkout.
 
 Each folder with a `go.mod` below `go/` is one unit; modules whose dependencies disagree cannot share one. A unit's binaries live in a
 folder named by everything that decides their content, so a changed pin is another folder and an old one is never mistaken for it.
@@ -95,16 +95,17 @@ HELM = Unit(
     programs={"helm": "helm.sh/helm/v4/cmd/helm"},
     variables={"helm.sh/helm/v4/internal/version.version": HELM_VERSION},
 )
-PROMTOOL = Unit(
-    name="promtool",
-    folder=MODULES / "promtool",
-    programs={"promtool": "github.com/prometheus/prometheus/cmd/promtool"},
+PROMETHEUS = Unit(
+    name="prometheus",
+    folder=MODULES / "prometheus",
+    programs={program: f"github.com/prometheus/prometheus/cmd/{program}" for program in ("prometheus", "promtool")},
     variables={"github.com/prometheus/common/version.Version": PROMETHEUS_VERSION},
-    # Rules need no service discovery, and with all of it the client libraries of some twenty clouds would be compiled.
+    # Rules and fixed targets need no service discovery, and with all of it the client libraries of some twenty clouds would be compiled.
+    # Without the tag `builtinassets` the server has no pages for people, and needs no Node.js to be built.
     tags=("remove_all_sd",),
 )
 CLUSTER_UNITS = (KUBERNETES, CONTAINERD, REGISTRY, COREDNS)
-ALL_UNITS = (*CLUSTER_UNITS, HELM, PROMTOOL)
+ALL_UNITS = (*CLUSTER_UNITS, HELM, PROMETHEUS)
 
 
 def cache_folder() -> Path:
