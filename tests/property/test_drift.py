@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sluice.scoring.drift.bets import Feature, place
@@ -74,13 +74,17 @@ def test_reading_a_source_more_often_changes_nothing(readings: list[tuple[int, l
     assert state.drift == MEAN.observe(MEAN.start(), counted)
 
 
+@example(0.0, 5e-324, 0.25, 1e5, 0.5)
+@example(1 - 2**-53, 1.0, 0.25, 1e5, 0.5)
 @given(shares, shares, st.floats(1e-3, 0.5), st.floats(100, 1e9), shares)
 def test_no_bet_gains_on_a_mean_within_the_envelope_and_none_loses_everything(low: float, high: float, spread: float, run_length: float, part: float) -> None:
     """A payment is linear in the observation, so its expectation is the payment of the mean."""
     assume(low < high and (high < 0.99 or low > 0.01))
     bets = place([Feature(name="x", envelope=Envelope(low=low, high=high, spread=spread))], run_length=run_length)
     assert (bets.payments(np.array([low + part * (high - low)])) <= 1 + 1e-9).all()
-    assert (bets.payments(np.array([[0.0], [1.0]])) > 0).all()
+    payments = bets.payments(np.array([[0.0], [1.0]]))
+    assert (payments > 0).all()
+    assert np.isfinite(payments).all()
     assert np.isclose(bets.weight.sum(), 1)
 
 

@@ -31,6 +31,7 @@ Floats: TypeAlias = NDArray[np.float64]
 _ODDS_FACTOR = 2.5
 _WEIGHT_FACTOR = 0.6
 _LARGEST_ODDS = 19.0  # a stake of 0.95: one unlucky observation costs a factor of 20, not everything
+_NEAREST = 1e-6  # an envelope that ends nearer to the end of [0, 1] is taken to end here: wider keeps the promise, and what a bet pays stays finite
 _BLIND = 1e-3  # nearer to the end of [0, 1] than this, there is nothing to rise or to fall to
 
 
@@ -71,11 +72,11 @@ class Bets:
     stake: Floats
     weight: Floats
     bound: Floats = field(init=False)
-    """`high` for a rise, `low` for a fall."""
+    """`high` for a rise, `low` for a fall, and a little away from the end."""
 
     def __post_init__(self) -> None:
         envelopes = [self.features[index].envelope for index in self.index]
-        object.__setattr__(self, "bound", np.array([e.high if rise else e.low for e, rise in zip(envelopes, self.rise, strict=True)]))
+        object.__setattr__(self, "bound", np.array([_high(e) if rise else _low(e) for e, rise in zip(envelopes, self.rise, strict=True)]))
 
     def payments(self, values: Floats) -> Floats:
         """What each bet pays for 1: `values` of shape (..., features), the answer of shape (..., bets), all above zero."""
@@ -115,7 +116,15 @@ def _reaches(feature: Feature) -> dict[Direction, float]:
     low, high = feature.envelope.low, feature.envelope.high
     reaches = {}
     if feature.side is not Side.FALL and high < 1 - _BLIND:
-        reaches[Direction.RISE] = high
+        reaches[Direction.RISE] = _high(feature.envelope)
     if feature.side is not Side.RISE and low > _BLIND:
-        reaches[Direction.FALL] = 1 - low
+        reaches[Direction.FALL] = 1 - _low(feature.envelope)
     return reaches
+
+
+def _high(envelope: Envelope) -> float:
+    return max(envelope.high, _NEAREST)
+
+
+def _low(envelope: Envelope) -> float:
+    return min(envelope.low, 1 - _NEAREST)
