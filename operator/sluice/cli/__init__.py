@@ -12,6 +12,7 @@ from sluice import __version__
 from sluice.cli.canary import canary
 from sluice.cli.decisions import approve, reject
 from sluice.cli.processes import controller, webhook
+from sluice.cli.replay import replay
 from sluice.cli.scoring import score
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     Look:        kubectl get mr -n payments -o wide;  kubectl describe mr/churn-2-1-0 -n payments
     Compare:     sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
                  sluice canary plan --margin 0.02 --planned 3000
+                 sluice replay monday.jsonl --suite suite.yaml -o cases.jsonl
     Processes:   sluice controller, sluice webhook (the chart starts them), sluice score (the controller starts it)
 
     As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
@@ -36,5 +38,6 @@ main.add_command(approve)
 main.add_command(canary)
 main.add_command(reject)
 main.add_command(controller)
+main.add_command(replay)
 main.add_command(score)
 main.add_command(webhook)

@@ -27,7 +27,6 @@ TERMINATED: Final = 143
 """As a shell tells of a process that SIGTERM ended: a Job starts the shard again."""
 INTERRUPTED: Final = 130
 """As a shell tells of Ctrl-C; click would end with 1, which stands for a decision here."""
-_SUITE_BYTES: Final = 2 << 20
 _TOKEN_BYTES: Final = 16_384
 
 
@@ -164,21 +163,13 @@ def _planned(flags: dict[str, Any]) -> tuple[Plan, Cases]:
 
 
 def _from_suite(flags: dict[str, Any]) -> tuple[Plan, Cases]:
-    import yaml  # noqa: PLC0415
-
-    from sluice.api.scoring import SuiteSpec  # noqa: PLC0415
+    from sluice.cli.suite_file import read_suite  # noqa: PLC0415
     from sluice.scoring.cases import FILE_BYTES, read_cases  # noqa: PLC0415
     from sluice.scoring.plan import plan_run  # noqa: PLC0415
 
     if flags["candidate"] is None or flags["baseline"] is None:
         raise click.UsageError("--suite needs --candidate URL and --baseline URL")
-    try:
-        manifest = yaml.safe_load(_read(flags["suite_file"], _SUITE_BYTES))
-    except yaml.YAMLError as error:
-        raise _Refused(f"{flags['suite_file']}: no YAML: {' '.join(str(error).split())[:300]}") from None
-    if not isinstance(manifest, dict) or manifest.get("kind") != "ScoringSuite":
-        raise _Refused(f"{flags['suite_file']}: this is no ScoringSuite; write `kind: ScoringSuite` and its spec")
-    suite = SuiteSpec.model_validate(manifest.get("spec"))
+    suite = read_suite(flags["suite_file"])
     if flags["cases_file"] is not None:
         raw = _read(flags["cases_file"], FILE_BYTES)
     elif suite.cases.inline is not None:

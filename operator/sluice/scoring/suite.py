@@ -5,6 +5,7 @@ Everything that can be wrong is found here, before a model server is asked: a ca
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +44,8 @@ def prepare(plan: Plan, cases: Cases) -> Prepared:
         raise SuiteRefused("no scorer compares candidate and baseline; add one, such as {name: accuracy, type: ExactMatch}")
     if cases.digest != plan.cases_digest:
         raise SuiteRefused(f"the cases are {cases.digest}, and the plan is for {plan.cases_digest}: mount the file that it was made with")
+    if plan.cases_count not in {None, cases.count}:
+        raise SuiteRefused(f"the suite says that there are {plan.cases_count:,} cases, and the file has {cases.count:,}: write cases.oci.count: {cases.count}")
     if plan.planned > len(cases.all):
         raise SuiteRefused(f"{plan.planned:,} units are planned, and there are {len(cases.all):,} cases: plan at most so many, each is asked once")
     slices = {(dimension, case.slices[dimension]) for case in cases.all for dimension in plan.slices if dimension in case.slices}
@@ -55,11 +58,12 @@ def prepare(plan: Plan, cases: Cases) -> Prepared:
             f"write limitSeconds, have more than {len(cases.all):,} cases, or plan no more units than there are cases, so that fewer shards share them"
         )
     for case in cases.all:
-        _check_case(case, prepared.protocol, prepared.metrics)
+        check_fits(case, prepared.protocol, prepared.metrics)
     return prepared
 
 
-def _check_case(case: Case, protocol: ProtocolSettings, metrics: Metrics) -> None:
+def check_fits(case: Case, protocol: ProtocolSettings, metrics: Metrics) -> None:
+    """Look whether a case can be asked and scored. Raises SuiteRefused."""
     try:
         check_case(protocol, case)
         # A scorer reads what a case expects before it looks at the answer.
@@ -71,3 +75,14 @@ def _check_case(case: Case, protocol: ProtocolSettings, metrics: Metrics) -> Non
             gate(case, _SILENT)
     except (UnsuitableCase, ExpectError) as error:
         raise SuiteRefused(str(error)) from None
+
+
+def reach(metrics: Metrics, cases: Iterable[Case]) -> dict[str, int]:
+    """For how many of these cases each metric says something; 0 for one that needs what no case expects. All of them fit (`check_fits`)."""
+    counts = dict.fromkeys([*metrics.scorers, *metrics.pair_scorers, *metrics.timings, *metrics.gates], 0)
+    for case in cases:
+        scores = {name: scorer(case, _SILENT) for name, scorer in metrics.scorers.items()}
+        scores |= {name: scorer(case, _SILENT, _SILENT) for name, scorer in metrics.pair_scorers.items()}
+        for name in (*metrics.timings, *metrics.gates, *(name for name, score in scores.items() if score.value is not None)):
+            counts[name] += 1
+    return counts

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 
 from sluice.scoring.answer import Answer
@@ -94,7 +94,22 @@ def personal_data(settings: Settings) -> Scorer:
 
 def personal_data_in(text: str) -> frozenset[PersonalData]:
     """The kinds of personal data that occur in `text`."""
-    return frozenset(kind for kind, patterns in PATTERNS.items() if any(_IS_ONE[kind](match) for pattern in patterns for match in pattern.finditer(text)))
+    return frozenset(kind for kind, _start, _end in personal_data_places(text))
+
+
+def personal_data_places(text: str) -> Iterator[tuple[PersonalData, int, int]]:
+    """Kind, beginning and end of all personal data in `text`; those of two kinds may overlap."""
+    for kind, patterns in PATTERNS.items():
+        for pattern in patterns:
+            yield from ((kind, match.start(), _end(kind, match)) for match in pattern.finditer(text) if _IS_ONE[kind](match))
+
+
+def _end(kind: PersonalData, match: re.Match[str]) -> int:
+    """Where it ends: an IBAN has the length of its country, whatever word follows it."""
+    if kind is not PersonalData.IBAN:
+        return match.end()
+    characters = [place for place in range(match.start(), match.end()) if match.string[place].isalnum()]
+    return characters[_IBAN_LENGTHS[match[0][:2]] - 1] + 1
 
 
 def _is_somebodys_address(match: re.Match[str]) -> bool:

@@ -1,0 +1,1 @@
+"""Recorded traffic becomes cases and pairs."""
