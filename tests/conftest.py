@@ -1,4 +1,4 @@
-"""What all suites share: one hypothesis profile.
+"""What all suites share: one hypothesis profile, and a limit of time for each test.
 
 Deadlines are off, because a machine that builds Kubernetes at the same time makes any test slow once: the number of examples
 bounds the time.
@@ -8,6 +8,10 @@ In CI the examples are the same each time, so that a red run can be repeated; at
 import os
 
 from hypothesis import settings
+
+from tests.limits import pytest_configure, pytest_runtest_protocol
+
+__all__ = ["pytest_configure", "pytest_runtest_protocol"]
 
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from xdist.workermanage import WorkerController
 
 from e2e.cluster import Cluster, Narrator
 from e2e.cluster.build import cache_folder
@@ -19,7 +20,15 @@ from tests.cluster.namespace import Namespace
 
 __all__ = ["cluster", "crds", "gate", "governed", "ns"]
 
-NAME = "-".join(filter(None, ("sluice-test", os.environ.get("PYTEST_XDIST_WORKER"))))
+OWN = "sluice-test"
+NAME = "-".join(filter(None, (OWN, os.environ.get("PYTEST_XDIST_WORKER"))))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController, error: object) -> None:
+    """A process that died took nothing down: its cluster would run on beside that of its replacement."""
+    if error is not None and not os.environ.get("SLUICE_TEST_CLUSTER"):
+        down(f"{OWN}-{node.gateway.id}", narrator=Narrator())
 
 
 @pytest.fixture(scope="session")

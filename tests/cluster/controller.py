@@ -20,7 +20,7 @@ from e2e.cluster import Cluster
 from sluice.api.names import CONTROLLER
 from sluice.gate.chart import manifests
 from sluice.gate.policy import Installation
-from tests.cluster.webhook import ROOT, apply, apply_file
+from tests.cluster.webhook import ENDS_WITH_US, ROOT, apply, apply_file
 
 NAMESPACE = "sluice-system"
 USER = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
@@ -44,8 +44,9 @@ class Process:
         given = {"namespace": NAMESPACE, "identity": identity, "host": "127.0.0.1", "probe_port": 0, **settings}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _RUN, str(kubeconfig), json.dumps(given)], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-            )
+                [*ENDS_WITH_US, sys.executable, "-c", _RUN, str(kubeconfig), json.dumps(given)],
+                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
 
     def said(self) -> str:
         """Everything it logged so far."""

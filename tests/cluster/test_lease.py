@@ -13,6 +13,7 @@ from e2e.cluster import Cluster
 from sluice.cluster.lease import uptime
 from tests.cluster.lease_holder import LOST
 from tests.cluster.namespace import Namespace
+from tests.cluster.webhook import ENDS_WITH_US
 
 TAKE_OVER_SECONDS = 20
 
@@ -23,7 +24,7 @@ class Holder:
     def __init__(self, cluster: Cluster, ns: Namespace, name: str, folder: Path) -> None:
         self.file = folder / name
         self.file.touch()
-        command = [sys.executable, "-m", "tests.cluster.lease_holder", str(cluster.kubeconfig), ns.name, name, str(self.file)]
+        command = [*ENDS_WITH_US, sys.executable, "-m", "tests.cluster.lease_holder", str(cluster.kubeconfig), ns.name, name, str(self.file)]
         self.process = subprocess.Popen(command)
 
     @property
@@ -45,10 +46,12 @@ def holders(cluster: Cluster, ns: Namespace, folder: Path) -> Iterator[Callable[
         started.append(Holder(cluster, ns, name, folder))
         return started[-1]
 
-    yield start
-    for holder in started:
-        holder.process.kill()
-        holder.process.wait()
+    try:
+        yield start
+    finally:
+        for holder in started:
+            holder.process.kill()
+            holder.process.wait()
 
 
 def wait(condition: Callable[[], object], *, seconds: float) -> None:
