@@ -9,10 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.api.canary import CanaryDecision
+from sluice.api.monitor import Cause, MonitorFinding, MonitorSpec, OnDrift
 from sluice.api.policy import RequirementType
 from sluice.api.release import Phase
 from sluice.decision.decide import decide
 from sluice.decision.model import Allowance, Case, Policy, Release
+from sluice.decision.monitors import Watched
 from sluice.decision.people import Signoff, staffed
 from sluice.decision.runs import Run
 from tests.unit.decision import case as c
@@ -188,6 +190,45 @@ def test_the_order_of_runs_never_matters_for_what_is_allowed(runs: list[Run], ra
     turned = list(runs)
     random.shuffle(turned)
     assert allowed(replace(SCORED, runs=tuple(turned))) == allowed(replace(SCORED, runs=tuple(runs)))
+
+
+# Monitors.
+
+
+def watched_of(name: str, asks: list[str], *, foreign: bool) -> Watched:
+    digest = OTHER if foreign else FULL.release.digest
+    spec = {
+        "release": {"name": c.NAME}, "releaseDigest": digest, "policy": "customer-facing",
+        "monitor": {
+            "name": f"of-{name}", "prometheus": {"query": "x", "answer": "Values"}, "period": "1m", "detects": "Mean", "reference": {"mean": "0.1"},
+            "falseAlarmEvery": 100, "onDrift": "RollBack",
+        },
+    }  # fmt: skip
+    findings = [MonitorFinding(cause=cause, ask=OnDrift(ask), at="2026-11-20T11:00:00Z", message="m") for cause, ask in zip(Cause, asks, strict=False)]
+    return Watched(name=name, spec=MonitorSpec.model_validate(spec), findings=tuple(findings))
+
+
+ASKS = st.tuples(st.sampled_from(["Alert", "Withdraw", "RollBack"]), st.sampled_from(["Alert", "Withdraw"])).flatmap(
+    lambda pair: st.integers(0, 2).map(lambda n: list(pair[:n]))
+)
+MONITORS = st.lists(st.builds(watched_of, st.sampled_from(["a", "b", "c"]), ASKS, foreign=st.booleans()), max_size=4)
+
+
+@SLOW
+@given(MONITORS, RUNS, st.booleans(), st.booleans())
+def test_whatever_is_found_only_ever_takes_away_and_says_so(monitors: list[Watched], runs: list[Run], scored: bool, policies: bool) -> None:
+    base = replace(SCORED if scored else FULL, runs=tuple(runs))
+    base = base if policies else replace(base, policies=())
+    case = replace(base, monitors=tuple(monitors))
+    verdict, before = decide(case, now=c.NOW), decide(base, now=c.NOW)
+    asks = {finding.ask for watched in monitors if watched.spec.release_digest == FULL.release.digest for finding in watched.findings}
+    assert allowed(case) <= allowed(base)
+    if asks <= {OnDrift.ALERT}:
+        assert (verdict.results, verdict.phase) == (before.results, before.phase)
+    else:
+        assert verdict.allows is Allowance.NOTHING
+    assert verdict.rolled_back == (before.rolled_back or OnDrift.ROLL_BACK in asks)
+    assert not asks or verdict.alarms[0].finding.ask is max(asks, key=list(OnDrift).index)
 
 
 NAMES = ["m0", "m1", "m2", "m3", "m4"]

@@ -17,6 +17,7 @@ from sluice.cluster.resource import (
     APPROVALS,
     CANARY_RUNS,
     EVIDENCE,
+    MONITORS,
     NAMESPACES,
     POLICIES,
     RELEASES,
@@ -30,7 +31,7 @@ from sluice.decision.records import Key
 from sluice.decision.world import STATUS_READ, World
 
 _RESOURCES: Final[dict[str, Resource]] = {
-    resource.kind: resource for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS, SCORING_SUITES, CANARY_RUNS)
+    resource.kind: resource for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS, SCORING_SUITES, CANARY_RUNS, MONITORS)
 }
 
 log: Final = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from sluice.api.policy import RequirementType
 from sluice.api.release import Outcome
 from sluice.decision.canary import check_canary, rolled_back, rolled_back_by
 from sluice.decision.model import Asked, Case, InvalidPolicy, Result, Verdict
+from sluice.decision.monitors import alarms_of, is_watched, stops
 from sluice.decision.people import Signoff, approval_finding, duty_of, holds_role, staffed, usable, waiver_finding, waives
 from sluice.decision.reasons import Reason
 from sluice.decision.requirements import check_evidence
@@ -64,7 +65,8 @@ def decide(case: Case, *, now: datetime) -> Verdict:
     results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs, *canaries)]
     # 7. What was rolled back stays so, also when no policy asks for a canary any more, or somebody waived it: a person may take the risk of what is not
     # known, not of what was found.
-    results = _with_roll_back(case, results)
+    # So does what was found after release.
+    results = _with_findings(case, _with_roll_back(case, results))
     return Verdict(
         release_digest=case.release.digest,
         evidence_digest=seen,
@@ -72,6 +74,8 @@ def decide(case: Case, *, now: datetime) -> Verdict:
         results=tuple(results),
         approvals=tuple(_explained(a, finding, case) for a, finding in approvals),
         waivers=tuple(finding for _, finding in waivers),
+        watched=is_watched(case),
+        alarms=alarms_of(case),
     )
 
 
@@ -83,6 +87,13 @@ def _with_roll_back(case: Case, results: list[Result]) -> list[Result]:
     own = Result(policy=run.spec.policy, requirement=run.spec.requirement, outcome=Outcome.FAILED, reason=reason, message=message, remedy=remedy,
                  type=RequirementType.CANARY, run=run.name)  # fmt: skip
     return [*(result for result in results if (result.policy, result.requirement) != (own.policy, own.requirement)), own]
+
+
+def _with_findings(case: Case, results: list[Result]) -> list[Result]:
+    """Add what the monitors of a release ask for. Where a requirement has the name of a monitor, what was found is shown in its place."""
+    own = tuple(stops(case))
+    taken = {(result.policy, result.requirement) for result in own}
+    return [*(result for result in results if (result.policy, result.requirement) not in taken), *own]
 
 
 def _approved(ask: Asked, case: Case, approvals: Sequence[tuple[Approval, Finding]]) -> Result:
@@ -166,4 +177,8 @@ def _without_policy(case: Case) -> Verdict:
         message=f"no ReleasePolicy selects namespace {case.release.namespace}",
         remedy="the platform team applies a ReleasePolicy whose selector matches the labels of the namespace",
     )  # fmt: skip
-    return Verdict(release_digest=case.release.digest, evidence_digest=evidence_digest(()), tier=None, results=(nothing,))
+    results = _with_findings(case, _with_roll_back(case, [nothing]))
+    return Verdict(
+        release_digest=case.release.digest, evidence_digest=evidence_digest(()), tier=None, results=tuple(results),
+        watched=is_watched(case), alarms=alarms_of(case),
+    )  # fmt: skip

@@ -153,6 +153,8 @@ def _by_verdict(namespace: Namespace, release: Release, verdict: Verdict) -> Dec
     stands = "is not entitled to serve"
     if verdict.rolled_back:
         stands = "was rolled back"
+    elif verdict.withdrawn:
+        stands = "was withdrawn"
     elif verdict.allows is Allowance.CANARY:
         stands = "is scored beside its baseline before it may serve"
     return Decision(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sluice.api.policy import PolicySpec, Requirement
     from sluice.api.release import Artifact, ReleaseSpec
     from sluice.decision.canary import Due
+    from sluice.decision.monitors import Alarm, InvalidMonitor, Watched
     from sluice.decision.runs import InvalidRun, Run, Suite
     from sluice.decision.tiers import TierProgram
     from sluice.evidence.claims import Claims
@@ -145,6 +146,7 @@ class Case:
     suites: Mapping[str, Suite | str] = field(default_factory=dict)
     """The suites of the namespace that policies name; a text says why one cannot be read."""
     lineage: Lineage = field(default_factory=Lineage)
+    monitors: tuple[Watched | InvalidMonitor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +220,8 @@ class Allowance(StrEnum):
 
 
 _TO_BE_SCORED = frozenset({Reason.CanaryNotRun, Reason.CanaryRunning})
-_ROLLED_BACK = frozenset({Reason.CanaryRolledBack, Reason.CanaryInconclusive})
+_FOR_EVER = frozenset({Reason.CanaryRolledBack, Reason.DriftRolledBack})
+_ROLLED_BACK = _FOR_EVER | {Reason.CanaryInconclusive}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +234,10 @@ class Verdict:
     results: tuple[Result, ...]
     approvals: tuple[Finding, ...] = ()
     waivers: tuple[Finding, ...] = ()
+    watched: bool = False
+    """Whether the release has a monitor."""
+    alarms: tuple[Alarm, ...] = ()
+    """What its monitors found, what asks for the most first."""
 
     @property
     def allows(self) -> Allowance:
@@ -249,8 +256,13 @@ class Verdict:
 
     @property
     def rolled_back(self) -> bool:
-        """Whether a comparison with its baseline took it out."""
+        """Whether a comparison with its baseline took it out, or what it did after release."""
         return any(result.outcome is Outcome.FAILED and result.reason in _ROLLED_BACK for result in self.results)
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether a monitor took it out of service until somebody has looked."""
+        return any(result.reason is Reason.Withdrawn for result in self.results)
 
     @property
     def rejected(self) -> bool:
@@ -264,9 +276,9 @@ class Verdict:
 
     @property
     def open(self) -> tuple[Result, ...]:
-        """What stands between the release and serving: a roll-back first, then what failed."""
+        """What stands between the release and serving: a roll-back first, then what failed, then a withdrawal."""
         unmet = [result for result in self.results if result.outcome not in {Outcome.SATISFIED, Outcome.WAIVED}]
-        return tuple(sorted(unmet, key=lambda result: (result.reason is not Reason.CanaryRolledBack, result.outcome is not Outcome.FAILED)))
+        return tuple(sorted(unmet, key=lambda it: (it.reason not in _FOR_EVER, it.outcome is not Outcome.FAILED, it.reason is not Reason.Withdrawn)))
 
     @property
     def phase(self) -> Phase:
@@ -277,10 +289,12 @@ class Verdict:
             return Phase.ROLLED_BACK
         if self.hopeless:
             return Phase.REJECTED
+        if self.withdrawn:
+            return Phase.WITHDRAWN
         if self.open and all(result.type is RequirementType.CANARY for result in self.open):
             return Phase.CANARY
         reasons = {result.reason for result in self.open}
-        if not reasons or reasons & {Reason.NoPolicyMatches, Reason.PolicyInvalid, Reason.ReleaseInvalid}:
+        if not reasons or reasons & {Reason.NoPolicyMatches, Reason.PolicyInvalid, Reason.ReleaseInvalid, Reason.MonitorInvalid}:
             return Phase.PENDING
         # What is scored once people signed off is nothing that they wait for.
         return Phase.AWAITING_APPROVAL if reasons - _TO_BE_SCORED == {Reason.ApprovalMissing} else Phase.AWAITING_EVIDENCE

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sluice.api.policy import PolicySpec
 from sluice.decision.reasons import Reason
 from sluice.decision.records import TrustRoot
+from sluice.scoring.watched import problem_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Problem:
 
 def policy_problems(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> tuple[Problem, ...]:
     """Return what its author has to repair, in the order of the fields."""
-    return (*_signers(policy, trust_roots), *_requirements(policy))
+    return (*_signers(policy, trust_roots), *_requirements(policy), *_monitors(policy))
 
 
 def _signers(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> Iterator[Problem]:
@@ -60,11 +61,26 @@ def _requirements(policy: PolicySpec) -> Iterator[Problem]:
                     )
         for tier in requirement.tiers or []:
             if tier not in tiers:
-                yield Problem(
-                    reason=Reason.TierNotDefined,
-                    message=f"{at}.tiers: no tier is called {tier!r}",
-                    remedy=f"define it in spec.tiers, or name one that is there ({_names(tiers)})",
-                )
+                yield _no_such_tier(at, tier, tiers)
+
+
+def _monitors(policy: PolicySpec) -> Iterator[Problem]:
+    tiers = {tier.name for tier in policy.tiers}
+    for monitor in policy.monitors:
+        at = f"spec.monitors[{monitor.name}]"
+        if problem := problem_of(monitor):
+            yield Problem(reason=Reason.MonitorUnusable, message=f"{at}: {problem}", remedy="correct it; until then nothing is watched by it")
+        for tier in monitor.tiers or []:
+            if tier not in tiers:
+                yield _no_such_tier(at, tier, tiers)
+
+
+def _no_such_tier(at: str, tier: str, tiers: set[str]) -> Problem:
+    return Problem(
+        reason=Reason.TierNotDefined,
+        message=f"{at}.tiers: no tier is called {tier!r}",
+        remedy=f"define it in spec.tiers, or name one that is there ({_names(tiers)})",
+    )
 
 
 def _names(known: Mapping[str, object] | set[str]) -> str:

@@ -47,6 +47,14 @@ class Reason(StrEnum):
     SuiteNotFound = "SuiteNotFound"
     SuiteInvalid = "SuiteInvalid"
     SuiteNotPermitted = "SuiteNotPermitted"
+    # After release
+    WithinEnvelope = "WithinEnvelope"
+    DriftFound = "DriftFound"
+    MonitorSilent = "MonitorSilent"
+    Withdrawn = "Withdrawn"
+    DriftRolledBack = "DriftRolledBack"
+    MonitorInvalid = "MonitorInvalid"
+    MonitorUnusable = "MonitorUnusable"
     # A release
     Entitled = "Entitled"
     NoPolicyMatches = "NoPolicyMatches"
@@ -116,6 +124,13 @@ MEANING: dict[Reason, str] = {
     Reason.SuiteNotFound: "There is no ScoringSuite of the name that the policy gives.",
     Reason.SuiteInvalid: "The ScoringSuite cannot be used as it is. Suites do not change: delete it and apply another.",
     Reason.SuiteNotPermitted: "The ScoringSuite has another digest than the policy pins.",
+    Reason.WithinEnvelope: "No monitor of the release found drift, and none is silent.",
+    Reason.DriftFound: "A monitor found that the release behaves differently; its ReleaseMonitor says what moved from where to where.",
+    Reason.MonitorSilent: "A monitor hears nothing, so nobody knows how the release behaves. Mend its source: Prometheus, or the suite it asks.",
+    Reason.Withdrawn: "A monitor took the release out of service. The platform team looks at its ReleaseMonitor, and deletes it when that is dealt with.",
+    Reason.DriftRolledBack: "The release drifted and was rolled back. That is for ever; apply a new release.",
+    Reason.MonitorInvalid: "A ReleaseMonitor of the release cannot be read, and might be the one that took it out of service.",
+    Reason.MonitorUnusable: "A monitor of the policy cannot work as it is defined, so what it is for is not watched.",
     Reason.Entitled: "Every requirement of every policy that matches is satisfied or waived.",
     Reason.NoPolicyMatches: "No ReleasePolicy selects the namespace, and nothing serves without one. Ask the platform team.",
     Reason.PolicyInvalid: "A ReleasePolicy that selects the namespace cannot be used, and is not ignored. Its Accepted condition says why.",

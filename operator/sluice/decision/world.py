@@ -23,6 +23,7 @@ from sluice.decision.canaries import Canaries, asks_for_canary, suites_named_by
 from sluice.decision.decide import decide
 from sluice.decision.gate import Namespace, Subject
 from sluice.decision.model import MODELS, Approval, Case, Finding, InvalidPolicy, Lineage, Policy, Release, Verdict, Waiver, carrier
+from sluice.decision.monitors import Monitors
 from sluice.decision.people import usable
 from sluice.decision.reading import Unreadable, read
 from sluice.decision.records import Evidence, Key, TrustRoot
@@ -35,7 +36,11 @@ if TYPE_CHECKING:
 
 
 NAMESPACE = "Namespace"
-STATUS_READ: Final[Mapping[str, tuple[str, ...]]] = {kinds.MODEL_RELEASE.name: ("phase", "releaseDigest"), kinds.CANARY_RUN.name: ("decision", "reason")}
+STATUS_READ: Final[Mapping[str, tuple[str, ...]]] = {
+    kinds.MODEL_RELEASE.name: ("phase", "releaseDigest"),
+    kinds.CANARY_RUN.name: ("decision", "reason"),
+    kinds.RELEASE_MONITOR.name: ("findings",),
+}
 """What is read of a status, and of which kinds. Nobody but the controller writes one: the API server sees to it."""
 MOST_RIVALS = 16
 """A release that names no baseline is held against so many others: each costs a verdict, and tenants write them. With more it waits."""
@@ -54,6 +59,7 @@ class World:
         self.policies: dict[str, Policy | InvalidPolicy] = {}
         self.trust_roots: dict[str, TrustRoot] = {}
         self.canaries = Canaries()
+        self.monitors = Monitors()
         self._selectors: dict[str, Mapping[str, str]] = {}
         self._by_digest: dict[str, set[Key]] = defaultdict(set)
         self._evidence_on: dict[tuple[str, str], set[Key]] = defaultdict(set)
@@ -68,6 +74,7 @@ class World:
             kinds.TRUST_ROOT.name: self._trust_root,
             kinds.SCORING_SUITE.name: self._suite,
             kinds.CANARY_RUN.name: self.canaries.put_run,
+            kinds.RELEASE_MONITOR.name: self.monitors.put,
         }
 
     @property
@@ -162,6 +169,7 @@ class World:
             approvals=tuple(a for kind, at in decided if kind == "approval" and isinstance(a := self.approvals[at], Approval)),
             waivers=tuple(w for kind, at in decided if kind == "waiver" and isinstance(w := self.waivers[at], Waiver)),
             runs=self.canaries.runs_of(Key(namespace=release.namespace, name=release.name)),
+            monitors=self.monitors.of(Key(namespace=release.namespace, name=release.name)),
             suites=self.canaries.suites_for(release.namespace, case.policies),
             lineage=Lineage(baseline=self._baseline(release)),
         )

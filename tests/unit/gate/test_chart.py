@@ -64,7 +64,7 @@ def test_the_controller_is_the_one_of_this_installation(policy: dict[str, Any]) 
     named = {user for text in expressions(policy) for user in re.findall(r"system:serviceaccount:[^']+", text)}
     kubernetes = {f"system:serviceaccount:kube-system:{name}" for name in ("job-controller", "namespace-controller", "generic-garbage-collector")}
     assert named - kubernetes <= {"system:serviceaccount:gatekeeping:sluice-controller"}
-    assert not named & kubernetes or policy["metadata"]["name"] in {"sluice-guard-runs", "sluice-guard-canary-pods"}
+    assert not named & kubernetes or policy["metadata"]["name"] in {"sluice-guard-runs", "sluice-guard-canary-pods", "sluice-guard-monitors"}
 
 
 def loop_bodies(text: str) -> Iterator[str]:
