@@ -1,15 +1,18 @@
-"""One comparison, as `sluice score --once` prints it."""
+"""One comparison, as `sluice score --once` prints it and keeps it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from sluice.scoring import wire
 from sluice.scoring.judgement import Judgement, Standing
-from sluice.scoring.tally import ALL, NOISE, SIDES, Merged, add
+from sluice.scoring.plan import Plan
+from sluice.scoring.tally import ALL, NOISE, SIDES, Merged, ShardStatistics, add
 
 
 def as_json(merged: Merged, judgement: Judgement, standings: Sequence[Standing]) -> str:
@@ -60,6 +63,23 @@ def as_table(merged: Merged, judgement: Judgement, standings: Sequence[Standing]
             console.print(f"gate {name}: {hits} answers")
         console.print(f"{judgement.decision} ({judgement.reason}) after {judgement.units:,} units: {judgement.message}")
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def keep(folder: Path, plan: Plan, merged: Merged) -> None:
+    """Write what a report reads: `plan.json`, and the statistics of the only shard as `statistics.json`. Raises OSError."""
+    statistics = ShardStatistics(
+        plan=plan.digest,
+        shard=0,
+        scored=merged.scored,
+        of=merged.of,
+        finished=merged.finished,
+        looks=merged.looks,
+        gates=merged.gates,
+        samples=merged.samples[0] if merged.samples else None,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan.json").write_bytes(plan.as_json())
+    (folder / "statistics.json").write_bytes(wire.as_json(statistics, map(wire.look_as_json, merged.looks)))
 
 
 def _noise(merged: Merged, metric: str) -> float | None:

@@ -9,7 +9,9 @@ import asyncio
 import logging
 import secrets
 import sys
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from sluice.scoring.cases import Cases
     from sluice.scoring.plan import Plan
     from sluice.scoring.process import Scoring
+    from sluice.scoring.tally import Merged
 
 log: Final = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--suite", "suite_file", type=_FILE, help="ScoringSuite manifest, instead of a plan.")
 @click.option("--candidate", metavar="URL", help="With --suite: where the candidate answers.")
 @click.option("--baseline", metavar="URL", help="With --suite: where the baseline answers.")
+@click.option("--pairs", "pairs_file", type=_FILE, help="With --suite, instead of addresses: what both answered to recorded requests, JSON Lines.")
 @click.option("--planned", type=click.IntRange(1, 1_000_000), default=1_000_000, help="With --suite: how many cases to ask at most; default: all.")
 @click.option("--seed", type=click.IntRange(0, 2**53), default=0, show_default=True, help="With --suite: fixes the random order of the cases.")
 @click.option(
@@ -90,6 +94,11 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--false-rollback-rate", default="0.05", show_default=True, help="With --once: probability to roll back a candidate within the margins, at most.")
 @click.option("--false-promotion-rate", default="0.05", show_default=True, help="With --once: probability to promote one that is outside of a margin, at most.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="With --once: how to print the result.")
+@click.option(
+    "--result",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --once: write plan.json and statistics.json there, which `sluice canary report` reads.",
+)
 @click.option("--token-file", type=_FILE, help="Bearer token for the model servers.")
 @click.option("--samples", type=click.Path(dir_okay=False, path_type=Path), help="Write the result of every answer there, JSON Lines.")
 @click.option(
@@ -109,6 +118,8 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
     At a desk, any two servers, no Kubernetes:
       sluice score --once --suite suite.yaml --cases cases.jsonl \\
         --candidate http://127.0.0.1:8081 --baseline http://127.0.0.1:8082 --margin 0.02 --margin latency=0.05
+    On what both answered to mirrored requests, nobody is asked (docs/replay.md):
+      sluice score --once --suite suite.yaml --pairs pairs.jsonl --margin 0.02 --result comparison
 
     With --once it ends with 0 for promote, 1 for roll back, 3 for inconclusive or broken off, and 2 when the files or flags cannot be used.
 
@@ -124,9 +135,11 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
     if flags["once"] == (flags["listen"] is not None):
         raise click.UsageError("say --once, to score everything and end, or --listen HOST:PORT, to serve one shard of a plan")
     try:
+        if flags["pairs_file"] is not None:
+            _once(*_recorded(flags), flags)
         scoring = _scoring(flags)
         if flags["once"]:
-            _once(scoring, flags)
+            _once(scoring.plan, partial(_asked, scoring), flags)
         _serve(scoring, flags)
     except (PlanRefused, CasesRefused, SuiteRefused) as error:
         raise _Refused(str(error)) from None
@@ -202,13 +215,33 @@ def _serve(scoring: Scoring, flags: dict[str, Any]) -> None:
         sys.exit(TERMINATED)
 
 
-def _once(scoring: Scoring, flags: dict[str, Any]) -> NoReturn:
-    from sluice.cli.comparison import as_json, as_table  # noqa: PLC0415
+def _asked(scoring: Scoring) -> Merged:
+    from sluice.scoring.process import score_once  # noqa: PLC0415 - see the package
+
+    return asyncio.run(score_once(scoring))
+
+
+def _recorded(flags: dict[str, Any]) -> tuple[Plan, Callable[[], Merged]]:
+    """What was recorded, and how it is counted."""
+    from sluice.cli.pairs import plan_of  # noqa: PLC0415 - see the package
+    from sluice.scoring.replay.pairs import score_pairs  # noqa: PLC0415
+    from sluice.scoring.samples import FileSink, Keep  # noqa: PLC0415
+
+    others = {"plan_file": "--plan", "cases_file": "--cases", "candidate": "--candidate", "baseline": "--baseline", "token_file": "--token-file"}
+    if given := next((flag for name, flag in others.items() if flags[name] is not None), None):
+        raise click.UsageError(f"{given} does not go with --pairs, which hold all that is asked and answered")
+    if not flags["once"] or flags["suite_file"] is None:
+        raise click.UsageError("--pairs go with --once and --suite FILE")
+    plan, pairs, metrics = plan_of(flags["suite_file"], flags["pairs_file"], seed=flags["seed"], planned=flags["planned"])
+    sink = None if flags["samples"] is None else FileSink(flags["samples"])
+    return plan, partial(score_pairs, plan, pairs, metrics, sink=sink, keep=Keep(flags["keep"]))
+
+
+def _once(plan: Plan, score: Callable[[], Merged], flags: dict[str, Any]) -> NoReturn:
+    from sluice.cli.comparison import as_json, as_table, keep  # noqa: PLC0415
     from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415
     from sluice.scoring.judgement import Terms, judge, standings  # noqa: PLC0415
-    from sluice.scoring.process import score_once  # noqa: PLC0415
 
-    plan = scoring.plan
     unknown = sorted(flags["margins"].keys() - {"", *plan.compared})
     if unknown:
         raise click.UsageError(f"--margin names {unknown[0]!r}, which the suite does not measure; it measures {', '.join(plan.compared) or 'nothing'}")
@@ -226,7 +259,7 @@ def _once(scoring: Scoring, flags: dict[str, Any]) -> NoReturn:
     except (ValueError, InvalidOperation) as error:
         raise _Refused(f"margins and error rates: {error}") from None
     try:
-        merged = asyncio.run(score_once(scoring))
+        merged = score()
         judgement = judge(merged, terms)
         stand = standings(merged, terms, looks=judgement.looks)
     except (OSError, SuiteRefused):
@@ -237,6 +270,8 @@ def _once(scoring: Scoring, flags: dict[str, Any]) -> NoReturn:
         # Python would end with 1, which stands for a decision here.
         log.exception("the comparison broke off")
         sys.exit(_Failed.exit_code)
+    if flags["result"] is not None:
+        keep(flags["result"], plan, merged)
     show = as_json if flags["output"] == "json" else as_table
     click.echo(show(merged, judgement, stand), nl=False)
     sys.exit(EXIT_CODES[judgement.decision])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sluice.api.strict_json import JsonObject, JsonRefused, JsonValue, canonical, parse
+from sluice.api.strict_json import VALUE_LIMIT, JsonObject, JsonRefused, JsonValue, canonical, parse
 from sluice.scoring.protocols.template import Pointer, TemplateError
 
 LINE_BYTES: Final = 1 << 20
@@ -67,10 +67,10 @@ class Request:
     tags: Sequence[JsonValue]
 
 
-def document_of(line: bytes, *, limit: int = LINE_BYTES) -> JsonObject:
+def document_of(line: bytes, *, limit: int = LINE_BYTES, values: int = VALUE_LIMIT) -> JsonObject:
     """Read one line. Raises Unusable."""
     try:
-        document = parse(line, limit=limit)
+        document = parse(line, limit=limit, values=values)
     except JsonRefused as error:
         raise Unusable(LeftOut.NOT_JSON, f"the line {error}") from None
     if not isinstance(document, dict):

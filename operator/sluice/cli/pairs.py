@@ -1,0 +1,51 @@
+"""A suite and recorded pairs, as one comparison: what was recorded takes the place of what is asked."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sluice.scoring.compare import Metrics
+    from sluice.scoring.plan import Plan
+    from sluice.scoring.replay.pairs import Pairs
+
+CANDIDATE = "recorded:candidate"
+BASELINE = "recorded:baseline"
+
+
+class _Refused(click.ClickException):
+    """Pairs that cannot be compared by."""
+
+    exit_code = 2
+
+
+def plan_of(suite_file: Path, pairs_file: Path, *, seed: int, planned: int) -> tuple[Plan, Pairs, Metrics]:
+    """Read both, and plan to count every unit, or `planned`. What was left out is said. Raises SuiteRefused, OSError."""
+    from sluice.cli.suite_file import read_suite  # noqa: PLC0415 - see the package
+    from sluice.scoring.interpret import limits_of, metrics_of, protocol_of  # noqa: PLC0415
+    from sluice.scoring.plan import plan_run  # noqa: PLC0415
+    from sluice.scoring.replay.pairs import FILE_BYTES, PairsRefused, Rules, read_pairs  # noqa: PLC0415
+    from sluice.scoring.suite import prepare  # noqa: PLC0415
+
+    # How often a question came is what the recording says.
+    suite = read_suite(suite_file).model_copy(update={"repeats": 1})
+    rules = Rules(protocol=protocol_of(suite.protocol), limits=limits_of(suite.protocol), metrics=metrics_of(suite.scorers))
+    try:
+        with pairs_file.open("rb") as file:
+            pairs = read_pairs(file.read(FILE_BYTES + 1), rules)
+    except PairsRefused as error:
+        raise _Refused(f"{pairs_file}: {error}") from None
+    plan = plan_run(
+        suite, pairs.cases, run="desk", candidate=CANDIDATE, baseline=BASELINE, seed=seed, planned=planned, minimum=None,
+        shards=1, end_token=secrets.token_urlsafe(24),
+    )  # fmt: skip
+    prepare(plan, pairs.cases)
+    if pairs.left_out:
+        click.echo("left out: " + ", ".join(f"{reason} {count:,}" for reason, count in sorted(pairs.left_out.items())), err=True)
+    if pairs.alike:
+        click.echo(f"{pairs.alike:,} pairs are left out, because their questions came more than 32 times", err=True)
+    return plan, pairs, rules.metrics
