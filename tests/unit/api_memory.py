@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from sluice.cluster.client import ApiClient
-from sluice.cluster.errors import Conflict, DoesNotFit, NotFound
+from sluice.cluster.errors import ApiError, Conflict, DoesNotFit, NotFound
 from sluice.cluster.resource import Resource
 
 Object = dict[str, Any]
@@ -25,6 +25,7 @@ class MemoryClient(ApiClient):
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
         self.now = "2026-11-20T12:00:00Z"
+        self.refused_evictions: dict[str, ApiError] = {}
         self._made = 0
 
     def put(self, resource: Resource, obj: Object) -> str:
@@ -72,7 +73,7 @@ class MemoryClient(ApiClient):
     async def apply(self, path: str, obj: Object, *, field_manager: str = "sluice", force: bool = True, subresource: str | None = None) -> Object:  # noqa: ARG002 - the client's signature
         self._written("apply", f"{path}/{subresource}")
         stored = await self.get(path)
-        if any(stored["metadata"].get(field) != obj["metadata"].get(field) for field in ("uid", "resourceVersion")):
+        if any(stored["metadata"].get(field) != obj["metadata"][field] for field in ("uid", "resourceVersion") if field in obj["metadata"]):
             raise DoesNotFit(409, "Conflict", path)
         if stored["kind"] == "Pod":
             # Others own the rest of a Pod's status; of the list, an applier owns the items that it names.
@@ -85,6 +86,8 @@ class MemoryClient(ApiClient):
 
     async def evict(self, path: str, *, uid: str) -> Object:
         self._written("evict", path)
+        if path in self.refused_evictions:
+            raise self.refused_evictions[path]
         stored = await self.get(path)
         if stored["metadata"]["uid"] != uid:
             raise Conflict(409, "Conflict", path)

@@ -19,9 +19,9 @@ from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES
 from sluice.controller.canary_start import start_runs
-from sluice.controller.conditions import Moment
+from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut
 from sluice.controller.observe import Metrics
-from sluice.controller.release_status import headline, status_of, unreadable_status
+from sluice.controller.release_status import HEALTHY, headline, health, status_of, unreadable_status
 from sluice.controller.work import Item
 from sluice.controller.writing import write_status
 from sluice.decision.gate import Action, Decision, decide_pod
@@ -92,7 +92,8 @@ class Reconciler:
             return other is not None and other.allows is Allowance.SERVE
 
         withdrawal = Withdrawal(
-            release=stored, withdrawn=verdict.rolled_back or verdict.rejected, baseline=baseline.name if baseline else None, may_serve=may_serve,
+            release=stored, withdrawn=verdict.rolled_back or verdict.rejected or verdict.withdrawn, baseline=baseline.name if baseline else None,
+            may_serve=may_serve, regardless=verdict.withdrawn,
         )  # fmt: skip
         outcome = await settle_stand_ins(withdrawal, self.client)
         self.metrics.stood_in(key, problem=outcome.problem)
@@ -101,6 +102,9 @@ class Reconciler:
                 action=Action.DENY, reason=Reason.BaselineNotEntitled, message=outcome.problem, remedy="take it out of service, or name a release that may"
             )
             await self.announcer.tell(stored, words, action="StandIn")
+        if outcome.unserved:
+            words = Decision(action=Action.DENY, reason=Reason.Withdrawn, message=outcome.unserved, remedy=verdict.open[0].remedy)
+            await self.announcer.tell(stored, words, action="Withdraw")
         return outcome.again_seconds
 
     async def _status(self, key: Key) -> None:
@@ -118,9 +122,22 @@ class Reconciler:
 
         before = await write_status(self.client, RELEASES, stored, status_at)
         if before is not None:
+            await self._tell_health(key, stored, before)
             # By time alone, too, a sign-off comes to count or not: its own status says so.
             self.look_at(Item(kind, at) for kind, at in self.feed.world.decisions_on(key))
             await self._tell_transition(key, stored, before)
+
+    async def _tell_health(self, key: Key, stored: Object, before: Object) -> None:
+        """Tell once what a monitor found, and once that all is well again."""
+        verdict = self.feed.world.verdict(key, now=datetime.now(UTC))
+        if verdict is None or not verdict.watched:
+            return
+        was = next((item for item in before.get("conditions") or () if item["type"] == HEALTHY), None)
+        well, reason, note = health(verdict)
+        if well and was is not None and was["status"] != "True":
+            await self.events.record(stored, type_="Normal", reason=str(reason), action=HEALTHY, note=note)
+        if not well and (was is None or was["message"] != cut(note, MESSAGE_LIMIT)):
+            await self.events.record(stored, type_="Warning", reason=str(reason), action="Alarm", note=note)
 
     async def _tell_transition(self, key: Key, stored: Object, before: Object) -> None:
         release, verdict = self.feed.world.releases.get(key), self.feed.world.verdict(key, now=datetime.now(UTC))
@@ -133,7 +150,9 @@ class Reconciler:
             return
         log.info("release %s: %s → %s (%s)", key, was or "(new)", phase, reason)
         self.metrics.moved(phase)
-        type_: Literal["Normal", "Warning"] = "Warning" if phase in {Phase.REJECTED, Phase.ROLLED_BACK} or reason is Reason.ReleaseInvalid else "Normal"
+        type_: Literal["Normal", "Warning"] = (
+            "Warning" if phase in {Phase.REJECTED, Phase.WITHDRAWN, Phase.ROLLED_BACK} or reason is Reason.ReleaseInvalid else "Normal"
+        )
         await self.events.record(stored, type_=type_, reason=str(reason), action=str(phase), note=note)
 
     async def _workloads(self, key: Key) -> float | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from sluice.api.base import Condition, NameRef
 from sluice.api.canary import CanaryDecision
+from sluice.api.monitor import Cause
 from sluice.api.policy import RequirementType
 from sluice.api.release import ApprovalStatus, CanaryRef, Outcome, Phase, ReleaseStatus, RequirementStatus, Risk
 from sluice.cluster.client import Object
@@ -18,15 +19,18 @@ from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut, wire
 from sluice.decision.model import Allowance, Finding, Release, Result, Verdict
 from sluice.decision.reasons import Reason
 
+HEALTHY: Final = "Healthy"
+"""The condition that says what monitors found."""
 _LINE: Final = 1024
 _MET: Final = frozenset({Outcome.SATISFIED, Outcome.WAIVED})
 _SIGNATURES: Final = frozenset({RequirementType.MODEL_SIGNATURE, RequirementType.PROVENANCE})
-_EVIDENCE: Final = frozenset(RequirementType) - {RequirementType.APPROVAL, RequirementType.CANARY}
+_EVIDENCE: Final = frozenset(RequirementType) - {RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL}
 _ABOUT: Final = (
     ("Verified", _SIGNATURES, Reason.SignatureVerified, "everything that must be signed is signed by somebody who may"),
     ("EvidenceComplete", _EVIDENCE, Reason.EvidenceComplete, "all evidence that the policies ask for is there"),
     ("Approved", frozenset({RequirementType.APPROVAL}), Reason.Approved, "enough people signed off this release on this evidence"),
     ("CanaryPassed", frozenset({RequirementType.CANARY}), Reason.CanaryPassed, "it is not worse than its baseline, or has none to be compared with"),
+    ("Drilled", frozenset({RequirementType.ROLLBACK_DRILL}), Reason.DrillPassed, "the way back to its baseline was tried, or it has none"),
 )
 """Conditions about a part of the requirements: type, which requirements, reason and message when all of them are met."""
 
@@ -93,6 +97,18 @@ def _conditions(release: Release, verdict: Verdict, moment: Moment) -> Iterator[
         unmet = [result for result in verdict.open if result.type in about]
         why, words = _first(unmet) if unmet else (met_reason, met_message)
         yield moment.condition(type_, not unmet, why, words)
+    if verdict.watched:
+        yield moment.condition(HEALTHY, *health(verdict))
+
+
+def health(verdict: Verdict) -> tuple[bool, Reason, str]:
+    """Say whether the monitors of a release found nothing, why, and what they found."""
+    if not verdict.alarms:
+        return True, Reason.WithinEnvelope, "no monitor found drift, and none is silent"
+    first = verdict.alarms[0]
+    reason = Reason.DriftFound if first.finding.cause is Cause.DRIFT else Reason.MonitorSilent
+    told = "; ".join(f"{alarm.message} → {alarm.finding.ask} (mrm/{alarm.watched.name})" for alarm in verdict.alarms)
+    return False, reason, told
 
 
 _DECISIONS: Final = {

@@ -1,36 +1,45 @@
 """The controller itself: it may make Pods, Jobs and ReplicaSets in every namespace, since it cannot know where models will be, but only those that it is for.
 
 RBAC cannot say this. Whoever gets hold of the controller's credentials could run anything under any service account; with these policies, only what belongs
-to a canary run, or stands in for a Deployment, in a namespace that was opted in.
+to a canary run, or stands in for a Deployment, in a namespace that was opted in. It also ends Pods there that name a release: where that may serve no more,
+an eviction alone could be kept waiting for ever by a disruption budget, and teams write those.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sluice.api.names import CANARY_LABEL, GOVERN_LABEL, STAND_IN_LABEL
+from sluice.api.names import CANARY_LABEL, GOVERN_LABEL, RELEASE_LABEL, STAND_IN_LABEL
 from sluice.gate.policy import CREATE, DELETE, OPTED_IN, Installation, Manifest, Matches, Rule, validating
 
-_KINDS: Final = (("", "pods", CANARY_LABEL), ("batch", "jobs", CANARY_LABEL), ("apps", "replicasets", STAND_IN_LABEL))
+_KINDS: Final = (
+    ("", "pods", CANARY_LABEL, (CANARY_LABEL, RELEASE_LABEL)), ("batch", "jobs", CANARY_LABEL, (CANARY_LABEL,)),
+    ("apps", "replicasets", STAND_IN_LABEL, (STAND_IN_LABEL,)),
+)  # fmt: skip
+"""Group, resource, the label of what it makes, and the labels of what it deletes, of which one is enough."""
 
 
 def guard_controller(installation: Installation) -> list[Manifest]:
     """Refuse the controller workloads that are not of its own kind. What others do is not looked at."""
     governed = f"namespaceObject.?metadata.?labels['{GOVERN_LABEL}'].orValue('') == '{OPTED_IN}'"
     found: list[Manifest] = []
-    for group, plural, label in _KINDS:
+    for group, plural, made, deleted in _KINDS:
+        ends = " || ".join(f"'{label}' in oldObject.?metadata.?labels.orValue({{}})" for label in deleted)
         found += validating(
             f"sluice-guard-controller-{plural}",
-            why=f"The controller makes and deletes {plural} of its own only, and makes them in governed namespaces only.",
+            why=f"The controller makes and deletes {plural} that are its business only, and makes them in governed namespaces only.",
             matches=Matches(group=group, version="v1", resources=[plural], operations=(*CREATE, *DELETE)),
             conditions={"by-the-controller": installation.by_controller},
             rules=[
                 Rule(
                     expression=f"""\
 request.operation == 'CREATE'
-  ? '{label}' in object.?metadata.?labels.orValue({{}}) && {governed}
-  : '{label}' in oldObject.?metadata.?labels.orValue({{}})""",
-                    message=f"denied by sluice: the controller makes and deletes {plural} with the label {label} only, in governed namespaces",
+  ? '{made}' in object.?metadata.?labels.orValue({{}}) && {governed}
+  : {ends}""",
+                    message=(
+                        f"denied by sluice: the controller makes {plural} with the label {made} only, in governed namespaces,"
+                        f" and deletes those with the label {' or '.join(deleted)} only"
+                    ),
                 )
             ],
         )

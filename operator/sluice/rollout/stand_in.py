@@ -4,7 +4,8 @@ Git still asks for the withdrawn release, and a self-healing GitOps controller p
 from the template that the Deployment's own history keeps of the baseline, serves behind the same Service. Only when it is ready are the withdrawn Pods
 evicted; what their Deployment makes instead is held or denied. It goes when the Deployment's own Pods, of a release that is entitled, are ready again.
 
-Nothing is evicted without somebody to stand in: where the baseline is not entitled, or no template of it is left, people are told, and decide.
+Nothing is evicted without somebody to stand in: where the baseline is not entitled, or no template of it is left, people are told, and decide. Unless
+policy asked for just that: the Pods of a release that a monitor withdrew go all the same.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sluice.api.names import API_VERSION, CANARY_LABEL, RELEASE_LABEL, STAND_IN_LABEL
 from sluice.cluster.client import ApiClient, Object
-from sluice.cluster.errors import Conflict, NotFound
+from sluice.cluster.errors import Conflict, NotFound, Unavailable
 from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES, REPLICA_SETS
 from sluice.rollout.canary_pods import is_owned_by, replica_set_of, without_bookkeeping
 
@@ -28,6 +29,10 @@ LOOK_SECONDS: Final = 1.0
 _HASH_LABEL: Final = "pod-template-hash"
 _NAME_LENGTH: Final = 63
 _SUFFIX: Final = "-stand-in"
+_TOLD: Final = 8
+"""Pods that are named, and reasons that are given, at most."""
+_BUDGET: Final = "disruptionbudget"
+"""Of what the API server speaks when it does not evict: a budget does not allow it (HTTP 429, as for too many requests), or a Pod has two (500)."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -41,6 +46,8 @@ class Withdrawal:
     baseline: str | None
     may_serve: Callable[[str], bool]
     """Whether a release of this namespace is entitled to serve now."""
+    regardless: bool
+    """Whether its Pods go also where nobody stands in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,9 @@ class Outcome:
 
     again_seconds: float | None = None
     problem: str = ""
+    """Why Pods of it still run."""
+    unserved: str = ""
+    """Whose Pods went though nobody stands in, and why nobody does."""
 
 
 def stand_in_name(deployment: str) -> str:
@@ -88,10 +98,10 @@ async def settle_stand_ins(withdrawal: Withdrawal, client: ApiClient) -> Outcome
             stand_ins.remove(item)
     if not drifted:
         return Outcome(again_seconds=LOOK_SECONDS if stand_ins else None)
-    # 2. Nobody to stand in: nothing is taken away.
+    # 2. Nobody to stand in: nothing is taken away that policy did not want taken away.
     if withdrawal.baseline is None or not withdrawal.may_serve(withdrawal.baseline):
         why = f"its baseline {withdrawal.baseline} is not entitled to serve" if withdrawal.baseline else "it names no baseline"
-        return Outcome(problem=f"{len(drifted)} Pods of it run, and nobody can stand in for them: {why}")
+        return await _unserved([(drifted, why)], client) if withdrawal.regardless else _left([(drifted, why)])
     return await _replace(withdrawal, stand_ins, drifted, deployments, client)
 
 
@@ -100,7 +110,8 @@ async def _replace(
 ) -> Outcome:
     namespace, release = withdrawal.release["metadata"]["namespace"], withdrawal.release["metadata"]["name"]
     replica_sets = await client.list(REPLICA_SETS, namespace)
-    by_deployment, problems = _by_deployment(drifted, replica_sets, deployments)
+    by_deployment, lost = _by_deployment(drifted, replica_sets, deployments)
+    alone = [([pod], "it has no Deployment that keeps a template of the baseline") for pod in lost]
     known = {item["metadata"]["name"]: item for item in stand_ins}
     for name, pods in sorted(by_deployment.items()):
         # 3. Made of what the Deployment keeps of its own past.
@@ -108,45 +119,76 @@ async def _replace(
         if standing is None:
             template_of = replica_set_of(deployments[name], replica_sets, withdrawal.baseline or "")
             if template_of is None:
-                problems.append(f"no ReplicaSet of Deployment {name} has a template of {withdrawal.baseline} any more")
+                alone.append((pods, f"no ReplicaSet of Deployment {name} has a template of {withdrawal.baseline} any more"))
                 continue
             wanted = stand_in_for(
                 withdrawal.release, deployments[name], template_of, replicas=max(len(pods), int(deployments[name]["spec"].get("replicas", 1)))
             )
             with suppress(Conflict):
                 await client.create(REPLICA_SETS, wanted, namespace)
-                log.info(
-                    "release %s/%s: %s stands in for Deployment %s with %d Pods",
-                    namespace,
-                    release,
-                    wanted["metadata"]["name"],
-                    name,
-                    wanted["spec"]["replicas"],
-                )
-            continue
+                made, count = wanted["metadata"]["name"], wanted["spec"]["replicas"]
+                log.info("release %s/%s: %s stands in for Deployment %s with %d Pods", namespace, release, made, name, count)
         # 4. Ready first, then the withdrawn Pods go.
-        if not _ready(standing):
-            continue
-        for pod in pods:
-            with suppress(NotFound, Conflict):
-                await client.evict(PODS.path(namespace, pod["metadata"]["name"]), uid=pod["metadata"]["uid"])
-                log.info("pod %s/%s: evicted, its release is withdrawn and its baseline stands in", namespace, pod["metadata"]["name"])
-    return Outcome(again_seconds=LOOK_SECONDS if by_deployment else None, problem="; ".join(problems))
+        elif _ready(standing):
+            await _end(pods, client)
+    # 5. The rest goes, or stays, as policy asked.
+    rest = await _unserved(alone, client) if withdrawal.regardless else _left(alone)
+    return replace(rest, again_seconds=LOOK_SECONDS) if by_deployment else rest
 
 
-def _by_deployment(drifted: Sequence[Object], replica_sets: Sequence[Object], deployments: Mapping[str, Object]) -> tuple[dict[str, list[Object]], list[str]]:
-    """Sort Pods by the Deployment that made them; say which ones nobody can stand in for."""
+def _left(alone: Sequence[tuple[Sequence[Object], str]]) -> Outcome:
+    """Pods that nobody can stand in for stay, and people are told."""
+    return Outcome(problem="; ".join(f"{_named(pods)} still serve: nobody can stand in, {why}" for pods, why in alone[:_TOLD]))
+
+
+async def _unserved(alone: Sequence[tuple[Sequence[Object], str]], client: ApiClient) -> Outcome:
+    """Pods that nobody can stand in for go."""
+    for pods, _ in alone:
+        await _end(pods, client)
+    told = "; ".join(f"{_named(pods)} went, and nobody stands in: {why}" for pods, why in alone[:_TOLD])
+    return Outcome(again_seconds=LOOK_SECONDS if alone else None, unserved=told)
+
+
+async def _end(pods: Sequence[Object], client: ApiClient) -> None:
+    """End Pods, gracefully, and whatever disruption budgets say.
+
+    A budget is asked first, so that it counts what happens. Its answer does not stand in the way: teams write budgets, and one with `maxUnavailable: 1` would
+    let the first Pod go and keep all others serving, since the Pod that is made instead is held and never ready.
+    """
+    for pod in pods:
+        path, uid = PODS.path(pod["metadata"]["namespace"], pod["metadata"]["name"]), pod["metadata"]["uid"]
+        with suppress(NotFound, Conflict):
+            try:
+                await client.evict(path, uid=uid)
+                how = "evicted"
+            except Unavailable as error:
+                if _BUDGET not in error.message.lower().replace(" ", ""):
+                    raise
+                await client.delete(path, uid=uid)
+                how = "deleted, since a disruption budget keeps it"
+            log.info("pod %s/%s: %s: its release may serve no more", pod["metadata"]["namespace"], pod["metadata"]["name"], how)
+
+
+def _named(pods: Sequence[Object]) -> str:
+    names = sorted(str(pod["metadata"]["name"]) for pod in pods)
+    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    return f"Pod{'s' if len(names) > 1 else ''} {', '.join(names[:_TOLD])}{more}"
+
+
+def _by_deployment(
+    drifted: Sequence[Object], replica_sets: Sequence[Object], deployments: Mapping[str, Object]
+) -> tuple[dict[str, list[Object]], list[Object]]:
+    """Sort Pods by the Deployment that made them; give those, too, that none made."""
     sorted_: dict[str, list[Object]] = defaultdict(list)
     lost = []
     for pod in drifted:
         owner = next((item for item in replica_sets if is_owned_by(pod, item)), None)
         of = next((name for name, deployment in deployments.items() if owner is not None and is_owned_by(owner, deployment)), None)
         if of is None:
-            lost.append(str(pod["metadata"]["name"]))
+            lost.append(pod)
         else:
             sorted_[of].append(pod)
-    problems = [f"Pod {name} has no Deployment that keeps a template of the baseline" for name in lost[:8]]
-    return sorted_, problems
+    return sorted_, lost
 
 
 def _needed_no_more(stand_in: Object, deployments: Mapping[str, Object], withdrawal: Withdrawal) -> bool:

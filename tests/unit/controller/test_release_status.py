@@ -19,6 +19,7 @@ from sluice.controller.release_status import missing, status_of, unreadable_stat
 from sluice.decision.model import Finding, Release, Result, Verdict
 from sluice.decision.reasons import Reason
 from tests.unit.decision import case
+from tests.unit.decision.test_monitors import finding, watching
 
 Object = dict[str, Any]
 LATER = case.NOW + timedelta(hours=1)
@@ -73,6 +74,41 @@ def test_an_entitled_release_has_nothing_missing_and_neither_reconciling_nor_sta
     }
     assert "missing" not in status
     assert [item["username"] for item in status["approvals"]] == ["olga@example.com", "sam@example.com"]
+
+
+def health_of(*findings: Object) -> tuple[str, str, str] | None:
+    world = case.approved_world()
+    world.put("ReleaseMonitor", watching("m-1", *findings))
+    status = status_of(*judged(world), moment())
+    return next(((item["status"], item["reason"], item["message"]) for item in status["conditions"] if item["type"] == "Healthy"), None)
+
+
+def test_a_release_is_healthy_while_its_monitors_find_nothing_and_says_what_they_found() -> None:
+    assert health_of() == ("True", "WithinEnvelope", "no monitor found drift, and none is silent")
+    assert health_of(finding("Alert", "Silence")) == ("False", "MonitorSilent", "monitor refusals: Silence it is → Alert (mrm/m-1)")
+    told = health_of(finding("RollBack"), finding("Alert", "Silence"))
+    assert told == ("False", "DriftFound", "monitor refusals: Drift it is → RollBack (mrm/m-1); monitor refusals: Silence it is → Alert (mrm/m-1)")
+    assert "Healthy" not in conditions(status_of(*judged(case.approved_world()), moment())), "nobody watches it"
+
+
+def test_a_release_that_only_alarms_is_ready_all_the_same() -> None:
+    world = case.approved_world()
+    world.put("ReleaseMonitor", watching("m-1", finding("Alert")))
+    status = status_of(*judged(world), moment())
+    assert (status["phase"], conditions(status)["Ready"]) == ("Serving", ("True", "Entitled"))
+
+
+@pytest.mark.parametrize(("ask", "phase", "reason", "kstatus"), [
+    ("Withdraw", "Withdrawn", "Withdrawn", "Reconciling"), ("RollBack", "RolledBack", "DriftRolledBack", "Stalled"),
+])  # fmt: skip
+def test_what_a_monitor_took_out_of_service_says_so(ask: str, phase: str, reason: str, kstatus: str) -> None:
+    world = case.approved_world()
+    world.put("ReleaseMonitor", watching("m-1", finding(ask)))
+    status = status_of(*judged(world), moment())
+    assert (status["phase"], status["missing"]) == (phase, "refusals")
+    assert conditions(status)["Ready"] == ("False", reason)
+    assert conditions(status)[kstatus] == ("True", reason)
+    assert ("customer-facing", "refusals", reason) in [(item["policy"], item["name"], item["reason"]) for item in status["requirements"]]
 
 
 def test_a_rejected_release_is_stalled_and_names_who_objects() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sluice.cluster.errors import Unavailable
 from sluice.cluster.resource import DEPLOYMENTS, PODS, REPLICA_SETS
 from sluice.rollout.stand_in import Outcome, Withdrawal, settle_stand_ins, stand_in_name
 from tests.unit.api_memory import MemoryClient
@@ -36,6 +37,7 @@ class Bench:
         self.client = MemoryClient()
         self.entitled = {"churn-1"}
         self.withdrawn = True
+        self.regardless = False
         self.baseline: str | None = "churn-1"
         self.client.put(DEPLOYMENTS, self.deployment("churn-2"))
         for name, release in (("old", "churn-1"), ("new", "churn-2")):
@@ -55,7 +57,9 @@ class Bench:
         return self.client.put(PODS, {"metadata": meta, "spec": {}, "status": {"phase": "Running"}})
 
     async def settle(self) -> Outcome:
-        withdrawal = Withdrawal(release=RELEASE, withdrawn=self.withdrawn, baseline=self.baseline, may_serve=self.entitled.__contains__)
+        withdrawal = Withdrawal(
+            release=RELEASE, withdrawn=self.withdrawn, baseline=self.baseline, may_serve=self.entitled.__contains__, regardless=self.regardless
+        )
         return await settle_stand_ins(withdrawal, self.client)
 
     def get_ready(self, replicas: int = 2) -> None:
@@ -135,6 +139,68 @@ async def test_pods_that_no_template_can_replace_stay_and_people_are_told() -> N
     bench.get_ready()
     await bench.settle()
     assert bench.pods == ["bare"]
+
+
+@pytest.mark.parametrize(("baseline", "entitled", "words"), [(None, "churn-1", "names no baseline"), ("churn-1", "churn-0", "not entitled")])
+async def test_what_policy_wanted_withdrawn_goes_though_nobody_may_stand_in(baseline: str | None, entitled: str, words: str) -> None:
+    bench = Bench()
+    bench.baseline, bench.entitled, bench.regardless = baseline, {entitled}, True
+    outcome = await bench.settle()
+    assert bench.pods == []
+    assert [verb for verb, _ in bench.client.writes] == ["evict", "evict"]
+    assert (outcome.again_seconds, outcome.problem) == (1.0, "")
+    assert outcome.unserved.startswith("Pods new-a, new-b went, and nobody stands in: ")
+    assert words in outcome.unserved
+    assert await bench.settle() == Outcome()
+
+
+async def test_what_policy_wanted_withdrawn_waits_for_a_baseline_that_can_stand_in() -> None:
+    bench = Bench()
+    bench.regardless = True
+    bench.pod("bare", owned=False)
+    outcome = await bench.settle()
+    assert bench.pods == ["new-a", "new-b"], "the one that nobody can replace went at once"
+    assert "Pod bare went, and nobody stands in: it has no Deployment" in outcome.unserved
+    bench.get_ready()
+    await bench.settle()
+    assert bench.pods == []
+    bench = Bench()
+    bench.regardless = True
+    del bench.client.objects[REPLICA_SETS.path(NS, "old")]
+    assert "has a template of churn-1" in (await bench.settle()).unserved
+    assert bench.pods == []
+
+
+@pytest.mark.parametrize(
+    "said", ["Cannot evict pod as it would violate the pod's disruption budget.", "This pod has more than one PodDisruptionBudget, which…"]
+)
+async def test_a_budget_keeps_no_pod_that_may_serve_no_more(said: str) -> None:
+    bench = Bench()
+    await bench.settle()
+    bench.get_ready()
+    budget = Unavailable(429, "TooManyRequests", said)
+    bench.client.refused_evictions = {PODS.path(NS, "new-b"): budget}
+    await bench.settle()
+    assert bench.pods == []
+    assert [verb for verb, path in bench.client.writes if "/pods/" in path] == ["evict", "evict", "delete"], "gracefully, where the budget allows it"
+
+
+async def test_an_api_server_that_is_busy_is_no_budget() -> None:
+    bench = Bench()
+    await bench.settle()
+    bench.get_ready()
+    bench.client.refused_evictions = {PODS.path(NS, "new-a"): Unavailable(429, "TooManyRequests", "too many requests, please try again later")}
+    with pytest.raises(Unavailable):
+        await bench.settle()
+    assert bench.pods == ["new-a", "new-b"]
+
+
+async def test_many_pods_are_counted_and_some_named() -> None:
+    bench = Bench()
+    bench.baseline = None
+    for number in range(20):
+        bench.pod(f"more-{number:02}")
+    assert "more-07 and 14 more still serve: nobody can stand in" in (await bench.settle()).problem
 
 
 async def test_a_release_that_serves_or_has_no_pods_costs_no_write() -> None:
