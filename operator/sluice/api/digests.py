@@ -46,7 +46,7 @@ def monitor_digest(spec: MonitorSpec) -> str:
 
 
 def cases_digest(cases: Cases) -> str:
-    """SHA-256 of the file of cases; for an OCI artifact, the digest of its manifest, which binds the file.
+    """SHA-256 of the file of cases.
 
     Raises ValueError: the cases are in no place, which the API server refuses.
     """
@@ -55,7 +55,7 @@ def cases_digest(cases: Cases) -> str:
     if cases.config_map is not None:
         return cases.config_map.digest
     if cases.oci is not None:
-        return cases.oci.reference.rpartition("@")[2]
+        return cases.oci.digest
     raise ValueError("spec.cases: set exactly one of inline, configMap, oci")
 
 

@@ -168,10 +168,16 @@ class ConfigMapCases(Model):
 
 
 class OciCases(Model):
-    """Cases in an OCI artifact."""
+    """Cases in an image, which the nodes fetch: no process of Sluice calls a registry that a suite names. Needs image volumes (Kubernetes 1.36)."""
 
     reference: Annotated[str, StringConstraints(pattern=rf"^[^@\s]+@{SHA256}$", max_length=1024)]
-    """`registry/repository@sha256:…`: the manifest whose only layer is the file of cases."""
+    """`registry/repository@sha256:…` of the image that holds the file; `sluice suite pack` makes one."""
+    path: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_][-._a-zA-Z0-9]*(/[a-zA-Z0-9_][-._a-zA-Z0-9]*)*$", max_length=253)] = "cases.jsonl"
+    """Where the file is in it."""
+    digest: Sha256
+    """SHA-256 of the file: another one is refused."""
+    count: Annotated[int, Field(ge=1, le=1_000_000)]
+    """How many cases are in it: another number is refused. Looks are planned before anybody has read the file."""
 
 
 class Cases(Model):
@@ -184,7 +190,7 @@ class Cases(Model):
     config_map: ConfigMapCases | None = None
     """A ConfigMap in the same namespace."""
     oci: OciCases | None = None
-    """An OCI artifact."""
+    """An image in a registry, 64 MiB at most."""
 
 
 class SuiteSpec(Model):

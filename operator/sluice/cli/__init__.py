@@ -14,6 +14,7 @@ from sluice.cli.decisions import approve, reject
 from sluice.cli.processes import controller, webhook
 from sluice.cli.replay import replay
 from sluice.cli.scoring import score
+from sluice.cli.suite import suite
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -25,7 +26,8 @@ def main() -> None:
     People:      sluice approve mr/churn-2-1-0 -n payments --role security
                  sluice reject  mr/churn-2-1-0 -n payments --role security --comment "refuses too little"
     Look:        kubectl get mr -n payments -o wide;  kubectl describe mr/churn-2-1-0 -n payments
-    Compare:     sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
+    Compare:     sluice suite check suite.yaml
+                 sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
                  sluice canary plan --margin 0.02 --planned 3000
                  sluice replay monday.jsonl --suite suite.yaml -o cases.jsonl
     Processes:   sluice controller, sluice webhook (the chart starts them), sluice score (the controller starts it)
@@ -40,4 +42,5 @@ main.add_command(reject)
 main.add_command(controller)
 main.add_command(replay)
 main.add_command(score)
+main.add_command(suite)
 main.add_command(webhook)

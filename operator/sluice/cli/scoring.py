@@ -122,6 +122,7 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
       sluice score --once --suite suite.yaml --pairs pairs.jsonl --margin 0.02 --result comparison
 
     With --once it ends with 0 for promote, 1 for roll back, 3 for inconclusive or broken off, and 2 when the files or flags cannot be used.
+    With --listen, a plan or cases that cannot be used end it with 65.
 
     The first cases ask the baseline twice: the noise that is shown is how much it differs from itself.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
@@ -129,7 +130,7 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
 
     from sluice.scoring.cases import CasesRefused  # noqa: PLC0415
     from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415
-    from sluice.scoring.plan import PlanRefused  # noqa: PLC0415
+    from sluice.scoring.plan import REFUSED, PlanRefused  # noqa: PLC0415
 
     logging.basicConfig(stream=sys.stderr, level=flags["log_level"].upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if flags["once"] == (flags["listen"] is not None):
@@ -142,7 +143,11 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
             _once(scoring.plan, partial(_asked, scoring), flags)
         _serve(scoring, flags)
     except (PlanRefused, CasesRefused, SuiteRefused) as error:
-        raise _Refused(str(error)) from None
+        if flags["once"]:
+            raise _Refused(str(error)) from None
+        # The last line of a scorer's log is what its Job is asked about.
+        click.echo(str(error), err=True)
+        sys.exit(REFUSED)
     except OSError as error:
         raise _Failed(str(error)) from None
     except ValidationError as error:
@@ -176,6 +181,7 @@ def _planned(flags: dict[str, Any]) -> tuple[Plan, Cases]:
 
 
 def _from_suite(flags: dict[str, Any]) -> tuple[Plan, Cases]:
+    from sluice.api.digests import cases_digest  # noqa: PLC0415
     from sluice.cli.suite_file import read_suite  # noqa: PLC0415
     from sluice.scoring.cases import FILE_BYTES, read_cases  # noqa: PLC0415
     from sluice.scoring.plan import plan_run  # noqa: PLC0415
@@ -190,8 +196,8 @@ def _from_suite(flags: dict[str, Any]) -> tuple[Plan, Cases]:
     else:
         raise click.UsageError("the suite keeps its cases elsewhere; fetch them and give the file with --cases")
     cases = read_cases(raw)
-    if suite.cases.config_map is not None and cases.digest != suite.cases.config_map.digest:
-        raise _Refused(f"the cases are {cases.digest}, and the suite is about {suite.cases.config_map.digest}; give the file that it names")
+    if flags["cases_file"] is not None and suite.cases.inline is None and cases.digest != cases_digest(suite.cases):
+        raise _Refused(f"the cases are {cases.digest}, and the suite is about {cases_digest(suite.cases)}; give the file that it names")
     plan = plan_run(
         suite, cases, run="desk", candidate=flags["candidate"], baseline=flags["baseline"], seed=flags["seed"], planned=flags["planned"], minimum=None,
         shards=1, end_token=secrets.token_urlsafe(24),

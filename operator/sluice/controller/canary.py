@@ -161,7 +161,7 @@ class CanaryReconciler:
             phase=CanaryPhase.DECIDED if decided else CanaryPhase.SCORING,
             decision=decision,
             reason=judgement.reason,
-            message=judgement.message,
+            message="; ".join(part for part in (judgement.message, "" if decided else progress.waits) if part),
             planned=inputs.terms.planned,
             judgement=judgement,
             standings=shown,

@@ -23,8 +23,8 @@ from sluice.decision.world import World
 from sluice.rollout.canary import Comparison, Endpoints, Plan, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.owned import found
-from sluice.rollout.scoring_job import Token
-from sluice.scoring.cases import Cases, CasesRefused, read_cases
+from sluice.rollout.scoring_job import CasesImage, Token
+from sluice.scoring.cases import Cases, CasesRefused, StatedCases, read_cases
 from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.judgement import Terms
 from sluice.scoring.plan import plan_run, read_plan
@@ -50,17 +50,17 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
         raise Ending(
             CanaryDecision.INCONCLUSIVE, RunReason.SuiteChanged, f"ScoringSuite {spec.suite.name} is not the one of digest {spec.suite_digest} any more"
         )
-    text = await _text(suite.spec, namespace, client)
-    if isinstance(text, Waiting):
-        return text
+    cases = await _cases(suite.spec, namespace, client)
+    if isinstance(cases, Waiting):
+        return cases
     # Whoever can read the ConfigMap can end scorers early; a scorer that was ended is started again.
     token = hashlib.sha256(f"{run['metadata']['uid']} {spec.seed}".encode()).hexdigest()
     try:
-        cases = _read(text)
+        known = _read(cases) if isinstance(cases, str) else cases.stated
         plan = partial(
             plan_run,
             suite.spec,
-            cases,
+            known,
             run=f"{namespace}/{name}",
             seed=spec.seed,
             planned=spec.planned,
@@ -70,7 +70,8 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
         )
         # What is asked and when it is looked at does not depend on where the models are.
         anywhere = plan(candidate="http://candidate", baseline="http://baseline")
-        _check(anywhere.as_json(), text)
+        if isinstance(cases, str):
+            _check(anywhere.as_json(), cases)
     except (CasesRefused, SuiteRefused) as error:
         raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, f"ScoringSuite {suite.name}: {error}") from None
     margins = {metric: Decimal((spec.margins or {}).get(metric, spec.margin)) for metric in anywhere.compared}
@@ -88,7 +89,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             own_baseline=spec.baseline_pods is BaselinePods.OWN,
             port=suite.spec.protocol.port,
             token=None if auth is None else Token(secret=auth.secret_ref.name, key=auth.secret_ref.key),
-            cases=text,
+            cases=cases,
             shards=spec.shards,
             seconds=int(parse_duration(spec.max_duration).total_seconds()),
             plan=at,
@@ -103,13 +104,15 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
     )
 
 
-async def _text(suite: SuiteSpec, namespace: str, client: ApiClient) -> str | Waiting:
+async def _cases(suite: SuiteSpec, namespace: str, client: ApiClient) -> str | CasesImage | Waiting:
+    """Give the text, checked against its digest; or the image, which the nodes fetch and the scorers check: a suite must not make us call a registry."""
     cases = suite.cases
     if cases.inline is not None:
         return cases.inline
+    if cases.oci is not None:
+        return CasesImage(reference=cases.oci.reference, path=cases.oci.path, stated=StatedCases(digest=cases.oci.digest, count=cases.oci.count))
     if cases.config_map is None:
-        message = "spec.cases.oci is read by nobody in the cluster yet: put the cases into a ConfigMap, and apply a suite that names it"
-        return Waiting(reason=RunReason.CasesNotReadable, message=message)
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, "spec.cases of the suite: set exactly one of inline, configMap, oci")
     source = cases.config_map
     there = await found(client, CONFIG_MAPS.path(namespace, source.name))
     text = ((there or {}).get("data") or {}).get(source.key)

@@ -39,7 +39,6 @@ class RunReason(StrEnum):
     WorkloadNotHeld = "WorkloadNotHeld"
     BaselineNotRunning = "BaselineNotRunning"
     CasesNotFound = "CasesNotFound"
-    CasesNotReadable = "CasesNotReadable"
     Starting = "Starting"
     Scoring = "Scoring"
 
@@ -69,7 +68,6 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.WorkloadNotHeld: "It waits until the workload is held for the release.",
     RunReason.BaselineNotRunning: "It waits for a workload of the baseline, whose template its Pod is made of.",
     RunReason.CasesNotFound: "It waits for the cases: there is no such ConfigMap, or it has another digest than the suite names.",
-    RunReason.CasesNotReadable: "The cases are in a place that this version cannot read.",
     RunReason.Starting: "The Pods of the run start.",
     RunReason.Scoring: "Cases are being asked.",
 }

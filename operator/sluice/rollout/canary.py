@@ -27,14 +27,15 @@ from sluice.decision.reasons import Reason
 from sluice.decision.run_reasons import RunReason
 from sluice.rollout.actuation import Judge
 from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name, replica_set_of
-from sluice.rollout.canary_state import PodState, Stand, state_of
-from sluice.rollout.endings import Ending, end_for_job, end_for_pods
+from sluice.rollout.canary_state import PodState, Stand, state_of, unstarted
+from sluice.rollout.endings import Ending, end_for_job, end_for_pods, end_for_refusal
 from sluice.rollout.owned import delete, ensure, found, owned, typed
 from sluice.rollout.owners import held_for
 from sluice.rollout.pods import take_gate_off
 from sluice.rollout.readings import Readings
 from sluice.rollout.scoring_job import (
     BASELINE_ANNOTATION,
+    CasesImage,
     ScorerImage,
     Token,
     job_name,
@@ -80,7 +81,8 @@ class Comparison:
     """Whether the baseline is a Pod of the run; else one of those that serve."""
     port: int
     token: Token | None
-    cases: str
+    cases: str | CasesImage
+    """The text, or where the nodes find it."""
     shards: int
     seconds: int
     """How long scoring may take."""
@@ -120,6 +122,8 @@ class Scoring:
     """Scorers are at work, since `started_at`."""
 
     merged: Merged
+    waits: str = ""
+    """What keeps a scorer from starting, for people; empty when nothing does."""
     started_at: datetime
 
 
@@ -149,6 +153,8 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
             await _start_scorers(scene, endpoints, tools)
         return Starting(message="; ".join(unready) or "the scorers start")
     # 3. Time is bounded, whatever happens; and so is patience with the scorers.
+    scorers = [pod for pod in scene.pods if is_owned_by(pod, scene.job)]
+    end_for_refusal(scorers)
     started_at = parse_time(scene.job["metadata"]["creationTimestamp"])
     end_for_job(scene.job, age_seconds=(now - started_at).total_seconds(), seconds=comparison.seconds)
     # 4. What they say.
@@ -156,7 +162,7 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
     try:
         for shard, said in (await tools.scorers.read(scorers_of(run, scene.job, scene.pods))).items():
             readings.take(read_statistics(said, plan.expected(shard)))
-        return Scoring(merged=merge(readings.shards, plan=plan.digest, of=comparison.shards), started_at=started_at)
+        return Scoring(merged=merge(readings.shards, plan=plan.digest, of=comparison.shards), started_at=started_at, waits=unstarted(scorers))
     except (StatisticsRefused, NotMergeable) as error:
         message = f"{error}; did a Pod get another address, or somebody replace ConfigMap {plan_name(run)}?"
         raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.StatisticsRefused, message) from None
@@ -285,7 +291,9 @@ async def _start_scorers(scene: _Scene, endpoints: Endpoints, tools: Tools) -> N
         await delete(tools.client, CONFIG_MAPS, there)
         await ensure(tools.client, CONFIG_MAPS, run, wanted)
     serving = None if comparison.own_baseline or scene.baseline is None else scene.baseline["metadata"]["name"]
-    job = scoring_job(run, tools.image, shards=comparison.shards, seconds=comparison.seconds, token=comparison.token, serving_baseline=serving)
+    job = scoring_job(
+        run, tools.image, shards=comparison.shards, seconds=comparison.seconds, token=comparison.token, serving_baseline=serving, cases=comparison.cases
+    )
     await ensure(tools.client, JOBS, run, job)
 
 

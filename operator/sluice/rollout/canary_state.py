@@ -15,6 +15,7 @@ from sluice.api.base import parse_time
 from sluice.cluster.client import Object
 
 _CRASHES: Final = 4
+_ON_ITS_WAY: Final = ("ContainerCreating", "PodInitializing")
 """Ends of one container after which nothing better is expected: the kubelet waits 80 s before the next start."""
 
 
@@ -89,6 +90,16 @@ def _waiting(container: Object) -> str:
 def _last(container: Object) -> str:
     ended = (container.get("lastState") or {}).get("terminated") or (container.get("state") or {}).get("terminated") or {}
     return f"exit code {ended.get('exitCode')} ({ended.get('reason')})"
+def unstarted(pods: Iterable[Object]) -> str:
+    """Say what keeps a Pod from starting that is not only on its way (an image that cannot be fetched); empty when nothing does."""
+    for pod in pods:
+        status = pod.get("status") or {}
+        for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+            if ((container.get("state") or {}).get("waiting") or {}).get("reason") not in {None, *_ON_ITS_WAY}:
+                return f"Pod {pod['metadata']['name']}: {_waiting(container)}"
+    return ""
+
+
 
 
 def _words(reason: object, message: object) -> str:

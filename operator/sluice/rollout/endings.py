@@ -6,12 +6,19 @@ can start over until the numbers please, and a person decides.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from sluice.api.canary import CanaryDecision
 from sluice.cluster.client import Object
 from sluice.decision.run_reasons import RunReason
 from sluice.rollout.canary_state import PodState, Stand
+from sluice.rollout.scoring_job import SCORER_CONTAINER
+from sluice.scoring.plan import REFUSED
+
+_SAID: Final = 1000
+"""Characters of a scorer's last words that are told."""
 
 
 class Ending(Exception):
@@ -36,6 +43,16 @@ def end_for_pods(candidate: PodState, baseline: PodState, *, scoring: bool, star
         raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CandidateNotScheduled, candidate.message)
     if baseline.stand is Stand.READY and (candidate.stand is Stand.BROKEN or (late[0] and not scoring)):
         raise Ending(CanaryDecision.ROLL_BACK, RunReason.CandidateDoesNotStart, f"{candidate.message}; {baseline.message}")
+
+
+def end_for_refusal(scorers: Iterable[Object]) -> None:
+    """Raise `Ending` when one of the Pods that score could not use what it was given: what it said last says why."""
+    for pod in scorers:
+        for container in (pod.get("status") or {}).get("containerStatuses") or ():
+            ended = (container.get("state") or {}).get("terminated") or {}
+            if container.get("name") == SCORER_CONTAINER and ended.get("exitCode") == REFUSED:
+                said = (str(ended.get("message") or "").strip().splitlines() or ["it does not say why"])[-1]
+                raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, f"the scorer refuses its plan or its cases: {said[:_SAID]}")
 
 
 def end_for_job(job: Object, *, age_seconds: float, seconds: int) -> None:

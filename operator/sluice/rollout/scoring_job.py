@@ -14,8 +14,11 @@ from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, GROUP, RELEASE_LAB
 from sluice.cluster.client import Object
 from sluice.cluster.resource import CONFIG_MAPS, JOBS, NETWORK_POLICIES
 from sluice.rollout.canary_pods import Role, owned_by
+from sluice.scoring.cases import StatedCases
+from sluice.scoring.plan import REFUSED
 
 STATISTICS_PORT: Final = 8090
+SCORER_CONTAINER: Final = "scorer"
 BASELINE_ANNOTATION: Final = f"{GROUP}/baseline-pod"
 """On a Job: the Pod that serves users and is compared with, where the run has no baseline Pod of its own."""
 PLAN_KEY: Final = "plan.json"
@@ -23,6 +26,7 @@ CASES_KEY: Final = "cases.jsonl"
 RETRIES_PER_SHARD: Final = 6
 """A shard that dies more often is broken, not unlucky. What ends a Pod from outside (a drained node) does not count."""
 _FOLDER: Final = "/etc/sluice"
+_CASES_FOLDER: Final = "/etc/sluice-cases"
 _SECRET_FOLDER: Final = "/etc/sluice-secret"  # noqa: S105 - a path
 _NOBODY: Final = 65532
 _GRACE_SECONDS: Final = 60
@@ -44,9 +48,18 @@ class Token:
     key: str
 
 
-def plan_map(run: Object, *, plan: str, cases: str) -> Object:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CasesImage:
+    """The image that holds the cases, by digest, where the file is in it, and what the suite says of the file."""
+
+    reference: str
+    path: str
+    stated: StatedCases
+
+
+def plan_map(run: Object, *, plan: str, cases: str | CasesImage) -> Object:
     """Make the ConfigMap that scorers read; it cannot be changed, only replaced, and then the plan's digest tells."""
-    body = {"immutable": True, "data": {PLAN_KEY: plan, CASES_KEY: cases}}
+    body = {"immutable": True, "data": {PLAN_KEY: plan} | ({CASES_KEY: cases} if isinstance(cases, str) else {})}
     return {"apiVersion": CONFIG_MAPS.api_version, "kind": CONFIG_MAPS.kind, "metadata": _metadata(run, plan_name(run)), **body}
 
 
@@ -65,25 +78,34 @@ def models_name(run: Object) -> str:
     return f"{run['metadata']['name']}-models"
 
 
-def scoring_job(run: Object, image: ScorerImage, *, shards: int, seconds: int, token: Token | None, serving_baseline: str | None) -> Object:
+def scoring_job(
+    run: Object, image: ScorerImage, *, shards: int, seconds: int, token: Token | None, serving_baseline: str | None, cases: str | CasesImage
+) -> Object:
     """Make the Job: one Pod for each shard, at most `seconds` in all. `serving_baseline` names a Pod that is compared with and is not of the run."""
-    arguments = ["score", "--plan", f"{_FOLDER}/{PLAN_KEY}", "--cases", f"{_FOLDER}/{CASES_KEY}", "--shard", "$(JOB_COMPLETION_INDEX)"]
+    file = f"{_FOLDER}/{CASES_KEY}" if isinstance(cases, str) else f"{_CASES_FOLDER}/{cases.path}"
+    arguments = ["score", "--plan", f"{_FOLDER}/{PLAN_KEY}", "--cases", file, "--shard", "$(JOB_COMPLETION_INDEX)"]
     arguments += ["--listen", f"0.0.0.0:{STATISTICS_PORT}"]
     mounts: list[Object] = [{"name": "plan", "mountPath": _FOLDER, "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - of the Pod
     volumes: list[Object] = [{"name": "plan", "configMap": {"name": plan_name(run)}}, {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
+    if isinstance(cases, CasesImage):
+        # The node fetches it, with the pull secrets of the namespace's own service account: neither we nor a scorer calls a registry.
+        mounts.append({"name": "cases", "mountPath": _CASES_FOLDER, "readOnly": True})
+        volumes.append({"name": "cases", "image": {"reference": cases.reference, "pullPolicy": "IfNotPresent"}})
     if token is not None:
         arguments += ["--token-file", f"{_SECRET_FOLDER}/token"]
         mounts.append({"name": "token", "mountPath": _SECRET_FOLDER, "readOnly": True})
         secret = {"secretName": token.secret, "items": [{"key": token.key, "path": "token"}]}
         volumes.append({"name": "token", "secret": secret})
     container = {
-        "name": "scorer",
+        "name": SCORER_CONTAINER,
         "image": image.reference,
         "args": arguments,
         "ports": [{"name": "statistics", "containerPort": STATISTICS_PORT}],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": mounts,
+        # What it refuses it says last.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     pod = {
         "restartPolicy": "Never",
@@ -104,8 +126,13 @@ def scoring_job(run: Object, image: ScorerImage, *, shards: int, seconds: int, t
         # Without one shard there is no look that all have finished: nothing to wait for.
         "maxFailedIndexes": 0,
         "activeDeadlineSeconds": seconds + _GRACE_SECONDS,
-        # A scorer that cannot use its plan ends with 2, but so does a container that is killed while it starts: both are tried again.
-        "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]},
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                # No second attempt mends cases that do not fit their suite.
+                {"action": "FailJob", "onExitCodes": {"containerName": SCORER_CONTAINER, "operator": "In", "values": [REFUSED]}},
+            ]
+        },
         "template": {"metadata": {"labels": _labels(run, Role.SCORER)}, "spec": pod},
     }
     metadata = _metadata(run, job_name(run)) | {"labels": _labels(run, Role.SCORER)}

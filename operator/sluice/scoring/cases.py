@@ -52,30 +52,62 @@ class Cases:
     digest: str
     all: tuple[Case, ...]
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.all)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedCases:
+    """Cases that nobody here has read: what their suite says of them. Scorers read the file, and refuse one of which it is not true."""
+
+    digest: str
+    count: int
+
 
 def read_cases(raw: bytes) -> Cases:
     """Read the bytes of a cases file.
 
     Raises CasesRefused at the first line that is wrong: half a suite is another suite.
     """
+    cases = []
+    for case in _each(raw):
+        if isinstance(case, CasesRefused):
+            raise case
+        cases.append(case)
+    return Cases(digest="sha256:" + hashlib.sha256(raw).hexdigest(), all=tuple(cases))
+
+
+def look_through(raw: bytes) -> Iterator[Case | CasesRefused]:
+    """Read the bytes of a cases file for somebody who mends it: each case, or what is wrong with its line. Ends where nothing beyond can be read."""
+    try:
+        yield from _each(raw)
+    except CasesRefused as error:
+        yield error
+
+
+def _each(raw: bytes) -> Iterator[Case | CasesRefused]:
     if len(raw) > FILE_BYTES:
         raise CasesRefused(f"the cases are {len(raw):,} bytes; at most {FILE_BYTES:,} are read: ask fewer cases, or shorter ones")
     if sum(map(raw.count, (b",", b"{", b"["))) > VALUES:
         raise CasesRefused(f"the cases hold more than {VALUES:,} values; ask fewer cases, or smaller tensors")
-    cases: dict[str, Case] = {}
+    seen: set[str] = set()
+    number = 0
     for number, line in _lines(raw):
+        if len(seen) == CASES:
+            raise CasesRefused(f"line {number}: there are more than {CASES:,} cases; ask fewer")
         try:
             case = _case(line)
-            if case.id in cases:
+            if case.id in seen:
                 raise _Wrong(f"id {case.id!r} is there twice; every case is drawn once, so give the second one an id of its own")
         except (_Wrong, JsonRefused) as error:
-            raise CasesRefused(f"line {number}: {error}") from None
-        cases[case.id] = case
-        if len(cases) > CASES:
-            raise CasesRefused(f"line {number}: there are more than {CASES:,} cases; ask fewer")
-    if not cases:
+            yield CasesRefused(f"line {number}: {error}")
+        else:
+            seen.add(case.id)
+            yield case
+    if not number:
         raise CasesRefused("there is no case in the file; write one JSON object a line, each with an id and an input")
-    return Cases(digest="sha256:" + hashlib.sha256(raw).hexdigest(), all=tuple(cases.values()))
 
 
 def _lines(raw: bytes) -> Iterator[tuple[int, bytes]]:

@@ -19,7 +19,7 @@ from sluice.api.base import Label, Line, Model, Sha256, Uri
 from sluice.api.scorers import Scorer
 from sluice.api.scoring import Protocol, SuiteSpec
 from sluice.api.strict_json import JsonRefused, canonical, parse
-from sluice.scoring.cases import Cases
+from sluice.scoring.cases import CASES, Cases, StatedCases
 from sluice.scoring.compare import Metrics
 from sluice.scoring.interpret import metrics_of
 from sluice.scoring.scorers.latency import samples_needed
@@ -29,6 +29,8 @@ from sluice.scoring.tally import NOISE
 from sluice.scoring.wire import Expected, StatisticsRefused, stretches
 
 PLAN_BYTES: Final = 1 << 20
+REFUSED: Final = 65
+"""Exit code of a scorer that cannot follow its plan or use its cases, as `sysexits` has it: nothing is mended by starting it again."""
 NOISE_UNITS: Final = 60
 SPARE: Final = 1.25
 """A baseline that leaves every fifth question open still fixes the limits of latencies."""
@@ -49,6 +51,8 @@ class Plan(Model):
     """Where the baseline answers."""
     cases_digest: Sha256
     """SHA-256 of the file of cases."""
+    cases_count: Annotated[int, Field(ge=1, le=CASES)] | None = None
+    """How many cases are in it, where the suite says so; absent where they were counted."""
     seed: Annotated[int, Field(ge=0, le=2**53)]
     """Fixes the random order of units before anything is asked."""
     planned: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -137,18 +141,29 @@ def read_plan(raw: bytes) -> Plan:
 
 
 def plan_run(
-    suite: SuiteSpec, cases: Cases, *, run: str, candidate: str, baseline: str, seed: int, planned: int, minimum: int | None, shards: int, end_token: str
+    suite: SuiteSpec,
+    cases: Cases | StatedCases,
+    *,
+    run: str,
+    candidate: str,
+    baseline: str,
+    seed: int,
+    planned: int,
+    minimum: int | None,
+    shards: int,
+    end_token: str,
 ) -> Plan:
     """Make the plan of a run: `planned` units, or as many as there are cases when they are fewer.
 
     Raises SuiteRefused for a scorer that cannot be made, pydantic.ValidationError for an address or token that is none; `suite.prepare` checks the rest.
     """
-    units = min(planned, len(cases.all))
+    units = min(planned, cases.count)
     return Plan(
         run=run,
         candidate=candidate,
         baseline=baseline,
         cases_digest=cases.digest,
+        cases_count=cases.count if isinstance(cases, StatedCases) else None,
         seed=seed,
         planned=units,
         minimum=min(minimum or FIRST, units),

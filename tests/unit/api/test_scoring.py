@@ -66,8 +66,8 @@ def test_the_same_cases_are_the_same_wherever_they_are_kept() -> None:
     digest = cases_digest(spec().cases)
     kept = spec(cases={"configMap": {"name": "cases", "key": "cases.jsonl", "digest": digest}})
     assert suite_digest(kept) == suite_digest(spec())
-    elsewhere = spec(cases={"oci": {"reference": f"registry.example.com/suites/churn@{digest_of('manifest')}"}})
-    assert cases_digest(elsewhere.cases) == digest_of("manifest")
+    reference = f"registry.example.com/suites/churn@{digest_of('manifest')}"
+    assert suite_digest(spec(cases={"oci": {"reference": reference, "digest": digest, "count": 1}})) == suite_digest(spec())
 
 
 def test_cases_in_no_place_have_no_digest() -> None:

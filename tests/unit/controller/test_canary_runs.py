@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
@@ -13,22 +14,30 @@ import pytest
 from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec, CanaryStatus
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
-from sluice.cluster.resource import CANARY_RUNS, CONFIG_MAPS, DEPLOYMENTS, PODS
+from sluice.cluster.resource import CANARY_RUNS, CONFIG_MAPS, DEPLOYMENTS, JOBS, PODS, SERVICES
 from sluice.controller.canary import CanaryReconciler
+from sluice.controller.canary_exposure import begin, seen_of, standing_of
 from sluice.controller.canary_inputs import resolve
 from sluice.controller.canary_start import asked_for, start_runs
 from sluice.controller.canary_status import Seen, completed, decision_of, is_complete, status_of_run
 from sluice.controller.conditions import Moment
 from sluice.controller.observe import Metrics
 from sluice.decision.model import Verdict
+from sluice.decision.run_reasons import RunReason
 from sluice.decision.world import World
 from sluice.rollout.canary import Endpoints, Waiting
 from sluice.rollout.endings import Ending
-from sluice.rollout.scoring_job import ScorerImage
+from sluice.rollout.exposure import Exposing
+from sluice.rollout.exposure import Standing as Exposure
+from sluice.rollout.scoring_job import CasesImage, ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
+from sluice.scoring.cases import StatedCases
 from sluice.scoring.judgement import Decision, Judgement, Standing
+from sluice.scoring.plan import read_plan
+from sluice.scoring.tally import Samples
 from tests.unit.api_memory import MemoryClient
 from tests.unit.decision import case as c
+from tests.unit.decision.test_monitors import finding, watching
 from tests.unit.rollout.canary_bench import Killed
 
 Object = dict[str, Any]
@@ -107,6 +116,16 @@ async def test_other_terms_are_another_run_with_another_seed() -> None:
     assert asked_for(new, verdict_of(world).due)
 
 
+async def test_a_run_pins_the_stages_that_policy_asks_for_as_they_are_written() -> None:
+    world = c.canary_world()
+    asked = {"exposure": [{"share": "0.050", "for": "90m"}], "onShareTooSmall": "Skip"}
+    world.put("ReleasePolicy", c.canary_policy(c.canary_requirement(**asked)))
+    client, world = await made(world)
+    (run,) = runs_in(client)
+    assert {name: run["spec"][name] for name in asked} == asked
+    assert asked_for(run, verdict_of(world).due)
+
+
 async def test_nothing_is_made_for_a_release_that_may_not_be_scored() -> None:
     client = MemoryClient()
     client.put(DEPLOYMENTS, held())
@@ -165,6 +184,20 @@ async def test_cases_in_a_config_map_are_those_of_the_digest_or_none() -> None:
     assert not isinstance(await resolve(run, spec, world, client), Waiting)
 
 
+async def test_cases_in_an_image_are_planned_by_what_the_suite_says_and_fetched_by_no_process_of_ours() -> None:
+    cases = {"oci": {"reference": "registry.example.com/cases@sha256:" + "2" * 64, "digest": "sha256:" + "3" * 64, "count": 250}}
+    world = c.canary_world()
+    world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(cases=cases)))
+    client, world = await made(world)
+    run = runs_in(client)[0]
+    inputs = await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
+    assert not isinstance(inputs, Waiting)
+    plan = read_plan(inputs.comparison.plan(Endpoints(candidate="http://10.0.0.1:80", baseline="http://10.0.0.9:80")).text.encode())
+    assert (plan.cases_digest, plan.cases_count, plan.planned, inputs.terms.planned) == ("sha256:" + "3" * 64, 250, 250, 250)
+    stated = StatedCases(digest=plan.cases_digest, count=250)
+    assert inputs.comparison.cases == CasesImage(reference="registry.example.com/cases@sha256:" + "2" * 64, path="cases.jsonl", stated=stated)
+
+
 # The status.
 
 
@@ -215,6 +248,25 @@ def test_a_run_of_which_nothing_is_left_says_so_and_nothing_else_changes() -> No
     assert is_complete({"status": complete})
     assert {name: value for name, value in complete.items() if name != "conditions"} == {name: value for name, value in decided.items() if name != "conditions"}
     assert completed(moment()) is None
+
+
+def test_a_live_share_keeps_what_the_comparison_came_to() -> None:
+    compared = replace(SEEN, judgement=JUDGED, standings=(STANDING,), decision=CanaryDecision.PROMOTE, samples=Samples(digest=c.digest_of("s"), uri="s3://s"))
+    status = status_of_run(begin(compared, now=c.NOW), moment())
+    assert status is not None
+    assert (status["phase"], status["decision"], status["exposure"]["startedAt"]) == ("Exposing", "Pending", "2026-11-20T12:00:00Z")
+    standing = Exposure(started_at=c.NOW, stage=1, since=c.NOW + timedelta(seconds=5), ends=2, share=Decimal("0.05"), pods=1)
+    later = status_of_run(seen_of(Exposing(standing=standing, reason=RunReason.Exposing, message="stage 2")), moment(status))
+    assert later is not None
+    CanaryStatus.model_validate(later)
+    assert {name: later[name] for name in ("metrics", "units", "planned", "startedAt", "samples")} == {
+        name: status[name] for name in ("metrics", "units", "planned", "startedAt", "samples")
+    }
+    assert standing_of({"status": later}) == replace(standing, share=Decimal(0), pods=0), "what is counted anew at each look is not believed"
+    lost = Seen(phase=CanaryPhase.DECIDED, decision=CanaryDecision.INCONCLUSIVE, reason="CandidateLost", message="it is gone")
+    ended = status_of_run(lost, moment(later))
+    assert ended is not None
+    assert ended["exposure"] == later["exposure"]
 
 
 # The reconciler.
@@ -288,6 +340,79 @@ async def test_a_run_that_nobody_asks_for_any_more_ends_and_leaves_nothing() -> 
 
 def owner(client: MemoryClient) -> Object:
     return {"uid": stored(client)["metadata"]["uid"], "controller": True}
+
+
+async def exposing() -> tuple[MemoryClient, World]:
+    """A run whose comparison was good, and whose candidate serves one of two users."""
+    world = c.canary_world()
+    world.put("ReleasePolicy", c.canary_policy(c.canary_requirement(exposure=[{"share": "0.5", "for": "10m"}])))
+    client, world = await made(world)
+    run = stored(client)
+    compared = replace(SEEN, judgement=JUDGED, standings=(STANDING,), decision=CanaryDecision.PROMOTE)
+    run["status"] = status_of_run(begin(compared, now=datetime.now(UTC)), moment())
+    run["metadata"] |= {"generation": 1}
+    labels = {"app": "churn", "sluice.dev/release": c.NAME, "sluice.dev/canary-run": RUN, "sluice.dev/canary-role": "candidate"}
+    spec = {"serviceAccountName": "churn", "containers": [{"name": "server", "image": f"registry.example.com/server@{c.SERVER}"}]}
+    for name, mine, owners in ((f"{RUN}-candidate", labels, [owner(client)]), ("churn-0", {"app": "churn"}, [])):
+        meta = {"namespace": c.NAMESPACE, "name": name, "uid": name, "resourceVersion": "1", "labels": mine, "ownerReferences": owners}
+        conditions = [{"type": type_, "status": "True", "lastTransitionTime": "2026-11-20T12:00:00Z"} for type_ in ("PodScheduled", "ContainersReady", "Ready")]
+        status = {"phase": "Running", "podIP": "10.0.0.7", "conditions": conditions}
+        client.put(PODS, {"kind": "Pod", "metadata": meta, "spec": spec, "status": status})
+    client.put(SERVICES, {"metadata": {"namespace": c.NAMESPACE, "name": "churn"}, "spec": {"selector": {"app": "churn"}}})
+    left = {"metadata": {"namespace": c.NAMESPACE, "name": f"{RUN}-scorer", "uid": "j1", "ownerReferences": [owner(client)]}}
+    client.put(JOBS, left)
+    return client, world
+
+
+def serving(client: MemoryClient) -> str:
+    conditions = client.objects[PODS.path(c.NAMESPACE, f"{RUN}-candidate")]["status"]["conditions"]
+    return next((item["status"] for item in conditions if item["type"] == "sluice.dev/serving"), "")
+
+
+async def test_a_live_share_goes_on_without_the_comparison_and_asks_no_scorer() -> None:
+    client, world = await exposing()
+    looks = reconciler(client, Feed(world), image=None)
+    assert await looks.settle(AT) == 1.0
+    assert (serving(client), stored(client)["status"]["phase"]) == ("True", "Exposing")
+    assert JOBS.path(c.NAMESPACE, f"{RUN}-scorer") not in client.objects
+    await looks.settle(AT)
+    assert stored(client)["status"]["exposure"] | {"since": "", "startedAt": ""} == {
+        "stage": 0,
+        "pods": 1,
+        "share": "0.5000",
+        "ends": 0,
+        "since": "",
+        "startedAt": "",
+    }
+    assert stored(client)["status"]["units"] == 120
+
+
+async def test_a_live_share_ends_when_a_monitor_finds_something_and_when_nobody_asks_for_it() -> None:
+    client, world = await exposing()
+    looks = reconciler(client, Feed(world))
+    await looks.settle(AT)
+    world.put("ReleaseMonitor", watching("m-1", finding("Alert")))
+    assert await looks.settle(AT) == 0.0
+    assert (serving(client), stored(client)["status"]["decision"], stored(client)["status"]["reason"]) == ("False", "Inconclusive", "MonitorAlarmed")
+    client, world = await exposing()
+    looks = reconciler(client, Feed(world))
+    await looks.settle(AT)
+    world.put("ReleasePolicy", c.canary_policy(c.canary_requirement(exposure=[{"share": "0.4", "for": "10m"}])))
+    assert await looks.settle(AT) == 0.0
+    assert (serving(client), stored(client)["status"]["reason"]) == ("False", "NotAskedFor")
+
+
+async def test_a_controller_that_is_blind_shows_the_candidate_to_nobody_and_goes_on_when_it_sees() -> None:
+    client, world = await exposing()
+    feed = Feed(world)
+    looks = reconciler(client, feed)
+    await looks.settle(AT)
+    feed.why = "it last heard from the API server 200 s ago"
+    await looks.settle(AT)
+    assert (serving(client), stored(client)["status"]["phase"]) == ("False", "Exposing")
+    feed.why = ""
+    await looks.settle(AT)
+    assert serving(client) == "True"
 
 
 async def test_a_release_that_is_gone_ends_its_run() -> None:

@@ -225,6 +225,12 @@ def job_failed(bench: Bench) -> None:
     bench.job["status"] = {"conditions": [{"type": "Failed", "status": "True", "reason": "FailedIndexes", "message": "1 of 2"}]}
 
 
+def refused(bench: Bench) -> None:
+    terminated = {"exitCode": 65, "message": "INFO something else\nline 3: id 'c-1' is there twice"}
+    bench.pod("churn-2-1-scorer-1-abcde")["status"] = {"phase": "Failed", "containerStatuses": [{"name": "scorer", "state": {"terminated": terminated}}]}
+    job_failed(bench)
+
+
 def job_deleted(bench: Bench) -> None:
     del bench.client.objects[JOBS.path(NAMESPACE, "churn-2-1-scorer")]
     bench.run["status"] = {"startedAt": "2026-11-20T12:00:00Z"}
@@ -240,6 +246,7 @@ def job_deleted(bench: Bench) -> None:
         (moved, CanaryDecision.INCONCLUSIVE, "StatisticsRefused"),
         (job_failed, CanaryDecision.INCONCLUSIVE, "ScoringFailed"),
         (job_deleted, CanaryDecision.INCONCLUSIVE, "ScoringFailed"),
+        (refused, CanaryDecision.INCONCLUSIVE, "CasesInvalid"),
     ],
 )
 async def test_a_comparison_that_is_disturbed_ends_and_starts_not_over(happens: Callable[[Bench], None], decision: CanaryDecision, reason: str) -> None:
@@ -248,6 +255,21 @@ async def test_a_comparison_that_is_disturbed_ends_and_starts_not_over(happens: 
     happens(bench)
     end = await ending(bench)
     assert (end.decision, end.reason) == (decision, reason)
+
+
+async def test_what_a_scorer_refuses_is_told_in_its_own_words() -> None:
+    bench = Bench()
+    await bench.until_scoring()
+    refused(bench)
+    assert str(await ending(bench)) == "the scorer refuses its plan or its cases: line 3: id 'c-1' is there twice"
+
+
+async def test_an_image_that_a_scorer_waits_for_is_told() -> None:
+    bench = Bench()
+    assert (await bench.until_scoring()).waits == ""
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    bench.pod("churn-2-1-scorer-1-abcde")["status"]["containerStatuses"] = [{"name": "scorer", "state": {"waiting": waiting}}]
+    assert (await bench.until_scoring()).waits == "Pod churn-2-1-scorer-1-abcde: container scorer waits: ImagePullBackOff: no such image"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name, replica_set_of, run_name
 from sluice.rollout.canary_state import Stand, state_of
-from sluice.rollout.scoring_job import ScorerImage, Token, network_policies, plan_map, scoring_job
+from sluice.rollout.scoring_job import CasesImage, ScorerImage, Token, network_policies, plan_map, scoring_job
+from sluice.scoring.cases import StatedCases
 
 Object = dict[str, Any]
 IMAGE = ScorerImage(reference="registry.example.com/sluice@sha256:" + "1" * 64, controller_namespace="sluice-system")
@@ -81,7 +82,7 @@ def test_the_baseline_comes_from_the_newest_template_of_this_deployment_that_nam
 def test_every_name_that_follows_from_a_run_fits_where_it_goes(release: str) -> None:
     name = run_name(release, 12)
     run = {"metadata": {"namespace": "payments", "name": name, "uid": "u"}}
-    job = scoring_job(run, IMAGE, shards=64, seconds=60, token=None, serving_baseline=None)
+    job = scoring_job(run, IMAGE, shards=64, seconds=60, token=None, serving_baseline=None, cases="{}")
     assert len(f"{job['metadata']['name']}-63") <= 63
     assert "." not in name
     assert len(name) <= 63
@@ -93,12 +94,14 @@ def test_releases_with_alike_names_have_runs_of_their_own() -> None:
 
 
 def test_scorers_have_no_credentials_and_no_rights() -> None:
-    job = scoring_job(RUN, IMAGE, shards=4, seconds=600, token=None, serving_baseline=None)
+    job = scoring_job(RUN, IMAGE, shards=4, seconds=600, token=None, serving_baseline=None, cases="{}")
     spec, pod = job["spec"], job["spec"]["template"]["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 4, 4)
     assert spec["backoffLimitPerIndex"] > 0
     assert spec["maxFailedIndexes"] == 0
-    assert [rule["action"] for rule in spec["podFailurePolicy"]["rules"]] == ["Ignore"], "a drained node is nobody's fault"
+    drained, refused = spec["podFailurePolicy"]["rules"]
+    assert drained["action"] == "Ignore", "a drained node is nobody's fault"
+    assert (refused["action"], refused["onExitCodes"]["values"]) == ("FailJob", [65]), "cases that do not fit are not mended by another attempt"
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     (container,) = pod["containers"]
@@ -110,7 +113,7 @@ def test_scorers_have_no_credentials_and_no_rights() -> None:
 
 
 def test_a_suite_with_a_token_mounts_that_one_key() -> None:
-    job = scoring_job(RUN, IMAGE, shards=1, seconds=600, token=Token(secret="vllm", key="api-key"), serving_baseline=None)
+    job = scoring_job(RUN, IMAGE, shards=1, seconds=600, token=Token(secret="vllm", key="api-key"), serving_baseline=None, cases="{}")
     pod = job["spec"]["template"]["spec"]
     (secret,) = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
     assert secret == {"secretName": "vllm", "items": [{"key": "api-key", "path": "token"}]}
@@ -129,6 +132,17 @@ def test_scorers_reach_the_two_pods_and_nothing_else_and_the_two_pods_answer_sco
     assert only == {"podSelector": scorers["spec"]["podSelector"]}
     serving, _ = network_policies(RUN, IMAGE, port=8080, serving_baseline="churn-1")
     assert {"podSelector": {"matchLabels": {"sluice.dev/release": "churn-1"}}} in serving["spec"]["egress"][0]["to"]
+
+
+def test_cases_in_an_image_are_mounted_and_not_copied() -> None:
+    cases = CasesImage(reference="registry.example.com/cases@sha256:" + "2" * 64, path="all/cases.jsonl", stated=StatedCases(digest="", count=1))
+    assert set(plan_map(RUN, plan="{}", cases=cases)["data"]) == {"plan.json"}
+    pod = scoring_job(RUN, IMAGE, shards=1, seconds=600, token=None, serving_baseline=None, cases=cases)["spec"]["template"]["spec"]
+    (volume,) = [volume for volume in pod["volumes"] if "image" in volume]
+    (mount,) = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == volume["name"]]
+    assert volume["image"] == {"reference": cases.reference, "pullPolicy": "IfNotPresent"}
+    assert mount["readOnly"] is True
+    assert f"{mount['mountPath']}/all/cases.jsonl" in pod["containers"][0]["args"]
 
 
 def test_the_plan_cannot_be_changed_once_it_is_there() -> None:

@@ -10,7 +10,7 @@ import pytest
 from sluice.api.scorers import ScorerType
 from sluice.api.scoring import SuiteSpec
 from sluice.scoring.answer import Answer
-from sluice.scoring.cases import Cases, read_cases
+from sluice.scoring.cases import Cases, StatedCases, read_cases
 from sluice.scoring.interpret import SuiteRefused, metrics_of, protocol_of
 from sluice.scoring.plan import Plan, plan_run
 from sluice.scoring.protocols.settings import ProtocolType
@@ -39,7 +39,7 @@ def cases_of(*cases: dict[str, Any]) -> Cases:
     return read_cases("\n".join(map(json.dumps, cases or (CASE,))).encode())
 
 
-def planned(spec: SuiteSpec, cases: Cases, **changes: Any) -> Plan:  # noqa: ANN401 - members of the plan
+def planned(spec: SuiteSpec, cases: Cases | StatedCases, **changes: Any) -> Plan:  # noqa: ANN401 - members of the plan
     plan = plan_run(spec, cases, run="a/b", candidate="http://a:1", baseline="http://b:1", seed=1, planned=500, minimum=100, shards=2, end_token="t" * 16)
     return plan.model_copy(update=changes)
 
@@ -49,6 +49,14 @@ def test_a_plan_never_has_more_units_than_there_are_cases() -> None:
     plan = planned(suite(), cases)
     assert (plan.planned, plan.minimum, plan.looks) == (2, 2, (2,))
     prepare(plan, cases)
+
+
+def test_a_file_of_another_length_than_its_suite_says_is_refused() -> None:
+    cases = cases_of(CASE, CASE | {"id": "c-2"})
+    said = StatedCases(digest=cases.digest, count=2)
+    prepare(planned(suite(), said), cases)
+    with pytest.raises(SuiteRefused, match=r"there are 3 cases, and the file has 2: write cases\.oci\.count: 2"):
+        prepare(planned(suite(), StatedCases(digest=cases.digest, count=3)), cases)
 
 
 def test_a_suite_says_how_and_what_is_measured() -> None:
