@@ -6,6 +6,7 @@ deleted) is told apart from what it did itself (its container ends, again and ag
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -99,6 +100,14 @@ def unstarted(pods: Iterable[Object]) -> str:
                 return f"Pod {pod['metadata']['name']}: {_waiting(container)}"
     return ""
 
+def _waiting(container: Object) -> str:
+    state = (container.get("state") or {}).get("waiting") or {}
+    return f"container {container.get('name')} waits: {_words(state.get('reason'), state.get('message'))}" if state else ""
+
+
+def _last(container: Object) -> str:
+    ended = (container.get("lastState") or {}).get("terminated") or (container.get("state") or {}).get("terminated") or {}
+    return f"exit code {ended.get('exitCode')} ({ended.get('reason')})"
 
 
 
