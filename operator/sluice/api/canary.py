@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from sluice.api.base import Conditions, Decimal, Duration, Label, Line, Model, Name, NameRef, Sha256, Time, Uri, immutable, rule, validations
+from sluice.api.exposure import ExposureStatus, OnShareTooSmall, Stages
 
 Margin = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$", max_length=11)]
 """A difference of scores in [0, 1], in quotes."""
@@ -61,6 +62,7 @@ class CanaryPhase(StrEnum):
     PENDING = "Pending"
     STARTING = "Starting"
     SCORING = "Scoring"
+    EXPOSING = "Exposing"
     DECIDED = "Decided"
 
 
@@ -109,6 +111,8 @@ class CanarySpec(Model):
                     "falsePromotionRate",
                     "maxDuration",
                     "baselinePods",
+                    "exposure",
+                    "onShareTooSmall",
                 ],
                 "a run is repeated by another CanaryRun",
             ),
@@ -153,6 +157,10 @@ class CanarySpec(Model):
     """The run is inconclusive when it has not decided by then."""
     baseline_pods: BaselinePods
     """Which Pods of the baseline are asked."""
+    exposure: Stages | None = None
+    """Which share of the users the candidate meets after the comparison, and for how long, before it is promoted. Absent: none."""
+    on_share_too_small: OnShareTooSmall | None = None
+    """What follows when a single Pod of it would already be more than a stage allows. Absent: Hold."""
 
 
 class MetricEvidence(Model):
@@ -232,5 +240,7 @@ class CanaryStatus(Model):
     """When it was decided."""
     samples: SamplesStatus | None = None
     """Where every answer is kept."""
+    exposure: ExposureStatus | None = None
+    """How far the live share is."""
     conditions: Conditions = []
     """State of the run."""

@@ -26,6 +26,7 @@ from sluice.api.base import (
     validations,
 )
 from sluice.api.canary import AT_MOST_PLANNED, BaselinePods, ErrorRate, Margin, Margins, Minimum, OnInconclusive, Planned
+from sluice.api.exposure import OnShareTooSmall, Stages
 from sluice.api.monitor import PolicyMonitor
 from sluice.api.release import ArtifactType
 from sluice.api.scoring import SuiteRef
@@ -170,7 +171,7 @@ class SeparatedFrom(StrEnum):
 
 
 _CANARY_NEEDS = ("suite", "margin", "planned", "maxDuration")
-_CANARY_MAY = ("margins", "falseRollbackRate", "falsePromotionRate", "minimum", "onInconclusive", "baselinePods")
+_CANARY_MAY = ("margins", "falseRollbackRate", "falsePromotionRate", "minimum", "onInconclusive", "baselinePods", "exposure", "onShareTooSmall")
 
 
 class Requirement(Model):
@@ -184,6 +185,7 @@ class Requirement(Model):
             ),
             *(rule(f"self.type == 'Canary' || !has(self.{field})", f"{field} goes with type Canary", field=f".{field}") for field in _CANARY_MAY),
             AT_MOST_PLANNED,
+            rule("!has(self.onShareTooSmall) || has(self.exposure)", "onShareTooSmall goes with exposure", field=".onShareTooSmall"),
             rule(
                 "(self.type == 'Evaluation') == has(self.measures)",
                 "measures go with type Evaluation, and it needs them",
@@ -239,6 +241,10 @@ class Requirement(Model):
     """Canary: what becomes of the release when a run ends without a decision. Absent: Hold, and people decide."""
     baseline_pods: BaselinePods | None = None
     """Canary: Own starts a Pod of the baseline to be asked; Serving asks one that serves users. Absent: Own."""
+    exposure: Stages | None = None
+    """Canary: after the comparison the candidate serves these shares of the users, one after the other, and is promoted when nothing alarmed. Absent: none."""
+    on_share_too_small: OnShareTooSmall | None = None
+    """Canary: what follows when one Pod is a larger share than a stage allows: Hold waits for more Pods, Skip takes the next stage. Absent: Hold."""
     tiers: Annotated[list[Label], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
     """Only for releases of these tiers. Absent: for all."""
     waivable_by: Annotated[list[Label], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None

@@ -16,30 +16,36 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec
+from sluice.api.exposure import ExposureStatus
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Forbidden, Invalid
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import CANARY_RUNS
+from sluice.controller.canary_exposure import begin, is_exposing, schedule_of, seen_of, standing_of
 from sluice.controller.canary_inputs import Inputs, resolve
 from sluice.controller.canary_metrics import CanaryMetrics, step_of
 from sluice.controller.canary_start import asked_for
 from sluice.controller.canary_status import FINAL, Seen, completed, decision_of, status_of_run
 from sluice.controller.writing import write_status
 from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_pod
-from sluice.decision.model import Allowance
+from sluice.decision.model import Allowance, Release
+from sluice.decision.monitors import alarms_of
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
 from sluice.decision.run_reasons import RunReason
 from sluice.decision.runs import Run
 from sluice.rollout.actuation import Judge
-from sluice.rollout.canary import Progress, Scoring, Tools, Waiting, advance, tidy_up
+from sluice.rollout.canary import Progress, Scoring, Tools, Waiting, advance
 from sluice.rollout.endings import Ending
+from sluice.rollout.exposure import Hands, expose, pause
 from sluice.rollout.owned import found, typed
 from sluice.rollout.readings import Readings
+from sluice.rollout.routing import PodRouter, Router
 from sluice.rollout.scoring_job import ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
+from sluice.rollout.tidying import end_comparison, tidy_up
 from sluice.scoring.judgement import Judgement, Standing, judge, standings
 from sluice.scoring.tally import Merged
 
@@ -60,7 +66,9 @@ class _Memory:
     merged: Merged | None = None
     judgement: Judgement | None = None
     told_at: float = 0.0
-    told: tuple[CanaryPhase, str] | None = None
+    told: tuple[CanaryPhase, str, ExposureStatus | None] | None = None
+    compared: bool = False
+    """Whether nothing is left of what only the comparison needed."""
 
 
 class CanaryReconciler:
@@ -78,6 +86,7 @@ class CanaryReconciler:
         self._start_seconds = start_seconds
         self._max_age_seconds = max_age_seconds
         self._metrics = metrics
+        self._router: Router = PodRouter(client)
         self._decided_at: dict[Key, float] = {}
         self._memories: dict[Key, _Memory] = {}
 
@@ -114,6 +123,8 @@ class CanaryReconciler:
             spec = CanarySpec.model_validate(run["spec"])
         except ValidationError as error:
             raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.RunInvalid, f"its spec cannot be read: {error.errors(include_url=False)[0]['msg']}") from None
+        if is_exposing(run):
+            return await self._exposed(run, spec, memory)
         if self._image is None:
             return _waiting(Waiting(reason=RunReason.ScorerImageMissing, message="start the controller with --scorer-image REPOSITORY@sha256:…"))
         blind = self._feed.blind(max_age_seconds=self._max_age_seconds)
@@ -129,7 +140,29 @@ class CanaryReconciler:
         except (Forbidden, Invalid) as error:
             # A quota, a policy of somebody else, an object that is too large: people can mend that, and have to be told.
             return _waiting(Waiting(reason=RunReason.RefusedByCluster, message=f"the API server refuses what the run needs: {error}"))
-        return await self._judged(progress, inputs, memory)
+        seen = await self._judged(progress, inputs, memory)
+        return begin(seen, now=datetime.now(UTC)) if seen.decision is CanaryDecision.PROMOTE and spec.exposure else seen
+
+    async def _exposed(self, run: Object, spec: CanarySpec, memory: _Memory) -> Seen:
+        """Go on with the live share of a run whose comparison is over."""
+        standing, hands = standing_of(run), Hands(client=self._client, judge=self._judge_for(Key.of(run)), router=self._router)
+        blind = self._feed.blind(max_age_seconds=self._max_age_seconds)
+        if blind or Key.of(run) not in self._feed.world.canaries.runs:
+            return seen_of(await pause(run, standing, hands, why=f"the controller cannot decide now: {blind or 'it has not seen this run yet'}"))
+        if not memory.compared:
+            memory.compared = await end_comparison(self._client, run)
+        try:
+            self._demand(run, spec)
+        except Ending as end:
+            await pause(run, standing, hands, why=str(end))
+            raise
+        release = Key(namespace=run["metadata"]["namespace"], name=spec.release.name)
+        return seen_of(await expose(run, schedule_of(spec), standing, hands, alarm=self._alarm(release), now=datetime.now(UTC)))
+
+    def _alarm(self, release: Key) -> str:
+        known = self._feed.world.releases.get(release)
+        alarms = alarms_of(self._feed.world.case(known)) if isinstance(known, Release) else ()
+        return alarms[0].message if alarms else ""
 
     def _demand(self, run: Object, spec: CanarySpec) -> None:
         """End a run that nobody asks for any more. What the release itself lacks is found at its Pods."""
@@ -171,12 +204,12 @@ class CanaryReconciler:
 
     async def _tell(self, run: Object, seen: Seen, memory: _Memory) -> None:
         """Write the status: a change of phase or decision at once, numbers now and then."""
-        told = (seen.phase, seen.reason)
+        told = (seen.phase, seen.reason, seen.exposure)
         if told == memory.told and seen.decision not in FINAL and time.monotonic() - memory.told_at < WAIT_SECONDS:
             return
         before = await write_status(self._client, CANARY_RUNS, run, lambda moment: status_of_run(seen, moment))
         memory.told, memory.told_at = told, time.monotonic()
-        if before is None or before.get("phase") == seen.phase:
+        if before is None or (before.get("phase") == seen.phase and (seen.phase is not CanaryPhase.EXPOSING or before.get("reason") == seen.reason)):
             return
         if seen.decision in FINAL:
             self._decided_at[Key.of(run)] = time.monotonic()
@@ -193,7 +226,7 @@ class CanaryReconciler:
         self._metrics.stands(key, step)
         if step.complete:
             return None
-        if not await tidy_up(self._client, run):
+        if not await tidy_up(self._client, run, self._router, now=datetime.now(UTC)):
             return LOOK_SECONDS
         if await write_status(self._client, CANARY_RUNS, run, completed) is not None:
             told = self._decided_at.pop(key, None)

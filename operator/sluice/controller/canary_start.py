@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from sluice.api.base import NameRef
 from sluice.api.canary import CanarySpec, Workload
+from sluice.api.exposure import OnShareTooSmall, Stage
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict
 from sluice.cluster.resource import CANARY_RUNS, DEPLOYMENTS
@@ -82,6 +83,8 @@ def run_for(due: Due, namespace: str, *, deployment: str, number: int) -> Object
         false_promotion_rate=f"{terms.false_promotion_rate:f}",
         max_duration=terms.max_duration,
         baseline_pods=terms.baseline_pods,
+        exposure=[Stage(share=f"{stage.share:f}", for_=stage.written) for stage in terms.exposure] or None,
+        on_share_too_small=OnShareTooSmall.SKIP if terms.skips else None,
     )
     metadata = {"namespace": namespace, "name": run_name(due.release, number)}
     body = spec.model_dump(mode="json", by_alias=True, exclude_none=True)

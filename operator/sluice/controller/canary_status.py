@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus, GateStatus, MetricEvidence, MetricStatus, SamplesStatus, Towards
+from sluice.api.exposure import ExposureStatus
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, REASON_LIMIT, Moment, cut, wire
 from sluice.scoring.judgement import Judgement, Standing
@@ -33,6 +34,7 @@ class Seen:
     standings: tuple[Standing, ...] = ()
     started_at: datetime | None = None
     samples: Samples | None = None
+    exposure: ExposureStatus | None = None
 
 
 def decision_of(run: Object) -> CanaryDecision:
@@ -66,7 +68,8 @@ def status_of_run(seen: Seen, moment: Moment) -> Object | None:
         gates=[GateStatus(name=name, hits=min(hits, 1_000_000)) for name, hits in (judgement.gates if judgement else {}).items()],
         started_at=started,
         decided_at=moment.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if decided else None,
-        samples=SamplesStatus(digest=seen.samples.digest, uri=seen.samples.uri) if seen.samples else None,
+        samples=SamplesStatus(digest=seen.samples.digest, uri=seen.samples.uri) if seen.samples else moment.previous.get("samples"),
+        exposure=seen.exposure or moment.previous.get("exposure"),
         conditions=[moment.condition(COMPLETE, False, seen.reason, seen.message)],  # noqa: FBT003 - the condition's status
     )
     written = wire(status)

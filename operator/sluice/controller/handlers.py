@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import kopf
 
-from sluice.api.names import GROUP, RELEASE_LABEL, SCHEDULING_GATE, VERSION
+from sluice.api.names import CANARY_LABEL, GROUP, RELEASE_LABEL, SCHEDULING_GATE, VERSION
 from sluice.cluster.connection import Connection
-from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES
+from sluice.cluster.resource import CANARY_RUNS, DEPLOYMENTS, PODS, RELEASES
 from sluice.controller.work import Item
 from sluice.decision.records import Key
 from sluice.rollout.owners import releases_of
@@ -57,6 +57,11 @@ def registry_of(hand_over: HandOver, connection: Connection) -> kopf.OperatorReg
     @kopf.on.event("", "v1", PODS.plural, labels={RELEASE_LABEL: kopf.PRESENT}, registry=registry)
     async def pod_of_a_release_seen(*, namespace: str | None, labels: Mapping[str, str], **_: object) -> None:
         hand_over(Item(RELEASES.kind, Key(namespace=namespace or "", name=labels[RELEASE_LABEL])))
+
+    @kopf.on.event("", "v1", PODS.plural, labels={CANARY_LABEL: kopf.PRESENT}, registry=registry)
+    async def pod_of_a_run_seen(*, namespace: str | None, labels: Mapping[str, str], **_: object) -> None:
+        # Users may meet it: what becomes of it is not waited for.
+        hand_over(Item(CANARY_RUNS.kind, Key(namespace=namespace or "", name=labels[CANARY_LABEL])))
 
     @kopf.on.event("", "v1", PODS.plural, labels={RELEASE_LABEL: kopf.ABSENT}, when=_held, registry=registry)
     async def other_held_pod_seen(*, namespace: str | None, name: str | None, **_: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sluice.api.canary import CanaryDecision, CanarySpec
+from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec
 from sluice.api.policy import RequirementType
 from sluice.api.scoring import SuiteSpec
 from sluice.decision.lineage import Lineages
@@ -89,4 +89,5 @@ def _run(name: str, item: Mapping[str, Any]) -> Run | InvalidRun:
         decision = CanaryDecision(status.get("decision") or CanaryDecision.PENDING)
     except ValueError:
         return InvalidRun(name=name, problem=f"status.decision: {str(status['decision'])[:80]!r} is none that this version knows")
-    return Run(name=name, spec=spec, decision=decision, reason=str(status.get("reason") or "")[:64])
+    exposing = decision is CanaryDecision.PENDING and status.get("phase") == CanaryPhase.EXPOSING
+    return Run(name=name, spec=spec, decision=decision, reason=str(status.get("reason") or "")[:64], exposing=exposing)

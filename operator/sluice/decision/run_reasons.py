@@ -17,12 +17,14 @@ class RunReason(StrEnum):
     WorseThanMargin = "WorseThanMargin"
     GateHit = "GateHit"
     CandidateDoesNotStart = "CandidateDoesNotStart"
+    CandidateFailed = "CandidateFailed"
     # Inconclusive
     AllScored = "AllScored"
     TimeOver = "TimeOver"
     BaselineDoesNotStart = "BaselineDoesNotStart"
     CandidateNotScheduled = "CandidateNotScheduled"
     CandidateLost = "CandidateLost"
+    CandidateNotReady = "CandidateNotReady"
     BaselineLost = "BaselineLost"
     ScoringFailed = "ScoringFailed"
     StatisticsRefused = "StatisticsRefused"
@@ -31,6 +33,8 @@ class RunReason(StrEnum):
     NotAskedFor = "NotAskedFor"
     NotPermitted = "NotPermitted"
     NameTaken = "NameTaken"
+    MonitorAlarmed = "MonitorAlarmed"
+    ExposureTimeOver = "ExposureTimeOver"
     ReleaseGone = "ReleaseGone"
     RunInvalid = "RunInvalid"
     # Pending
@@ -41,6 +45,9 @@ class RunReason(StrEnum):
     CasesNotFound = "CasesNotFound"
     Starting = "Starting"
     Scoring = "Scoring"
+    # Exposing
+    Exposing = "Exposing"
+    ShareTooSmall = "ShareTooSmall"
 
 
 RUN_MEANING: dict[RunReason, str] = {
@@ -48,11 +55,13 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.WorseThanMargin: "RollBack: a metric, or a slice of it, is worse than its margin.",
     RunReason.GateHit: "RollBack: an answer of the candidate hit a hard gate, which no comparison excuses.",
     RunReason.CandidateDoesNotStart: "RollBack: the candidate's container ends again and again, or is not ready in time, while its baseline is.",
+    RunReason.CandidateFailed: "RollBack: a container of the candidate ended while users met it.",
     RunReason.AllScored: "Inconclusive: all planned cases are scored, and the evidence is not enough for either side. The message says how many more would do.",
     RunReason.TimeOver: "Inconclusive: nothing was decided within maxDuration.",
     RunReason.BaselineDoesNotStart: "Inconclusive: the Pod of the baseline does not start, so there is nothing to compare with.",
     RunReason.CandidateNotScheduled: "Inconclusive: no node takes the Pod of the candidate, which is not its fault. Make room, and apply a new release.",
-    RunReason.CandidateLost: "Inconclusive: the Pod of the candidate went away while it was asked.",
+    RunReason.CandidateLost: "Inconclusive: the Pod of the candidate went away while it was asked, or while users met it.",
+    RunReason.CandidateNotReady: "Inconclusive: the candidate was not ready any more while users met it, and nobody knows why.",
     RunReason.BaselineLost: "Inconclusive: the Pod of the baseline went away while it was asked.",
     RunReason.ScoringFailed: "Inconclusive: the scoring Job ended, or was deleted, before a decision. Its Pods' logs say why.",
     RunReason.StatisticsRefused: "Inconclusive: what a scorer told is not of this plan.",
@@ -61,6 +70,8 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.NotAskedFor: "Inconclusive: policy, suite or baseline is another one now. The comparison that is asked for now is another run.",
     RunReason.NotPermitted: "Inconclusive: a Pod of the run may not run any more.",
     RunReason.NameTaken: "Inconclusive: an object that the run needs is there, and is somebody else's.",
+    RunReason.MonitorAlarmed: "Inconclusive: a monitor of the release found drift or silence while users met a share of it.",
+    RunReason.ExposureTimeOver: "Inconclusive: the comparison was good, but the live share took longer than its stages and maxDuration together.",
     RunReason.ReleaseGone: "Inconclusive: the release was deleted.",
     RunReason.RunInvalid: "Inconclusive: the run itself cannot be read.",
     RunReason.ScorerImageMissing: "The controller was started without --scorer-image.",
@@ -70,4 +81,6 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.CasesNotFound: "It waits for the cases: there is no such ConfigMap, or it has another digest than the suite names.",
     RunReason.Starting: "The Pods of the run start.",
     RunReason.Scoring: "Cases are being asked.",
+    RunReason.Exposing: "The comparison was good, and users meet a share of the candidate; it is promoted when the last stage is over.",
+    RunReason.ShareTooSmall: "The comparison was good, but one Pod of the candidate would be a larger share of a Service than the stage allows.",
 }

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from sluice.api.canary import DEFAULT_ERROR_RATE, BaselinePods, CanaryDecision
 from sluice.api.digests import suite_digest
+from sluice.api.exposure import OnShareTooSmall
 from sluice.api.scorers import ScorerType
+from sluice.decision.exposure import Stage, never_larger, stages_of
 from sluice.scoring.cases import CasesRefused, read_cases
 from sluice.scoring.interpret import SuiteRefused, limits_of, metrics_of, protocol_of
 
@@ -68,6 +70,8 @@ class Run:
     spec: CanarySpec
     decision: CanaryDecision = CanaryDecision.PENDING
     reason: str = ""
+    exposing: bool = False
+    """Whether the comparison is over, and users meet a share of the candidate, or are about to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,9 @@ class Terms:
     minimum: int | None
     max_duration: str
     baseline_pods: BaselinePods
+    exposure: tuple[Stage, ...] = ()
+    skips: bool = False
+    """Whether a stage is left out for which one Pod is too large a share; without stages there is nothing to leave out."""
 
     @classmethod
     def of_requirement(cls, requirement: Requirement) -> Terms:
@@ -108,6 +115,8 @@ class Terms:
             minimum=requirement.minimum,
             max_duration=requirement.max_duration,
             baseline_pods=requirement.baseline_pods or BaselinePods.OWN,
+            exposure=stages_of(requirement.exposure),
+            skips=requirement.exposure is not None and requirement.on_share_too_small is OnShareTooSmall.SKIP,
         )
 
     @classmethod
@@ -122,12 +131,15 @@ class Terms:
             minimum=spec.minimum,
             max_duration=spec.max_duration,
             baseline_pods=spec.baseline_pods,
+            exposure=stages_of(spec.exposure),
+            skips=spec.exposure is not None and spec.on_share_too_small is OnShareTooSmall.SKIP,
         )
 
     def no_looser_than(self, asked: Terms) -> bool:
         """Tell whether a promotion on these terms is one on the terms `asked`, too.
 
-        What can make a promotion easier counts: every margin, the rate of false promotions, and how many cases are planned and needed.
+        What can make a promotion easier counts: every margin, the rate of false promotions, how many cases are planned and needed, and how soon how many
+        users meet the candidate.
         """
         metrics = {*self.margins, *asked.margins}
         return (
@@ -136,6 +148,8 @@ class Terms:
             and self.false_promotion_rate <= asked.false_promotion_rate
             and self.planned >= asked.planned
             and (self.minimum or 0) >= (asked.minimum or 0)
+            and never_larger(self.exposure, asked.exposure)
+            and (asked.skips or not asked.exposure or not self.skips)
         )
 
     def _margin_of(self, metric: str) -> Decimal:

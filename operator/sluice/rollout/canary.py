@@ -39,7 +39,6 @@ from sluice.rollout.scoring_job import (
     ScorerImage,
     Token,
     job_name,
-    models_name,
     network_policies,
     plan_map,
     plan_name,
@@ -122,9 +121,9 @@ class Scoring:
     """Scorers are at work, since `started_at`."""
 
     merged: Merged
+    started_at: datetime
     waits: str = ""
     """What keeps a scorer from starting, for people; empty when nothing does."""
-    started_at: datetime
 
 
 Progress = Waiting | Starting | Scoring
@@ -153,9 +152,9 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
             await _start_scorers(scene, endpoints, tools)
         return Starting(message="; ".join(unready) or "the scorers start")
     # 3. Time is bounded, whatever happens; and so is patience with the scorers.
+    started_at = parse_time(scene.job["metadata"]["creationTimestamp"])
     scorers = [pod for pod in scene.pods if is_owned_by(pod, scene.job)]
     end_for_refusal(scorers)
-    started_at = parse_time(scene.job["metadata"]["creationTimestamp"])
     end_for_job(scene.job, age_seconds=(now - started_at).total_seconds(), seconds=comparison.seconds)
     # 4. What they say.
     plan = comparison.plan(endpoints)
@@ -166,25 +165,6 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
     except (StatisticsRefused, NotMergeable) as error:
         message = f"{error}; did a Pod get another address, or somebody replace ConfigMap {plan_name(run)}?"
         raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.StatisticsRefused, message) from None
-
-
-async def tidy_up(client: ApiClient, run: Object) -> bool:
-    """Delete what a decided run has left, the candidate first; return whether nothing was there any more. Raises `ApiError`."""
-    namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
-    rest = [
-        (PODS, pod_name(name, Role.CANDIDATE)), (JOBS, job_name(run)), (PODS, pod_name(name, Role.BASELINE)),
-        (NETWORK_POLICIES, job_name(run)), (NETWORK_POLICIES, models_name(run)), (CONFIG_MAPS, plan_name(run)),
-    ]  # fmt: skip
-    clean = True
-    for resource, at in rest:
-        there = await found(client, resource.path(namespace, at))
-        if there is None or not is_owned_by(there, run):
-            continue
-        clean = False
-        if "deletionTimestamp" not in there["metadata"]:
-            await delete(client, resource, there)
-            log.info("canary run %s/%s: deleted %s %s", namespace, name, resource.kind, at)
-    return clean
 
 
 @dataclass(slots=True, kw_only=True)

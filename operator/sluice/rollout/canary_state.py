@@ -15,8 +15,8 @@ from typing import Final
 from sluice.api.base import parse_time
 from sluice.cluster.client import Object
 
-_CRASHES: Final = 4
 _ON_ITS_WAY: Final = ("ContainerCreating", "PodInitializing")
+_CRASHES: Final = 4
 """Ends of one container after which nothing better is expected: the kubelet waits 80 s before the next start."""
 
 
@@ -65,6 +65,13 @@ def state_of(pod: Object | None, *, what: str) -> PodState:
     return PodState(stand=stand, message=f"{what} {why}", address=str(status.get("podIP") or ""), since=since)
 
 
+def ends_of(pod: Object) -> int:
+    """Count how often containers of a Pod have ended. One that is not started again yet has ended once more than it was started anew."""
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return sum(int(container.get("restartCount") or 0) + ("running" not in (container.get("state") or {})) for container in containers)
+
+
 def _stand(status: Object, conditions: Object, *, gated: bool) -> tuple[Stand, str]:
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     for container in containers:
@@ -83,14 +90,6 @@ def _true(conditions: Object, type_: str) -> bool:
     return bool((conditions.get(type_) or {}).get("status") == "True")
 
 
-def _waiting(container: Object) -> str:
-    state = (container.get("state") or {}).get("waiting") or {}
-    return f"container {container.get('name')} waits: {_words(state.get('reason'), state.get('message'))}" if state else ""
-
-
-def _last(container: Object) -> str:
-    ended = (container.get("lastState") or {}).get("terminated") or (container.get("state") or {}).get("terminated") or {}
-    return f"exit code {ended.get('exitCode')} ({ended.get('reason')})"
 def unstarted(pods: Iterable[Object]) -> str:
     """Say what keeps a Pod from starting that is not only on its way (an image that cannot be fetched); empty when nothing does."""
     for pod in pods:
@@ -100,6 +99,7 @@ def unstarted(pods: Iterable[Object]) -> str:
                 return f"Pod {pod['metadata']['name']}: {_waiting(container)}"
     return ""
 
+
 def _waiting(container: Object) -> str:
     state = (container.get("state") or {}).get("waiting") or {}
     return f"container {container.get('name')} waits: {_words(state.get('reason'), state.get('message'))}" if state else ""
@@ -108,7 +108,6 @@ def _waiting(container: Object) -> str:
 def _last(container: Object) -> str:
     ended = (container.get("lastState") or {}).get("terminated") or (container.get("state") or {}).get("terminated") or {}
     return f"exit code {ended.get('exitCode')} ({ended.get('reason')})"
-
 
 
 def _words(reason: object, message: object) -> str:

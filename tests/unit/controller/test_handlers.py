@@ -23,7 +23,7 @@ def test_there_are_no_handlers_that_would_write_to_objects() -> None:
     assert list(registry._changing.get_all_handlers()) == []
     assert list(registry._spawning.get_all_handlers()) == []
     assert list(registry._indexing.get_all_handlers()) == []
-    assert len(list(registry._watching.get_all_handlers())) == 4
+    assert len(list(registry._watching.get_all_handlers())) == 5
 
 
 async def test_each_handler_gives_the_key_of_what_must_be_looked_at() -> None:
@@ -33,15 +33,17 @@ async def test_each_handler_gives_the_key_of_what_must_be_looked_at() -> None:
     await found["release_seen"].fn(namespace="payments", name="churn-1")
     await found["pod_of_a_release_seen"].fn(namespace="payments", labels=labels)
     await found["other_held_pod_seen"].fn(namespace="payments", name="plain")
+    await found["pod_of_a_run_seen"].fn(namespace="payments", labels=labels | {"sluice.dev/canary-run": "churn-2-1"})
     template = {"metadata": {"labels": labels}}
     body = {"metadata": {"annotations": {"sluice.dev/held": "churn-0"}}, "spec": {"template": template}}
     await found["deployment_seen"].fn(namespace="payments", body=body)
-    assert given[:3] == [
+    assert given[:4] == [
         Item("ModelRelease", Key(namespace="payments", name="churn-1")),
         Item("ModelRelease", Key(namespace="payments", name="churn-2")),
         Item("Pod", Key(namespace="payments", name="plain")),
+        Item("CanaryRun", Key(namespace="payments", name="churn-2-1")),
     ]
-    assert {str(item) for item in given[3:]} == {"ModelRelease payments/churn-0", "ModelRelease payments/churn-2"}
+    assert {str(item) for item in given[4:]} == {"ModelRelease payments/churn-0", "ModelRelease payments/churn-2"}
 
 
 def test_of_pods_without_a_release_only_those_with_our_gate_are_looked_at() -> None:

@@ -122,6 +122,36 @@ def test_a_minimum_that_policy_asks_is_kept() -> None:
     assert canary_of(with_run(with_policy(c.canary_world(), minimum=500), "Promote", minimum=500)).reason is Reason.CanaryPassed
 
 
+STAGES = [{"share": "0.05", "for": "10m"}, {"share": "0.25", "for": "1h"}]
+
+
+@pytest.mark.parametrize(
+    ("kept", "counts"),
+    [
+        (STAGES, True),
+        ([{"share": "0.050", "for": "600s"}, {"share": "0.2", "for": "2h"}], True),
+        ([{"share": "0.05", "for": "70m"}], True),
+        (None, False),
+        ([{"share": "0.05", "for": "9m"}, {"share": "0.25", "for": "2h"}], False),
+        ([{"share": "0.06", "for": "10m"}, {"share": "0.25", "for": "1h"}], False),
+        ([{"share": "0.05", "for": "69m"}], False),
+    ],
+    ids=str,
+)
+def test_a_promotion_counts_where_users_met_no_more_of_it_at_any_moment_than_policy_lets_them_now(kept: list[dict[str, str]] | None, counts: bool) -> None:
+    changes = {"exposure": kept} if kept else {}
+    world = with_run(with_policy(c.canary_world(), exposure=STAGES), "Promote", **changes)
+    assert (canary_of(world).reason is Reason.CanaryPassed) is counts
+    # What policy does not ask for any more takes no promotion away.
+    assert canary_of(with_run(c.canary_world(), "Promote", **changes)).reason is Reason.CanaryPassed
+
+
+def test_a_promotion_that_might_have_left_a_stage_out_counts_only_where_policy_allows_that() -> None:
+    for asks, keeps, counts in (("Hold", "Skip", False), ("Skip", "Skip", True), ("Skip", "Hold", True), ("Hold", "Hold", True)):
+        world = with_run(with_policy(c.canary_world(), exposure=STAGES, onShareTooSmall=asks), "Promote", exposure=STAGES, onShareTooSmall=keeps)
+        assert (canary_of(world).reason is Reason.CanaryPassed) is counts, (asks, keeps)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -138,7 +168,9 @@ def test_a_promotion_on_terms_that_are_no_looser_counts(changes: dict[str, Any])
     assert canary_of(with_run(c.canary_world(), "Promote", **changes)).reason is Reason.CanaryPassed
 
 
-@pytest.mark.parametrize("changes", [{"planned": 2000}, {"margin": "0.05"}, {"maxDuration": "2h"}, {"margins": {"accuracy": "0.05"}}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"planned": 2000}, {"margin": "0.05"}, {"maxDuration": "2h"}, {"margins": {"accuracy": "0.05"}}, {"exposure": STAGES}], ids=str
+)
 def test_other_terms_than_those_of_an_inconclusive_run_are_a_new_question(changes: dict[str, Any]) -> None:
     world = with_policy(with_run(c.canary_world(), "Inconclusive"), **changes)
     assert (canary_of(world).reason, verdict_of(world).allows) == (Reason.CanaryNotRun, Allowance.CANARY)

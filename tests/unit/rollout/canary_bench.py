@@ -11,8 +11,10 @@ from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.rollout.canary import Comparison, Endpoints, Plan, Progress, Scoring, Tools, advance
 from sluice.rollout.readings import Readings
+from sluice.rollout.routing import PodRouter
 from sluice.rollout.scoring_job import ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
+from sluice.rollout.tidying import tidy_up
 from sluice.scoring.tally import Look, ShardStatistics
 from sluice.scoring.wire import Expected, as_json, look_as_json, stretches
 from tests.unit.api_memory import MemoryClient
@@ -115,6 +117,10 @@ class Bench:
             if isinstance(progress, Scoring):
                 return progress
         raise AssertionError(f"not scoring: {self.names}")
+
+    async def tidy(self, *, now: datetime = NOW) -> bool:
+        """One look at a run that has decided."""
+        return await tidy_up(self.client, self.run, PodRouter(self.client), now=now)
 
     def kubelet(self) -> None:
         """Start Pods without a gate, and the Pods of Jobs."""

@@ -12,7 +12,7 @@ from sluice.api.canary import CanaryDecision
 from sluice.cluster.resource import CONFIG_MAPS, DEPLOYMENTS, JOBS, PODS, REPLICA_SETS
 from sluice.decision.gate import Action
 from sluice.decision.reasons import Reason
-from sluice.rollout.canary import Scoring, Starting, Waiting, tidy_up
+from sluice.rollout.canary import Scoring, Starting, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.readings import Readings
 from tests.unit.rollout.canary_bench import ALLOW, NAMESPACE, NOW, Bench, Killed
@@ -56,7 +56,7 @@ async def test_only_scheduling_gates_are_lifted_so_that_no_service_sends_users_t
 async def test_the_deployment_is_never_written() -> None:
     bench = Bench()
     await bench.until_scoring()
-    await tidy_up(bench.client, bench.run)
+    await bench.tidy()
     assert not [path for _, path in bench.client.writes if "/deployments/" in path or "/replicasets/" in path]
 
 
@@ -105,10 +105,10 @@ async def test_tidying_up_ends_the_same_whenever_it_is_killed_and_takes_nothing_
 
         bench.client.after_write = die
         with pytest.raises(Killed):
-            await tidy_up(bench.client, bench.run)
+            await bench.tidy()
         bench.client.after_write = lambda: None
-        assert (await tidy_up(bench.client, bench.run)) is (kill_at == 6)
-        assert await tidy_up(bench.client, bench.run)
+        assert (await bench.tidy()) is (kill_at == 6)
+        assert await bench.tidy()
         assert bench.names == set()
         assert DEPLOYMENTS.path(NAMESPACE, "churn") in bench.client.objects
         first = next(path for verb, path in bench.client.writes if verb == "delete")
@@ -120,7 +120,7 @@ async def test_what_has_our_name_but_another_owner_is_not_touched() -> None:
     foreign = {"kind": "Job", "metadata": {"namespace": NAMESPACE, "name": "churn-2-1-scorer", "uid": "j9"}, "spec": {"completions": 0}}
     path = bench.client.put(JOBS, foreign)
     assert (await ending(bench)).reason == "NameTaken"
-    assert await tidy_up(bench.client, bench.run)
+    assert await bench.tidy()
     assert bench.client.objects[path] == foreign
 
 
