@@ -113,6 +113,8 @@ class MemoryClient(ApiClient):
             key: Any = int(last) if isinstance(at, list) else last
             if operation["op"] == "test" and at[key] != operation["value"]:
                 raise DoesNotFit(422, "Invalid", f"{operation['path']}: test failed")
+            if operation["op"] == "add":
+                at[key] = deepcopy(operation["value"])
             if operation["op"] == "remove":
                 del at[key]
         return self._store(path, stored)

@@ -18,6 +18,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* One of the two Deployments: they differ in name, port and what they are told. */}}
 {{- define "sluice.deployment" -}}
+{{- $prometheus := .root.Values.prometheus }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -68,7 +69,18 @@ spec:
       - name: {{ .component }}
         image: {{ include "sluice.image" .root }}
         imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-        args: [{{ .component }}, --log-level, {{ .root.Values.logLevel }}]
+        args:
+        - {{ .component }}
+        - --log-level={{ .root.Values.logLevel }}
+        {{- if and (eq .component "controller") $prometheus.url }}
+        - --prometheus-url={{ $prometheus.url }}
+        {{- if $prometheus.tokenSecret.name }}
+        - --prometheus-token-file=/etc/prometheus/token/token
+        {{- end }}
+        {{- if $prometheus.caConfigMap.name }}
+        - --prometheus-ca-file=/etc/prometheus/ca/ca.crt
+        {{- end }}
+        {{- end }}
         env:
         - name: POD_NAMESPACE
           valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
@@ -104,6 +116,28 @@ spec:
           capabilities: {drop: [ALL]}
         volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        {{- if eq .component "controller" }}
+        {{- if $prometheus.tokenSecret.name }}
+        - {name: prometheus-token, mountPath: /etc/prometheus/token, readOnly: true}
+        {{- end }}
+        {{- if $prometheus.caConfigMap.name }}
+        - {name: prometheus-ca, mountPath: /etc/prometheus/ca, readOnly: true}
+        {{- end }}
+        {{- end }}
       volumes:
       - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
+      {{- if eq .component "controller" }}
+      {{- with $prometheus.tokenSecret }}
+      {{- if .name }}
+      - name: prometheus-token
+        secret: {secretName: {{ .name }}, items: [{key: {{ .key }}, path: token}]}
+      {{- end }}
+      {{- end }}
+      {{- with $prometheus.caConfigMap }}
+      {{- if .name }}
+      - name: prometheus-ca
+        configMap: {name: {{ .name }}, items: [{key: {{ .key }}, path: ca.crt}]}
+      {{- end }}
+      {{- end }}
+      {{- end }}
 {{- end }}

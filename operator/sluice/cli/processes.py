@@ -82,6 +82,9 @@ _CONTROLLER_FLAGS = (
     click.option("--concurrency", type=int, help="Objects looked at at once."),
     click.option("--scorer-image", envvar="SCORER_IMAGE", metavar="IMAGE", help="What canary scorers run: this image, by digest.  [env: SCORER_IMAGE]"),
     click.option("--canary-start", type=float, metavar="SECONDS", help="How long the Pods of a canary run may take until they can be asked."),
+    click.option("--prometheus-url", metavar="URL", help="The Prometheus that monitors ask."),
+    click.option("--prometheus-token-file", type=click.Path(path_type=Path), help="File with a bearer token for it; needs https. Read anew for each query."),
+    click.option("--prometheus-ca-file", type=click.Path(path_type=Path), help="CA of its certificate; default: those of the system."),
 )
 
 

@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 
 from sluice.api.release import Outcome, Phase
 from sluice.controller.canary_metrics import CanaryMetrics
+from sluice.controller.monitor_metrics import MonitorMetrics
 from sluice.decision.records import Key
 
 BEAT_SECONDS: Final = 1.0
@@ -56,6 +57,8 @@ class Metrics:
         )
         self.canaries = CanaryMetrics(self._registry, clock=time.time)
         """Of canary runs."""
+        self.monitors = MonitorMetrics(self._registry)
+        """Of what is watched after release."""
         longest = Gauge(
             "sluice_releases_longest_seconds", "How long one of these releases has been in its phase at most, since this process leads.", ("phase",),
             registry=self._registry,

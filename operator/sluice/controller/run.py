@@ -15,6 +15,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,10 +26,13 @@ from sluice.cluster.connection import Connection
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.lease import Lease, Timing
+from sluice.cluster.prometheus import PrometheusClient, PrometheusServer
 from sluice.cluster.queue import WorkQueue
-from sluice.cluster.resource import CANARY_RUNS, PODS, RELEASES
+from sluice.cluster.resource import CANARY_RUNS, MONITORS, PODS, RELEASES
 from sluice.controller.canary import CanaryReconciler
 from sluice.controller.handlers import Deliveries, registry_of
+from sluice.controller.monitor_sources import PrometheusSource
+from sluice.controller.monitors import MonitorReconciler
 from sluice.controller.objects import ObjectReconciler
 from sluice.controller.observe import Heartbeat, Metrics, Probes
 from sluice.controller.release import Reconciler
@@ -41,6 +45,8 @@ from sluice.rollout.statistics_client import StatisticsClient
 
 LEASE_LOST_STATUS: Final = 75
 """Exit status of a process that lost the Lease (EX_TEMPFAIL of sysexits): start it again."""
+WATCHED_AT_ONCE: Final = 8
+"""Monitors looked at at once."""
 _STOP_SECONDS: Final = 10.0
 _PINNED: Final = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
@@ -73,6 +79,12 @@ class Settings:
     """What the scorers of canary runs run: the image of Sluice itself, by digest. Without it runs wait."""
     canary_start: float = 600.0
     """How long the Pods of a canary run may take until they can be asked."""
+    prometheus_url: str = ""
+    """The Prometheus that monitors ask. Without it, those that have a query are silent."""
+    prometheus_token_file: Path | None = None
+    """A bearer token for it."""
+    prometheus_ca_file: Path | None = None
+    """The CA of its certificate, where that is not one of the system's."""
 
     @property
     def timing(self) -> Timing:
@@ -87,6 +99,13 @@ class Settings:
         if not _PINNED.fullmatch(self.scorer_image):
             raise ValueError(f"--scorer-image is {self.scorer_image[:200]!r}; name the image by digest, REPOSITORY@sha256:…")
         return ScorerImage(reference=self.scorer_image, controller_namespace=self.namespace)
+
+    @property
+    def prometheus(self) -> PrometheusServer | None:
+        """Whom monitors ask. Raises ValueError for an address that is none, or that would send the token in the clear."""
+        if not self.prometheus_url:
+            return None
+        return PrometheusServer(url=self.prometheus_url, token_file=self.prometheus_token_file, ca_file=self.prometheus_ca_file)
 
 
 async def run(settings: Settings) -> None:
@@ -123,7 +142,17 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
         client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
         max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all,
     )  # fmt: skip
-    work = _timed(_worker(releases, canaries, ObjectReconciler(client=client, feed=feed, metrics=metrics)), metrics)
+    server = settings.prometheus
+    prometheus = PrometheusClient(server) if server else None
+    monitors = MonitorReconciler(
+        client=client, feed=feed, events=events, metrics=metrics.monitors,
+        sources=PrometheusSource(prometheus) if prometheus else None, max_age_seconds=settings.world_max_age,
+    )  # fmt: skip
+    # Monitors wait for Prometheus, and nothing else shall wait for it: they have workers of their own.
+    watching: WorkQueue[Item] = WorkQueue()
+    objects = ObjectReconciler(client=client, feed=feed, metrics=metrics)
+    work = _timed(_worker(releases, canaries, objects, monitors, watching), metrics)
+    watch = _timed(lambda item: monitors.settle(item.key), metrics)
     heartbeat = Heartbeat()
     probes = Probes(
         host=settings.host, port=settings.probe_port, metrics=metrics,
@@ -137,8 +166,9 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
         await lease.acquire()
         triggers.start()
         deliveries.start()
-        async with scorers, asyncio.TaskGroup() as leading:
+        async with scorers, prometheus or nullcontext(), asyncio.TaskGroup() as leading:
             leading.create_task(queue.run(work, concurrency=settings.concurrency), name="work")
+            leading.create_task(watching.run(watch, concurrency=WATCHED_AT_ONCE), name="watching")
             leading.create_task(_resync(triggers, settings.resync), name="resync")
             leading.create_task(_leave_when_lost(lease), name="lease")
 
@@ -169,15 +199,23 @@ def _deliveries(connection: Connection, queue: WorkQueue[Item], ending: asyncio.
     return Deliveries(registry_of(hand_over, connection), on_end=on_end)
 
 
-def _worker(releases: Reconciler, canaries: CanaryReconciler, objects: ObjectReconciler) -> Callable[[Item], Awaitable[float | None]]:
+def _worker(
+    releases: Reconciler, canaries: CanaryReconciler, objects: ObjectReconciler, monitors: MonitorReconciler, watching: WorkQueue[Item]
+) -> Callable[[Item], Awaitable[float | None]]:
     async def work(item: Item) -> float | None:
-        if item.kind == RELEASES.kind:
-            return await releases.release(item.key)
-        if item.kind == PODS.kind:
-            return await releases.unnamed_pod(item.key)
-        if item.kind == CANARY_RUNS.kind:
-            return await canaries.settle(item.key)
-        await objects.settle(item)
+        match item.kind:
+            case RELEASES.kind:
+                again = await releases.release(item.key)
+                watching.add_all(Item(MONITORS.kind, key) for key in await monitors.of_release(item.key))
+                return again
+            case PODS.kind:
+                return await releases.unnamed_pod(item.key)
+            case CANARY_RUNS.kind:
+                return await canaries.settle(item.key)
+            case MONITORS.kind:
+                watching.add(item)
+            case _:
+                await objects.settle(item)
         return None
 
     return work

@@ -20,6 +20,7 @@ _EVIDENCE: Final = kinds.RELEASE_EVIDENCE.name
 _POLICY: Final = kinds.RELEASE_POLICY.name
 _TRUST_ROOT: Final = kinds.TRUST_ROOT.name
 _RUN: Final = kinds.CANARY_RUN.name
+_MONITOR: Final = kinds.RELEASE_MONITOR.name
 
 
 class Triggers:
@@ -46,7 +47,7 @@ class Triggers:
         """Note that an object came, changed or went."""
         if not self._started:
             return
-        if kind in STATUSES or kind == _RUN:
+        if kind in STATUSES or kind in {_RUN, _MONITOR}:
             self._queue.add(Item(kind, key))
         if kind == _TRUST_ROOT:
             # Each bundle may verify now, or no longer; each policy may name this trust root. Their statuses are written only where they differ.
@@ -65,6 +66,7 @@ class Triggers:
             _TRUST_ROOT: (Key(namespace="", name=name) for name in world.trust_roots),
             kinds.SCORING_SUITE.name: world.canaries.suites,
             _RUN: world.canaries.runs,
+            _MONITOR: world.monitors.keys,
         }
         for kind, keys in known.items():
             self._queue.add_all(Item(kind, key) for key in keys)

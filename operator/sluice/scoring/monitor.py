@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import ConfigDict
 
 from sluice.scoring.drift.detector import STORED, Alarm, State
@@ -152,6 +153,7 @@ class MonitorState:
     __pydantic_config__: ClassVar[ConfigDict] = STORED
 
     started: datetime
+    """When it began, or last began again after a rest: nothing is expected of a release that nobody uses."""
     last: datetime | None
     """When the newest reading was made."""
     drift: State
@@ -202,9 +204,21 @@ def take(monitor: Monitor, state: MonitorState, reading: Reading, *, now: dateti
     return replace(state, last=reading.at, drift=drift)
 
 
+def heard_until(state: MonitorState) -> datetime:
+    """From when on observations have not been taken in yet."""
+    return state.started if state.last is None else max(state.started, state.last)
+
+
 def due(monitor: Monitor, state: MonitorState) -> datetime:
-    """When a source that has to be asked is to be asked next."""
-    return state.started if state.last is None else state.last + monitor.expected.period
+    """When a source that has to be asked is to be asked next. A query is about the time before it, so the first one comes after a period."""
+    if isinstance(monitor.source, Query):
+        return heard_until(state) + monitor.expected.period
+    return state.started if state.last is None else max(state.started, state.last + monitor.expected.period)
+
+
+def rested(state: MonitorState, *, now: datetime) -> MonitorState:
+    """`state` of a monitor that goes on after a rest, in which nothing was expected and nothing counts."""
+    return replace(state, started=now)
 
 
 def judge(monitor: Monitor, state: MonitorState, *, now: datetime) -> tuple[Finding, ...]:
@@ -242,12 +256,18 @@ def _take_values(monitor: Monitor, drift: State, values: tuple[float | None, ...
     return detector.observe(drift, taken) if isinstance(monitor.source, Pushed) else detector.observe_together(drift, taken)
 
 
-def _numbers(monitor: Monitor, values: Sequence[float | str | None]) -> np.ndarray:
+def _numbers(monitor: Monitor, values: Sequence[float | str | None]) -> NDArray[np.float64]:
     missing = sum(value is None for value in values)
     if missing and monitor.missing is None:
         raise DriftRefused(f"{missing} of {len(values)} observations have no value; say in `missing` what such a one counts as, the worst")
     x = np.array([monitor.missing if value is None else value for value in values], dtype=np.float64)
-    return x if monitor.scale is None else np.clip((x - monitor.scale.low) / (monitor.scale.high - monitor.scale.low), 0, 1)
+    return scaled(x, monitor.scale)
+
+
+def scaled(values: ArrayLike, scale: Scale | None) -> NDArray[np.float64]:
+    """`values` as parts of `scale`, those beyond it at its ends; as they are without one."""
+    x = np.asarray(values, dtype=np.float64)
+    return x if scale is None else np.clip((x - scale.low) / (scale.high - scale.low), 0, 1)
 
 
 def _of_alarm(alarm: Alarm, detector: Detector) -> str:

@@ -38,8 +38,8 @@ class Silence:
 
 
 def silence(expected: Expectation, *, started: datetime, last: datetime | None, now: datetime) -> Silence | None:
-    """Whether a monitor that `started` and was heard at `last` (None for never) is silent at `now`."""
-    since = started if last is None else last
+    """Whether a monitor that `started`, perhaps not for the first time, and was heard at `last` (None for never) is silent at `now`."""
+    since = started if last is None else max(started, last)
     due = since + expected.period * expected.periods
     if since > now + expected.period:
         return Silence(since=since, due=due, from_the_future=True)

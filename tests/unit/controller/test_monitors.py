@@ -1,0 +1,409 @@
+"""One monitor after another: what is normal is frozen once, each moment is taken in once, and what is found is written once and stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from sluice.api.monitor import MonitorSpec
+from sluice.cluster.errors import Unavailable
+from sluice.cluster.events import EventRecorder
+from sluice.cluster.feed import WorldFeed
+from sluice.cluster.prometheus import PrometheusError, Unread
+from sluice.cluster.resource import MONITORS, PODS
+from sluice.controller.monitors import MonitorReconciler
+from sluice.controller.observe import Metrics
+from sluice.decision.world import World
+from sluice.scoring.drift.histogram import Histogram
+from sluice.scoring.drift.mean import MeanReference
+from sluice.scoring.drift.refused import DriftRefused
+from sluice.scoring.monitor import Counts, Monitor, MonitorState, Reading, heard_until
+from tests.unit.api_memory import MemoryClient
+from tests.unit.decision import case as c
+
+Object = dict[str, Any]
+REFUSALS: Object = {
+    "name": "refusals", "prometheus": {"query": "x[$period]", "answer": "Counts", "label": "refused", "event": "true"}, "period": "1m", "detects": "Mean",
+    "reference": {"mean": "0.1"}, "falseAlarmEvery": 10_000, "onDrift": "RollBack", "silentAfter": "5m",
+}  # fmt: skip
+LEARNT = REFUSALS | {"reference": {"baseline": {"window": "1d", "atLeast": 1000}}}
+Answer = Reading | None | Exception
+
+
+class Feed:
+    """What the reconciler asks of a feed."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.why = ""
+
+    def blind(self, *, max_age_seconds: float) -> str:
+        assert max_age_seconds == 90
+        return self.why
+
+
+class Prometheus:
+    """Answers with what the test says; remembers about which time it was asked."""
+
+    def __init__(self) -> None:
+        self.refused, self.answered = 0, 0
+        self.fails: Exception | None = None
+        self.asked: list[tuple[str, datetime, datetime]] = []
+        self.reference: MeanReference | Histogram | None = None
+
+    async def reading(self, monitor: Monitor, state: MonitorState, *, namespace: str, release: str, now: datetime) -> Reading | None:  # noqa: ARG002 - the protocol
+        self.asked.append((release, heard_until(state), now))
+        if self.fails:
+            raise self.fails
+        return Counts(at=now, counts=(self.answered, self.refused)) if self.answered + self.refused else None
+
+    async def learn(self, spec: MonitorSpec, *, namespace: str, release: str, start: datetime, end: datetime) -> MeanReference | Histogram | None:  # noqa: ARG002
+        self.asked.append((release, start, end))
+        if self.fails:
+            raise self.fails
+        return self.reference
+
+
+class Bench:
+    """A release that serves, with one Pod, and a policy that wants it watched."""
+
+    def __init__(self, definition: Object = REFUSALS, *, prometheus: bool = True, **release: Any) -> None:  # noqa: ANN401 - fields of the spec
+        self.world = c.approved_world()
+        if release:
+            self.world.put("ModelRelease", c.item("ModelRelease", c.NAME, c.release_spec() | release))
+            c.approve(self.world, c.KEY)
+        self.client, self.prometheus, self.feed = MemoryClient(), Prometheus(), Feed(self.world)
+        self.now = c.NOW
+        self.client.now = c.NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.metrics = Metrics(leads=lambda: True)
+        self.asks(definition)
+        self.pod(ready=True)
+        self.uses_prometheus = prometheus
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process."""
+        self.reconciler = MonitorReconciler(
+            client=self.client, feed=cast("WorldFeed", self.feed), events=EventRecorder(self.client, controller="sluice", instance="t"),
+            metrics=self.metrics.monitors, sources=self.prometheus if self.uses_prometheus else None, max_age_seconds=90, clock=lambda: self.now,
+        )  # fmt: skip
+
+    def asks(self, *definitions: Object) -> None:
+        policy = c.policy_spec() | {"monitors": list(definitions)}
+        self.world.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", policy, namespace=""))
+
+    def pod(self, *, ready: bool) -> None:
+        conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+        metadata = {"namespace": c.NAMESPACE, "name": "churn-1", "labels": {"sluice.dev/release": c.NAME}}
+        self.client.put(PODS, {"metadata": metadata, "status": {"conditions": conditions}})
+
+    async def made(self) -> c.Key:
+        """Make the monitor."""
+        await self.reconciler.of_release(c.KEY)
+        self.watch()
+        (key,) = await self.reconciler.of_release(c.KEY)
+        return key
+
+    def watch(self) -> None:
+        """The watch brings what is stored."""
+        for path, obj in self.client.objects.items():
+            if "/releasemonitors/" in path:
+                obj["metadata"].setdefault("generation", 1)
+                self.world.put("ReleaseMonitor", obj)
+
+    async def look(self, key: c.Key, *, after: timedelta = timedelta(0)) -> float | None:
+        self.now += after
+        again = await self.reconciler.settle(key)
+        self.watch()
+        return again
+
+    async def started(self) -> c.Key:
+        """A monitor that watches from now on."""
+        key = await self.made()
+        await self.look(key)
+        return key
+
+    def status(self, key: c.Key) -> Object:
+        status: Object = self.client.objects[MONITORS.path(*key)].get("status") or {}
+        return status
+
+    def reason(self, key: c.Key) -> str:
+        return str(self.status(key)["conditions"][0]["reason"])
+
+    def writes(self) -> int:
+        return sum("/releasemonitors/" in path for _, path in self.client.writes)
+
+    def events(self) -> list[tuple[str, str]]:
+        return [(obj["reason"], obj["action"]) for path, obj in self.client.objects.items() if "/events/" in path]
+
+
+MINUTE = timedelta(minutes=1)
+
+
+# Which monitors there are.
+
+
+async def test_a_release_that_serves_gets_the_monitors_that_its_policies_ask_for() -> None:
+    bench = Bench()
+    key = await bench.made()
+    spec = MonitorSpec.model_validate(bench.client.objects[MONITORS.path(*key)]["spec"])
+    assert (spec.release.name, spec.monitor.name) == (c.NAME, "refusals")
+    assert spec.reference is not None
+    assert bench.writes() == 1, "the second look made no second one"
+
+
+async def test_a_release_that_may_not_serve_gets_none() -> None:
+    bench = Bench()
+    bench.world.remove("ReleaseApproval", c.Key(c.NAMESPACE, "by-owner"))
+    assert await bench.reconciler.of_release(c.KEY) == []
+    assert bench.writes() == 0
+
+
+async def test_nothing_is_made_on_knowledge_that_is_too_old() -> None:
+    bench = Bench()
+    bench.feed.why = "it last heard from the API server 100 s ago"
+    await bench.reconciler.of_release(c.KEY)
+    assert bench.writes() == 0
+
+
+async def test_a_monitor_that_can_never_work_is_not_made() -> None:
+    bench = Bench(REFUSALS | {"silentAfter": "1s"})
+    assert await bench.reconciler.of_release(c.KEY) == []
+
+
+async def test_a_monitor_whose_definition_was_replaced_goes_and_one_whose_policy_is_gone_rests() -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.asks()
+    await bench.look(key, after=10 * MINUTE)
+    assert bench.reason(key) == "NotAskedFor"
+    assert "findings" not in bench.status(key)
+    bench.asks(REFUSALS | {"tolerance": "0.05"})
+    await bench.look(key)
+    assert MONITORS.path(*key) not in bench.client.objects
+
+
+async def test_a_monitor_that_found_something_stays_whatever_is_asked_now() -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.prometheus.answered, bench.prometheus.refused = 500, 500
+    await bench.look(key, after=MINUTE)
+    bench.asks(REFUSALS | {"tolerance": "0.05"})
+    assert await bench.look(key) is None
+    bench.world.remove("ModelRelease", c.KEY)
+    assert await bench.look(key) is None
+    assert [found["cause"] for found in bench.status(key)["findings"]] == ["Drift"]
+
+
+# What is normal.
+
+
+async def test_what_is_normal_is_what_the_baseline_showed_before() -> None:
+    bench = Bench(LEARNT)
+    key = await bench.made()
+    bench.prometheus.reference = MeanReference.of_counts(999 // 10, 999)
+    assert await bench.look(key, after=MINUTE) == 15
+    assert bench.prometheus.asked == [(c.BASELINE, c.NOW - timedelta(days=1), c.NOW + MINUTE)]
+    assert (bench.status(key)["phase"], bench.reason(key)) == ("Learning", "TooFewObservations")
+    assert "999 observations" in bench.status(key)["conditions"][0]["message"]
+    bench.prometheus.reference = MeanReference.of_counts(100, 1000)
+    assert await bench.look(key, after=timedelta(seconds=10)) == 5
+    assert len(bench.prometheus.asked) == 1, "too early to ask again"
+    await bench.look(key, after=timedelta(seconds=5))
+    frozen = MonitorSpec.model_validate(bench.client.objects[MONITORS.path(*key)]["spec"]).reference
+    assert frozen is not None
+    assert frozen.mean is not None
+    assert '"n":1000' in frozen.mean
+    await bench.look(key)
+    assert bench.status(key)["phase"] == "Watching"
+
+
+async def test_a_release_without_a_baseline_is_measured_by_its_own_beginning() -> None:
+    bench = Bench(LEARNT, change={"type": "Train"})
+    key = await bench.made()
+    bench.prometheus.reference = MeanReference.of_counts(100, 1000)
+    await bench.look(key, after=MINUTE)
+    assert bench.prometheus.asked == [(c.NAME, c.NOW, c.NOW + MINUTE)]
+    assert "reference" in bench.client.objects[MONITORS.path(*key)]["spec"]
+    await bench.look(key)
+    await bench.look(key, after=MINUTE)
+    assert bench.prometheus.asked[-1] == (c.NAME, c.NOW + MINUTE, c.NOW + 2 * MINUTE), "what was learnt from is not watched, too"
+
+
+# Readings.
+
+
+async def test_each_moment_is_taken_in_once_and_none_is_left_out() -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.prometheus.answered, bench.prometheus.refused = 90, 10
+    assert await bench.look(key, after=timedelta(seconds=40)) == 20
+    assert bench.prometheus.asked == []
+    await bench.look(key, after=timedelta(seconds=20))
+    await bench.look(key, after=3 * MINUTE)
+    assert [(begin - c.NOW, end - c.NOW) for _, begin, end in bench.prometheus.asked] == [(timedelta(0), MINUTE), (MINUTE, 4 * MINUTE)]
+    assert bench.status(key)["observations"] == 200
+    assert bench.reason(key) == "Heard"
+
+
+@pytest.mark.parametrize("when", ["before_write", "after_write"])
+async def test_a_process_that_dies_at_the_write_counts_nothing_twice_and_nothing_is_lost(when: str) -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.prometheus.answered, bench.prometheus.refused = 90, 10
+
+    def dies() -> None:
+        raise Unavailable(0, "Timeout", "nobody heard of it")
+
+    setattr(bench.client, when, dies)
+    with pytest.raises(Unavailable):
+        await bench.look(key, after=MINUTE)
+    setattr(bench.client, when, lambda: None)
+    bench.restart()
+    await bench.look(key)
+    assert bench.status(key)["observations"] == 100
+    if when == "before_write":
+        assert bench.prometheus.asked[0] == bench.prometheus.asked[1], "the same time is asked about again"
+
+
+async def test_a_reading_on_a_state_that_somebody_changed_meanwhile_is_dropped() -> None:
+    bench = Bench()
+    key = await bench.started()
+    await bench.look(key)
+    bench.prometheus.answered, bench.prometheus.refused = 90, 10
+    real, changed = bench.client.get, iter([False, True])
+
+    async def get(path: str) -> Object:
+        found: Object = await real(path)
+        if "/releasemonitors/" in path and next(changed):
+            found["status"]["state"] = found["status"]["state"].replace('"seen":0', '"seen":7')
+        return found
+
+    bench.client.get = get  # type: ignore[method-assign]
+    await bench.look(key, after=MINUTE)
+    assert "observations" not in bench.status(key) or bench.status(key)["observations"] == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(PrometheusError(Unread.UNREACHABLE, "refused"), "Unreachable"), (DriftRefused("the answer is a 'matrix'"), "Refused")],
+)
+async def test_a_source_that_cannot_be_read_is_told_counted_and_asked_again_soon(error: Exception, cause: str) -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.prometheus.fails = error
+    assert await bench.look(key, after=MINUTE) == 15
+    assert bench.reason(key) == "Unreadable"
+    assert str(error) in bench.status(key)["conditions"][0]["message"]
+    assert f'sluice_monitor_read_errors_total{{cause="{cause}"}} 1.0' in bench.metrics.render().decode()
+
+
+# What is found.
+
+
+async def test_drift_is_found_written_once_and_told() -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.prometheus.answered, bench.prometheus.refused = 700, 300
+    assert await bench.look(key, after=MINUTE) is not None
+    (found,) = bench.status(key)["findings"]
+    assert (found["cause"], found["ask"]) == ("Drift", "RollBack")
+    assert bench.status(key)["phase"] == "Alarmed"
+    assert bench.events() == [("Drift", "RollBack")]
+    verdict = bench.world.verdict(c.KEY, now=c.NOW)
+    assert verdict is not None
+    assert verdict.rolled_back
+    writes, asked = bench.writes(), len(bench.prometheus.asked)
+    assert await bench.look(key, after=MINUTE) is None
+    assert (bench.writes(), len(bench.prometheus.asked)) == (writes, asked), "nothing is asked or written any more"
+
+
+async def test_a_release_that_is_as_it_was_is_left_alone() -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.prometheus.answered, bench.prometheus.refused = 90, 10
+    for _ in range(20):
+        await bench.look(key, after=MINUTE)
+    assert "findings" not in bench.status(key)
+    assert bench.status(key)["observations"] == 2000
+
+
+@pytest.mark.parametrize("prometheus", [True, False])
+async def test_silence_is_found_by_the_clock_and_an_alert_goes_when_something_is_heard(prometheus: bool) -> None:
+    bench = Bench(prometheus=prometheus)
+    key = await bench.started()
+    await bench.look(key, after=5 * MINUTE)
+    assert "findings" not in bench.status(key)
+    await bench.look(key, after=timedelta(seconds=20))
+    (found,) = bench.status(key)["findings"]
+    assert (found["cause"], found["ask"]) == ("Silence", "Alert")
+    bench.uses_prometheus = True
+    bench.restart()
+    bench.prometheus.answered, bench.prometheus.refused = 90, 10
+    await bench.look(key, after=MINUTE)
+    assert bench.reason(key) == "Heard"
+    assert "findings" not in bench.status(key)
+
+
+async def test_silence_that_withdraws_stays() -> None:
+    bench = Bench(REFUSALS | {"onSilence": "Withdraw"})
+    key = await bench.started()
+    await bench.look(key, after=6 * MINUTE)
+    verdict = bench.world.verdict(c.KEY, now=c.NOW)
+    assert verdict is not None
+    assert verdict.withdrawn
+    bench.prometheus.answered, bench.prometheus.refused = 90, 10
+    assert await bench.look(key, after=MINUTE) is None
+    assert [found["ask"] for found in bench.status(key)["findings"]] == ["Withdraw"]
+
+
+@pytest.mark.parametrize("away", [lambda bench: bench.pod(ready=False), lambda bench: bench.asks()], ids=["no Pod", "no policy"])
+async def test_of_a_release_that_nobody_uses_nothing_is_expected(away: Callable[[Bench], None]) -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.prometheus.answered, bench.prometheus.refused = 90, 10
+    await bench.look(key, after=MINUTE)
+    away(bench)
+    await bench.look(key, after=MINUTE)
+    bench.prometheus.answered, bench.prometheus.refused = 0, 0
+    await bench.look(key, after=timedelta(hours=9))
+    assert "findings" not in bench.status(key)
+    bench.pod(ready=True)
+    bench.asks(REFUSALS)
+    await bench.look(key)
+    await bench.look(key, after=4 * MINUTE)
+    assert "findings" not in bench.status(key), "the clock begins anew"
+    assert bench.prometheus.asked[-1][1] == c.NOW + 2 * MINUTE + timedelta(hours=9), "what was meanwhile does not count"
+    await bench.look(key, after=2 * MINUTE)
+    assert [found["cause"] for found in bench.status(key)["findings"]] == ["Silence"]
+
+
+async def test_a_state_that_something_else_wrote_is_told_and_kept() -> None:
+    bench = Bench()
+    key = await bench.started()
+    bench.client.objects[MONITORS.path(*key)]["status"]["state"] = '{"started":1}'
+    assert await bench.look(key) is None
+    assert bench.reason(key) == "Unusable"
+    assert bench.status(key)["state"] == '{"started":1}'
+
+
+async def test_a_look_without_news_writes_nothing() -> None:
+    bench = Bench()
+    key = await bench.started()
+    await bench.look(key)
+    writes = bench.writes()
+    for _ in range(3):
+        await bench.look(key, after=timedelta(seconds=5))
+    assert bench.writes() == writes
+
+
+async def test_a_monitor_that_is_gone_is_forgotten() -> None:
+    bench = Bench()
+    key = await bench.started()
+    assert 'sluice_monitors{phase="Watching",release_namespace="payments"} 1.0' in bench.metrics.render().decode()
+    del bench.client.objects[MONITORS.path(*key)]
+    assert await bench.look(key) is None
+    assert "sluice_monitors{" not in bench.metrics.render().decode()
