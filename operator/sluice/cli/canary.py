@@ -1,4 +1,4 @@
-"""`sluice canary …`: plan a comparison, watch one, report on one."""
+"""`sluice canary …`: plan a comparison, watch one, report on one, repeat one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 import yaml
 
 from sluice.cli.canary_report import report
+from sluice.cli.canary_verify import verify
 from sluice.cli.canary_watch import watch
 
 if TYPE_CHECKING:
@@ -24,10 +25,12 @@ def canary() -> None:
     Before:     sluice canary plan --margin 0.02 --planned 3000
     Meanwhile:  sluice canary watch mr/churn-2-1-0 -n payments
     After:      sluice canary report mr/churn-2-1-0 -n payments -o report.html
+    Audit:      sluice canary verify run.yaml --suite suite.yaml --cases cases.jsonl --samples samples.jsonl
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
 
 
 canary.add_command(report)
+canary.add_command(verify)
 canary.add_command(watch)
 
 

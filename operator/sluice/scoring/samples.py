@@ -83,7 +83,7 @@ def _reply(reply: Reply, keep: Keep) -> dict[str, Any]:
     answer = reply.answer
     if isinstance(answer, NoAnswer):
         return {"failure": str(answer.failure), "message": answer.message, "retries": reply.retries}
-    told: dict[str, Any] = {"digest": answer_digest(answer), "seconds": round(answer.latency_seconds, 6), "retries": reply.retries}
+    told: dict[str, Any] = {"digest": answer_digest(answer), "seconds": answer.latency_seconds, "retries": reply.retries}
     if keep is Keep.TEXTS:
         told["text"] = answer.text[:TEXT_LENGTH]
         told["toolCalls"] = [{"name": call.name, "raw": call.raw[:TEXT_LENGTH]} for call in answer.tool_calls]

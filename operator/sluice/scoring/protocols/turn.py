@@ -55,7 +55,7 @@ def answer_of(turns: Sequence[Timed], *, limits: Limits) -> Answer:
     return Answer(
         text="\n".join(turn.text for turn in written),
         turns=tuple(turn.text for turn in written),
-        tool_calls=tuple(_tool_call(call, limits=limits) for turn in written for call in turn.calls),
+        tool_calls=tuple(tool_call_of(call, limits=limits) for turn in written for call in turn.calls),
         finish_reason=written[-1].finish_reason,
         latency_seconds=sum(timed.seconds for timed in turns),
         first_token_seconds=turns[0].first_token_seconds,
@@ -87,8 +87,8 @@ def arguments_text(value: Json) -> str:
     return "" if value is None else as_text(value)
 
 
-def _tool_call(call: Call, *, limits: Limits) -> ToolCall:
-    """Arguments that are no JSON object are the model's mistake, not the server's: the scorers judge it."""
+def tool_call_of(call: Call, *, limits: Limits) -> ToolCall:
+    """The call with its arguments read. Arguments that are no JSON object are the model's mistake, not the server's: the scorers judge it."""
     try:
         arguments = an_object(parse(call.arguments.encode(), what="the arguments", limits=limits), where="the arguments")
     except Unanswered:

@@ -1,0 +1,242 @@
+"""`sluice canary verify`: does a run follow from what it names? Offline, from the run, its suite, its cases and its samples.
+
+It ends with 0 when all of it does, 1 when something differs, 2 when files or flags cannot be used, 3 when the samples end before the decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from sluice.api.canary import CanarySpec, CanaryStatus
+    from sluice.api.scoring import SuiteSpec
+    from sluice.scoring.cases import Cases
+    from sluice.scoring.judgement import Judgement
+    from sluice.scoring.plan import Plan
+    from sluice.scoring.repetition import Repeated
+
+_RUN_BYTES: Final = 3 << 20
+_SAMPLES_BYTES: Final = 8 << 30
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_BY_STATISTICS: Final = frozenset({"WorseThanMargin", "WithinMargin", "AllScored", "GateHit"})
+DIFFERS: Final = 1
+UNKNOWN: Final = 3
+
+
+class _Refused(click.ClickException):
+    """Files or flags that cannot be followed."""
+
+    exit_code = 2
+
+
+class _Findings:
+    """What was looked at, as a person reads it, one line each."""
+
+    def __init__(self) -> None:
+        self.differs = False
+
+    def same(self, what: str, told: str) -> None:
+        """Say that something is as the run has it."""
+        click.echo(f"same     {what:<9} {told}")
+
+    def other(self, what: str, told: str) -> None:
+        """Say that it is not."""
+        self.differs = True
+        click.echo(f"DIFFERS  {what:<9} {told}")
+
+    def unknown(self, what: str, told: str) -> None:
+        """Say that nobody can tell."""
+        click.echo(f"unknown  {what:<9} {told}")
+
+    def compare(self, what: str, run: str, found: str) -> None:
+        """Say which of both it is."""
+        if run == found:
+            self.same(what, found)
+        else:
+            self.other(what, f"the run has {run}, the file {found}")
+
+
+@click.command()
+@click.argument("run_file", type=_FILE, metavar="RUN.yaml")
+@click.option("--suite", "suite_file", type=_FILE, required=True, help="ScoringSuite that the run names.")
+@click.option("--cases", "cases_file", type=_FILE, help="Its cases, JSON Lines. Not needed for a suite that holds its own.")
+@click.option("--samples", "samples_files", type=_FILE, multiple=True, required=True, help="Samples of the run; once for each shard that wrote its own.")
+def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples_files: tuple[Path, ...]) -> None:
+    """Tell whether the decision of a run follows from what it names, by repeating it from its samples.
+
+    \b
+    Nobody is asked, and no cluster is needed:
+      kubectl get mcr churn-2-1-0-canary-1 -n payments -o yaml > run.yaml
+      sluice canary verify run.yaml --suite suite.yaml --cases cases.jsonl --samples samples.jsonl
+
+    It ends with 0 when everything is as the run says, 1 when something differs, 3 when the samples end before the decision.
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+    from sluice.scoring.repetition import SamplesRefused, repeat  # noqa: PLC0415 - see the package
+    from sluice.scoring.suite import prepare  # noqa: PLC0415
+
+    spec, status, name = _run(run_file)
+    suite, cases = _suite(suite_file, cases_file)
+    findings = _Findings()
+    _pinned(findings, spec, suite, cases)
+    plan = _plan(suite, cases, spec, name)
+    digests = [_digest(path) for path in samples_files]
+    if status.samples is None:
+        findings.unknown("samples", "the run does not name any: whether these are its own, nobody can tell")
+    elif status.samples.digest in digests:
+        findings.same("samples", status.samples.digest)
+    else:
+        findings.other("samples", f"the run has {status.samples.digest}, the files {', '.join(digests)}")
+    try:
+        repeated = repeat(plan, cases.all, prepare(plan, cases).metrics, _lines(samples_files))
+    except SamplesRefused as error:
+        findings.other("scores", str(error))
+        sys.exit(DIFFERS)
+    findings.same("order", f"{repeated.units:,} of {plan.planned:,} units are where seed {spec.seed} puts them")
+    findings.same("scores", f"{repeated.rescored:,} of {repeated.answers:,} answers, scored again from their texts")
+    code = _decided(findings, spec, status, plan, repeated)
+    sys.exit(DIFFERS if findings.differs else code)
+
+
+def _pinned(findings: _Findings, spec: CanarySpec, suite: SuiteSpec, cases: Cases) -> None:
+    from sluice.api.digests import cases_digest, suite_digest  # noqa: PLC0415 - see the package
+
+    findings.compare("suite", spec.suite_digest, suite_digest(suite))
+    if suite.cases.oci is not None:
+        findings.unknown("cases", f"{cases.digest}; the suite names the manifest {cases_digest(suite.cases)}, whose only layer must have this digest")
+    else:
+        findings.compare("cases", cases_digest(suite.cases), cases.digest)
+
+
+def _decided(findings: _Findings, spec: CanarySpec, status: CanaryStatus, plan: Plan, repeated: Repeated) -> int:
+    """Compare the decisions; 0 when it is known whether they differ."""
+    found = _judged(spec, plan, repeated)
+    told = f"{status.decision} ({status.reason}) after {status.units or 0:,} units"
+    again = f"{found.decision} ({found.reason}) after {found.units:,} units"
+    if status.reason not in _BY_STATISTICS:
+        findings.unknown("decision", f"{told} is no matter of statistics; by these it is {again}")
+        return UNKNOWN
+    if found.decision == "Pending":
+        findings.unknown("decision", f"{told}; the samples end after {found.units:,} units without one")
+        return UNKNOWN
+    if (str(status.decision), status.reason) != (str(found.decision), found.reason) or (found.reason != "GateHit" and status.units != found.units):
+        # How many units were known when a gate was hit is a matter of time.
+        findings.other("decision", f"the run has {told}; the samples come to {again}")
+        return 0
+    if status.message != found.message and found.reason != "GateHit":
+        findings.other("decision", f"the run says {status.message!r}; the samples come to {found.message!r}")
+        return 0
+    findings.same("decision", f"{again}: {found.message}")
+    if found.reason != "GateHit":
+        _numbers(findings, status, repeated, looks=found.looks)
+    return 0
+
+
+def _numbers(findings: _Findings, status: CanaryStatus, repeated: Repeated, *, looks: int) -> None:
+    """Compare how many cases each metric counts in each slice, and their mean difference."""
+    from sluice.scoring.statistics.series import Series  # noqa: PLC0415 - see the package
+
+    for metric in status.metrics:
+        series = Series.of(look.tallies.get(metric.name, {}).get(metric.slice, {}) for look in repeated.merged.looks[:looks])
+        run, found = f"{metric.estimate} of {metric.pairs:,}", f"{series.means[-1]:.4f} of {round(float(series.units[-1])):,}"
+        if run != found:
+            findings.other("numbers", f"{metric.name} in {metric.slice}: the run has {run}, the samples come to {found}")
+            return
+    findings.same("numbers", f"{len(status.metrics)} mean differences")
+
+
+def _judged(spec: CanarySpec, plan: Plan, repeated: Repeated) -> Judgement:
+    from sluice.scoring.judgement import Terms, judge  # noqa: PLC0415 - see the package
+
+    terms = Terms(
+        margins={metric: Decimal((spec.margins or {}).get(metric, spec.margin)) for metric in plan.compared},
+        false_rollback_rate=Decimal(spec.false_rollback_rate),
+        false_promotion_rate=Decimal(spec.false_promotion_rate),
+        planned=plan.planned,
+        minimum=plan.minimum,
+    )
+    return judge(repeated.merged, terms)
+
+
+def _run(path: Path) -> tuple[CanarySpec, CanaryStatus, str]:
+    import yaml  # noqa: PLC0415 - see the package
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from sluice.api.canary import CanarySpec, CanaryStatus  # noqa: PLC0415
+
+    with path.open("rb") as file:
+        content = file.read(_RUN_BYTES + 1)
+    if len(content) > _RUN_BYTES:
+        raise _Refused(f"{path}: longer than {_RUN_BYTES:,} bytes")
+    try:
+        manifest = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        raise _Refused(f"{path}: no YAML: {' '.join(str(error).split())[:300]}") from None
+    if not isinstance(manifest, dict) or manifest.get("kind") != "CanaryRun":
+        raise _Refused(f"{path}: this is no CanaryRun: `kubectl get mcr NAME -n NAMESPACE -o yaml` writes one")
+    try:
+        spec, status = CanarySpec.model_validate(manifest.get("spec")), CanaryStatus.model_validate(manifest.get("status") or {})
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        raise _Refused(f"{path}: {'.'.join(map(str, wrong['loc'])) or 'spec'}: {wrong['msg']}; is this command as new as the controller?") from None
+    if status.decision is None or status.decision == "Pending":
+        raise _Refused(f"{path}: the run has not decided yet")
+    return spec, status, str((manifest.get("metadata") or {}).get("name", ""))
+
+
+def _suite(suite_file: Path, cases_file: Path | None) -> tuple[SuiteSpec, Cases]:
+    from sluice.cli.suite_file import read_suite  # noqa: PLC0415 - see the package
+    from sluice.scoring.cases import FILE_BYTES, CasesRefused, read_cases  # noqa: PLC0415
+
+    suite = read_suite(suite_file)
+    if cases_file is not None:
+        with cases_file.open("rb") as file:
+            raw = file.read(FILE_BYTES + 1)
+    elif suite.cases.inline is not None:
+        raw = suite.cases.inline.encode()
+    else:
+        raise click.UsageError("the suite keeps its cases elsewhere; fetch them and give the file with --cases")
+    try:
+        return suite, read_cases(raw)
+    except CasesRefused as error:
+        raise _Refused(str(error)) from None
+
+
+def _plan(suite: SuiteSpec, cases: Cases, spec: CanarySpec, name: str) -> Plan:
+    from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415 - see the package
+    from sluice.scoring.plan import plan_run  # noqa: PLC0415
+    from sluice.scoring.suite import prepare  # noqa: PLC0415
+
+    try:
+        # Where the models were changes neither what was asked nor what counts.
+        plan = plan_run(
+            suite, cases, run=name, candidate="recorded:candidate", baseline="recorded:baseline", seed=spec.seed, planned=spec.planned, minimum=spec.minimum,
+            shards=spec.shards, end_token=secrets.token_urlsafe(24),
+        )  # fmt: skip
+        prepare(plan, cases)
+    except SuiteRefused as error:
+        raise _Refused(str(error)) from None
+    return plan
+
+
+def _digest(path: Path) -> str:
+    if path.stat().st_size > _SAMPLES_BYTES:
+        raise _Refused(f"{path}: longer than {_SAMPLES_BYTES >> 30} GiB")
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _lines(paths: Sequence[Path]) -> Iterator[bytes]:
+    from sluice.scoring.repetition import LINE_BYTES  # noqa: PLC0415 - see the package
+
+    for path in paths:
+        with path.open("rb") as file:
+            while line := file.readline(LINE_BYTES + 1):
+                yield line

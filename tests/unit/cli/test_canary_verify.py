@@ -1,0 +1,195 @@
+"""`sluice canary verify`: a run whose decision follows from what it names, and runs that were tampered with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from sluice.api.canary import CanaryPhase
+from sluice.api.digests import suite_digest
+from sluice.api.scoring import SuiteSpec
+from sluice.cli import main
+from sluice.scoring.cases import read_cases
+from sluice.scoring.judgement import Terms, judge, standings
+from sluice.scoring.plan import plan_run
+from sluice.scoring.samples import FileSink, Keep
+from sluice.scoring.suite import prepare
+from sluice.scoring.tally import merge
+from sluice.scoring.worker import Worker
+from tests.unit.cli.canary_runs import run
+from tests.unit.scoring.sides import Side, said
+
+PLANNED = 240
+
+
+def suite_of(cases: bytes) -> dict[str, Any]:
+    return {
+        "protocol": {"type": "OpenAICompletions", "port": 80, "model": "churn", "sampling": {"maxTokens": 8}},
+        "cases": {"configMap": {"name": "c", "key": "k", "digest": "sha256:" + hashlib.sha256(cases).hexdigest()}},
+        "slices": ["region"],
+        "scorers": [{"name": "accuracy", "type": "ExactMatch"}, {"name": "latency", "type": "Latency"}],
+    }
+
+
+def cases_of(planned: int) -> bytes:
+    lines = [
+        {"id": f"c-{number}", "input": {"prompt": f"{number}?"}, "expect": {"text": "yes"}, "slices": {"region": "dach" if number % 3 else "emea"}}
+        for number in range(planned)
+    ]
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """A run of two shards that rolled back, with all that it names."""
+    raw = cases_of(PLANNED)
+    cases, suite = read_cases(raw), SuiteSpec.model_validate(suite_of(raw))
+    there = run()
+    plan = plan_run(suite, cases, run="r", candidate="http://a:1", baseline="http://b:1", seed=7, planned=3000, minimum=None, shards=2, end_token="t" * 16)
+    metrics = prepare(plan, cases).metrics
+    candidate = {case.id: [said("no" if int(case.id[2:]) % 3 == 0 else "yes", seconds=0.1 + int(case.id[2:]) / 900)] for case in cases.all}
+    shards = []
+    for shard in range(2):
+        sink = FileSink(tmp_path / f"{shard}.jsonl")
+        worker = Worker(
+            plan, cases.all, shard=shard, metrics=metrics, candidate=Side(candidate), baseline=Side(said("yes", seconds=0.3)), sink=sink, keep=Keep.TEXTS
+        )
+        await worker.run()
+        shards.append(worker.statistics())
+    terms = Terms(
+        margins=dict.fromkeys(plan.compared, Decimal("0.02")), false_rollback_rate=Decimal("0.05"), false_promotion_rate=Decimal("0.05"), planned=plan.planned,
+        minimum=plan.minimum,
+    )  # fmt: skip
+    merged = merge(shards, plan=plan.digest, of=2)
+    judgement = judge(merged, terms)
+    there["spec"]["suiteDigest"] = suite_digest(suite)
+    there["status"] = {
+        "phase": CanaryPhase.DECIDED, "decision": str(judgement.decision), "reason": judgement.reason, "message": judgement.message, "units": judgement.units,
+        "metrics": [
+            {
+                "name": standing.metric, "slice": standing.slice, "pairs": standing.units, "estimate": f"{standing.estimate:.4f}", "interval": ["-1", "1"],
+                "evidence": {"promote": "1", "rollBack": "1"},
+            }
+            for standing in standings(merged, terms, looks=judgement.looks)
+        ],
+        "samples": {"digest": merged.samples[0].digest, "uri": merged.samples[0].uri},
+    }  # fmt: skip
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(there))))
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump({"kind": "ScoringSuite", "spec": suite_of(raw)}))
+    (tmp_path / "cases.jsonl").write_bytes(raw)
+    return tmp_path
+
+
+def verify(folder: Path, *, cases: str = "cases.jsonl", samples: tuple[str, ...] = ("0.jsonl", "1.jsonl")) -> Result:
+    given = [flag for name in samples for flag in ("--samples", str(folder / name))]
+    return CliRunner().invoke(
+        main, ["canary", "verify", str(folder / "run.yaml"), "--suite", str(folder / "suite.yaml"), "--cases", str(folder / cases), *given]
+    )
+
+
+def tamper(folder: Path, change: Callable[[Any], None]) -> None:
+    there = yaml.safe_load((folder / "run.yaml").read_text())
+    change(there)
+    (folder / "run.yaml").write_text(yaml.safe_dump(there))
+
+
+def test_a_run_that_follows_from_what_it_names_is_said_to_be_the_same(folder: Path) -> None:
+    result = verify(folder)
+    assert result.exit_code == 0, result.output
+    assert [line.split()[:2] for line in result.output.splitlines()] == [
+        ["same", what] for what in ("suite", "cases", "samples", "order", "scores", "decision", "numbers")
+    ]
+    assert "RollBack (WorseThanMargin)" in result.output
+    assert "240 of 240 answers, scored again from their texts" in result.output
+
+
+def _set(*path: str, value: Any) -> Callable[[Any], None]:  # noqa: ANN401 - any YAML
+    def change(there: Any) -> None:  # noqa: ANN401
+        for step in path[:-1]:
+            there = there[step]
+        there[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (_set("spec", "suiteDigest", value="sha256:" + "0" * 64), "DIFFERS suite the run has sha256:000"),
+        (_set("spec", "seed", value=8), "DIFFERS scores rank"),
+        (_set("spec", "margin", value="0.5"), "DIFFERS decision the run has RollBack (WorseThanMargin)"),
+        (_set("status", "decision", value="Promote"), "DIFFERS decision the run has Promote (WorseThanMargin)"),
+        (_set("status", "units", value=17), "DIFFERS decision"),
+        (_set("status", "message", value="latency is worse than its margin of 0.02"), "DIFFERS decision the run says 'latency"),
+        (_set("status", "samples", "digest", value="sha256:" + "0" * 64), "DIFFERS samples the run has sha256:000"),
+    ],
+)
+def test_a_run_that_was_tampered_with_differs(folder: Path, change: Callable[[Any], None], complaint: str) -> None:
+    tamper(folder, change)
+    result = verify(folder)
+    assert result.exit_code == 1, result.output
+    assert complaint in " ".join(result.output.split())
+
+
+def test_a_number_that_was_tampered_with_differs(folder: Path) -> None:
+    def change(there: Any) -> None:  # noqa: ANN401 - a run
+        there["status"]["metrics"][0]["estimate"] = "0.0000"
+
+    tamper(folder, change)
+    result = verify(folder)
+    assert result.exit_code == 1
+    assert "DIFFERS  numbers" in result.output
+
+
+def test_other_cases_differ(folder: Path) -> None:
+    (folder / "others.jsonl").write_bytes(cases_of(PLANNED).replace(b"yes", b"Yes"))
+    result = verify(folder, cases="others.jsonl")
+    assert result.exit_code == 1
+    assert "DIFFERS  cases" in result.output
+
+
+@pytest.mark.parametrize(
+    ("samples", "change", "complaint"),
+    [
+        (("0.jsonl",), _set("spec", "seed", value=7), "unknown decision RollBack (WorseThanMargin) after"),
+        (("0.jsonl", "1.jsonl"), _set("status", "reason", value="DeadlineExceeded"), "is no matter of statistics; by these it is RollBack"),
+    ],
+)
+def test_what_nobody_can_tell_ends_with_3(folder: Path, samples: tuple[str, ...], change: Callable[[Any], None], complaint: str) -> None:
+    tamper(folder, change)
+    result = verify(folder, samples=samples)
+    assert result.exit_code == 3, result.output
+    assert complaint in " ".join(result.output.split())
+
+
+def test_a_run_without_samples_of_its_own_is_repeated_all_the_same(folder: Path) -> None:
+    tamper(folder, lambda there: there["status"].pop("samples"))
+    result = verify(folder)
+    assert result.exit_code == 0
+    assert "unknown  samples" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("run.yaml", "kind: Pod", "this is no CanaryRun"),
+        ("run.yaml", "{", "no YAML"),
+        ("run.yaml", yaml.safe_dump(run()), "the run has not decided yet"),
+        ("run.yaml", yaml.safe_dump(run() | {"spec": {}}), "is this command as new as the controller?"),
+        ("suite.yaml", "kind: Pod", "this is no ScoringSuite"),
+        ("cases.jsonl", "{", "line 1: is not the JSON"),
+    ],
+)
+def test_what_cannot_be_used_ends_with_2(folder: Path, name: str, text: str, complaint: str) -> None:
+    (folder / name).write_text(text)
+    result = verify(folder)
+    assert result.exit_code == 2, result.output
+    assert complaint in " ".join(result.output.split())
