@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import yaml
@@ -15,6 +15,8 @@ from sluice.cli.canary_watch import watch
 
 if TYPE_CHECKING:
     from sluice.scoring.statistics.power import Power
+
+_SLICES: Final = 255
 
 
 @click.group()
@@ -41,13 +43,31 @@ def _shares(_context: click.Context, _parameter: click.Parameter, value: str) ->
         raise click.BadParameter(f"{value!r}; write numbers with commas between, such as 0,0.02,0.05") from None
 
 
+def _sizes(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    """Read `20` for as many slices of one size, and `500,300,20` for three of these."""
+    try:
+        sizes = tuple(float(part) for part in value.split(","))
+        count = int(value) if len(sizes) == 1 else len(sizes)
+    except ValueError:
+        raise click.BadParameter(f"{value!r}; write how many slices there are, such as 20, or their sizes, such as 500,300,20") from None
+    if not 0 <= count <= _SLICES:
+        raise click.BadParameter(f"{count} slices; at most {_SLICES} are told apart")
+    return sizes if len(sizes) > 1 else (1.0,) * count
+
+
+def _told_apart(sizes: tuple[float, ...]) -> list[int]:
+    """The slices that a drop is tried in: the largest, one in the middle and the smallest, each size once."""
+    order = sorted(range(len(sizes)), key=lambda slice_: -sizes[slice_])
+    return list({sizes[slice_]: slice_ for slice_ in reversed([order[0], order[len(order) // 2], order[-1]])}.values())[::-1] if order else []
+
+
 @canary.command()
 @click.option("--margin", type=float, default=0.02, show_default=True, help="How much worse the candidate's mean may be; scores are in [0, 1].")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Rate of false rollbacks, and of false promotions, over all looks.")
 @click.option("--planned", type=click.IntRange(1, 1_000_000), default=3000, show_default=True, help="Units (cases) after which the comparison ends.")
 @click.option("--churn", type=float, default=0.09, show_default=True, help="Share of cases on which exactly one of the two is right.")
 @click.option("--drops", callback=_shares, default="0,0.02,0.05,0.10,0.20", show_default=True, help="True drops to simulate.")
-@click.option("--slices", type=click.IntRange(0, 200), default=0, show_default=True, help="Slices of equal size; adds a drop in one slice alone.")
+@click.option("--slices", callback=_sizes, default="0", show_default=True, help="Slices: how many of equal size, or their sizes, such as 500,300,20.")
 @click.option("--per-second", type=click.FloatRange(min=0, min_open=True), help="Units scored in a second, all shards together: shows times, too.")
 @click.option("--simulations", type=click.IntRange(20, 100_000), default=400, show_default=True, help="Simulated runs for each drop.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print the result.")
@@ -61,25 +81,27 @@ def plan(**flags: Any) -> None:  # noqa: ANN401 - click's options
       sluice canary plan --margin 0.02 --planned 3000 --per-second 4
     Twenty slices; is the suite large enough to see one that is ruined?
       sluice canary plan --planned 5000 --slices 20 --drops 0,0.05,0.20
+    Slices as large as the regions are; which of them would be seen?
+      sluice canary plan --planned 2000 --slices 1500,400,100 --drops 0.1,0.3
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     from rich.console import Console  # noqa: PLC0415 - see the package
     from rich.progress import Progress  # noqa: PLC0415
 
     from sluice.scoring.statistics.power import Setting, power  # noqa: PLC0415
 
-    setting = Setting(margin=flags["margin"], alpha=flags["alpha"], planned=flags["planned"], churn=flags["churn"], slices=flags["slices"])
-    asked = [(drop, one) for one in ((False, True) if flags["slices"] else (False,)) for drop in flags["drops"] if drop or not one]
+    asked = [(drop, only) for only in (None, *_told_apart(flags["slices"])) for drop in flags["drops"] if drop or only is None]
     found = []
     try:
+        setting = Setting(margin=flags["margin"], alpha=flags["alpha"], planned=flags["planned"], churn=flags["churn"], slices=flags["slices"])
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("simulating", total=len(asked))
-            for drop, one_slice in asked:
-                found.append(power(setting, drop=drop, one_slice=one_slice, simulations=flags["simulations"]))
+            for drop, only in asked:
+                found.append(power(setting, drop=drop, only=only, simulations=flags["simulations"]))
                 progress.advance(task)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if flags["output"] == "table":
-        _print(found, setting.planned, flags["per_second"])
+        _print(found, flags["planned"], flags["per_second"])
         return
     data = {"setting": asdict(setting), "simulations": flags["simulations"], "drops": [asdict(row) for row in found]}
     click.echo(json.dumps(data, indent=2) if flags["output"] == "json" else yaml.safe_dump(data, sort_keys=False), nl=flags["output"] == "json")
@@ -93,7 +115,7 @@ def _print(found: list[Power], planned: int, per_second: float | None) -> None:
     for heading in ("TRUE DROP", "PROMOTED", "ROLLED BACK", "INCONCLUSIVE", "UNITS (MEDIAN)", "UNITS (9 IN 10)", *(["TIME (9 IN 10)"] if per_second else [])):
         table.add_column(heading, justify="left" if heading == "TRUE DROP" else "right")
     for row in found:
-        name = f"{row.drop:g} in one slice" if row.one_slice else f"{row.drop:g}"
+        name = f"{row.drop:g}" if row.share is None else f"{row.drop:g} in a slice of {row.share:.1%}"
         cells = [f"{share:.1%}" for share in (row.promoted, row.rolled_back, row.inconclusive)]
         cells += [str(units) if units is not None else f"over {planned}" for units in (row.median, row.nine_in_ten)]
         if per_second:

@@ -23,11 +23,25 @@ def test_json_and_yaml_say_the_same() -> None:
     as_yaml = CliRunner().invoke(main, [*SMALL, "--slices", "2", "-o", "yaml"])
     data = json.loads(as_json.stdout)
     assert data == yaml.safe_load(as_yaml.stdout)
-    assert [(row["drop"], row["one_slice"]) for row in data["drops"]] == [(0.0, False), (0.4, False), (0.4, True)]
+    assert [(row["drop"], row["share"]) for row in data["drops"]] == [(0.0, None), (0.4, None), (0.4, 0.5)]
+
+
+def test_of_slices_of_many_sizes_a_large_a_middle_and_a_small_one_are_tried() -> None:
+    done = CliRunner().invoke(main, [*SMALL[:-1], "0.6", "--slices", "120,10,30,40,2", "-o", "json"])
+    rows = json.loads(done.stdout)["drops"]
+    assert [row["share"] and round(row["share"] * 202) for row in rows] == [None, 120, 30, 2]
+    assert rows[1]["rolled_back"] == 1 > rows[3]["rolled_back"]
 
 
 def test_what_cannot_be_planned_is_a_usage_error_that_names_it() -> None:
-    for change, words in ((["--margin", "1"], "margin: 1.0"), (["--drops", "a"], "'a'"), (["--churn", "0"], "churn: 0.0")):
+    for change, words in (
+        (["--margin", "1"], "margin: 1.0"),
+        (["--drops", "a"], "'a'"),
+        (["--slices", "1,x"], "'1,x'"),
+        (["--slices", "1,-2"], "sizes above 0"),
+        (["--slices", "256"], "at most 255"),
+        (["--churn", "0"], "churn: 0.0"),
+    ):
         done = CliRunner().invoke(main, [*SMALL, *change])
         assert done.exit_code == 2
         assert words in done.output

@@ -1,5 +1,8 @@
 """What a plan promises is what the engine does."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from sluice.scoring.statistics.power import Setting, power
@@ -25,18 +28,28 @@ def test_shares_add_up_and_what_is_never_decided_has_no_median() -> None:
 
 
 def test_a_drop_in_one_slice_is_found_there() -> None:
-    sliced = Setting(margin=0.05, alpha=0.05, planned=400, churn=0.05, slices=4)
-    assert power(sliced, drop=0.6, one_slice=True, simulations=20).rolled_back == 1.0
+    sliced = Setting(margin=0.05, alpha=0.05, planned=400, churn=0.05, slices=(1, 1, 1, 1))
+    assert power(sliced, drop=0.6, only=0, simulations=20).rolled_back == 1.0
+
+
+def test_the_same_drop_shows_in_a_large_slice_and_not_in_a_small_one() -> None:
+    sliced = Setting(margin=0.05, alpha=0.05, planned=400, churn=0.05, slices=(95, 4, 1))
+    large, small = (power(sliced, drop=0.6, only=only, simulations=20) for only in (0, 2))
+    assert (large.share, small.share) == (0.95, 0.01)
+    assert large.rolled_back == 1.0
+    assert small.rolled_back < 0.5
 
 
 @pytest.mark.parametrize(
-    ("setting", "drop", "one_slice", "message"),
+    ("change", "drop", "only", "message"),
     [
-        (SETTING, 2.0, False, "drop: 2.0"),
-        (SETTING, 0.1, True, "slices: 0"),
-        (Setting(margin=0.05, alpha=0.05, planned=300, churn=0.0), 0.1, False, "churn: 0.0"),
+        ({}, 2.0, None, "drop: 2.0"),
+        ({}, 0.1, 0, "there are 0 slices"),
+        ({"slices": (1, 2)}, 0.1, 2, "there are 2 slices"),
+        ({"slices": (1, 0)}, 0.1, 0, "sizes above 0"),
+        ({"churn": 0.0}, 0.1, None, "churn: 0.0"),
     ],
 )
-def test_what_cannot_be_simulated_is_named(setting: Setting, drop: float, one_slice: bool, message: str) -> None:
+def test_what_cannot_be_simulated_is_named(change: dict[str, Any], drop: float, only: int | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        power(setting, drop=drop, one_slice=one_slice)
+        power(replace(SETTING, **change), drop=drop, only=only)
