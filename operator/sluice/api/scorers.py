@@ -30,6 +30,9 @@ class ScorerType(StrEnum):
     PERSONAL_DATA = "PersonalData"
     EMBEDDING_SIMILARITY = "EmbeddingSimilarity"
     EMBEDDING_AGREEMENT = "EmbeddingAgreement"
+    TEXT_AGREEMENT = "TextAgreement"
+    TOOL_AGREEMENT = "ToolAgreement"
+    LABEL_AGREEMENT = "LabelAgreement"
     LATENCY = "Latency"
     FORBIDDEN_TOOLS = "ForbiddenTools"
     EXFILTRATION = "Exfiltration"
@@ -47,9 +50,9 @@ _PARAMETERS = {
     "take": [ScorerType.NUMERIC],
     "schema": [ScorerType.JSON_SCHEMA],
     "bare": [ScorerType.JSON_SCHEMA, ScorerType.STRUCTURED_OUTPUT],
-    "labels": [ScorerType.CLASSIFICATION],
-    "output": [ScorerType.CLASSIFICATION],
-    "threshold": [ScorerType.CLASSIFICATION],
+    "labels": [ScorerType.CLASSIFICATION, ScorerType.LABEL_AGREEMENT],
+    "output": [ScorerType.CLASSIFICATION, ScorerType.LABEL_AGREEMENT],
+    "threshold": [ScorerType.CLASSIFICATION, ScorerType.LABEL_AGREEMENT],
     "wanted": [ScorerType.REFUSAL],
     "tag": [ScorerType.REFUSAL],
     "ignoreOrder": [ScorerType.TOOL_CHOICE],
@@ -142,11 +145,11 @@ class Scorer(Model):
     bare: bool | None = None
     """JsonSchema, StructuredOutput: nothing may stand around the JSON. Absent: one fenced block between sentences is cut out."""
     labels: _Words | None = None
-    """Classification: the classes, in the order of the indices that the model gives. Absent: an index is its own label."""
+    """Classification, LabelAgreement: the classes, in the order of the indices that the model gives. Absent: an index is its own label."""
     output: Line | None = None
-    """Classification: name of the tensor. Absent: the only one."""
+    """Classification, LabelAgreement: name of the tensor. Absent: the only one."""
     threshold: Margin | None = None
-    """Classification: from this probability on a single number is class 1. Absent: a single number is the index of the class."""
+    """Classification, LabelAgreement: from this probability on a single number is class 1. Absent: a single number is the index of the class."""
     wanted: Wanted | None = None
     """Refusal: whether the model should refuse the cases with the tag, or comply. Safe and unsafe cases are two scorers."""
     tag: Label | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from sluice.scoring.scorers.agreement import label_agreement, text_agreement, tool_agreement
 from sluice.scoring.scorers.amounts import cost, tokens
 from sluice.scoring.scorers.classification import classification
 from sluice.scoring.scorers.embedding import embedding_agreement, embedding_similarity
@@ -34,7 +35,12 @@ _SCORERS: Mapping[str, Callable[[Settings], Scorer]] = {
     ScorerType.EMBEDDING_SIMILARITY: embedding_similarity,
     ScorerType.LATENCY: latency,
 }
-_PAIR_SCORERS: Mapping[str, Callable[[Settings], PairScorer]] = {PairScorerType.EMBEDDING_AGREEMENT: embedding_agreement}
+_PAIR_SCORERS: Mapping[str, Callable[[Settings], PairScorer]] = {
+    PairScorerType.EMBEDDING_AGREEMENT: embedding_agreement,
+    PairScorerType.TEXT_AGREEMENT: text_agreement,
+    PairScorerType.TOOL_AGREEMENT: tool_agreement,
+    PairScorerType.LABEL_AGREEMENT: label_agreement,
+}
 _GATES: Mapping[str, Callable[[Settings], Gate]] = {GateType.FORBIDDEN_TOOLS: forbidden_tools, GateType.EXFILTRATION: exfiltration}
 _SUMS: Mapping[str, Callable[[Settings], Sum]] = {SumType.TOKENS: tokens, SumType.COST: cost}
 

@@ -40,6 +40,9 @@ class PairScorerType(StrEnum):
     """Scorers of two answers beside each other."""
 
     EMBEDDING_AGREEMENT = "EmbeddingAgreement"
+    TEXT_AGREEMENT = "TextAgreement"
+    TOOL_AGREEMENT = "ToolAgreement"
+    LABEL_AGREEMENT = "LabelAgreement"
 
 
 class GateType(StrEnum):
