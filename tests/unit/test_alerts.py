@@ -12,6 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.api.canary import CanaryDecision, CanaryPhase
+from sluice.api.monitor import Cause, MonitorPhase
 from sluice.api.release import Outcome, Phase
 from sluice.controller.canary_metrics import Step
 from sluice.controller.observe import Metrics as ControllerMetrics
@@ -29,7 +30,9 @@ RULES: list[dict[str, Any]] = [
 TESTS: list[dict[str, Any]] = [
     test for path in sorted((CHECKOUT / "tests/cluster/alerts").glob("*.yaml")) for test in yaml.safe_load(path.read_text())["tests"]
 ]
-OURS: dict[str, set[str]] = {"phase": {*CanaryPhase}, "decision": {*CanaryDecision}, "action": {*Action}, "path": {*WebhookPath}}
+OURS: dict[str, set[str]] = {
+    "phase": {*CanaryPhase, *MonitorPhase}, "cause": {*Cause}, "decision": {*CanaryDecision}, "action": {*Action}, "path": {*WebhookPath},
+}  # fmt: skip
 """Values that a label can have."""
 TARGET = {"instance"}
 """Labels that Prometheus adds to all that it scrapes."""
@@ -52,6 +55,10 @@ def controller() -> bytes:
     canaries.cleaned_up(CanaryDecision.ROLL_BACK, seconds=1)
     canaries.unread("Unreachable")
     canaries.inconclusive(KEY, waits=True)
+    finding = {"cause": "Drift", "ask": "RollBack", "at": "2026-11-21T12:00:00Z", "message": "mean: rise to 0.3"}
+    heard = {"type": "Heard", "status": "True"}
+    metrics.monitors.stands(KEY, {"phase": "Alarmed", "findings": [finding], "lastReading": "2026-11-21T12:00:00Z", "conditions": [heard]})
+    metrics.monitors.unread("Unreachable")
     return metrics.render()
 
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import pytest
 
 from sluice.scoring.drift.distribution import DistributionDetector
-from sluice.scoring.drift.histogram import Histogram, Numeric, freeze_names
+from sluice.scoring.drift.histogram import Histogram, Numeric, freeze_names, freeze_numbers
 from sluice.scoring.drift.mean import MeanDetector, MeanReference
 from sluice.scoring.drift.refused import DriftRefused
 from sluice.scoring.drift.settings import Promise
-from sluice.scoring.monitor import Answer, Counts, Query, Values
-from sluice.scoring.prometheus import ANSWER_LIMIT, read
+from sluice.scoring.monitor import Answer, Counts, Query, Scale, Values
+from sluice.scoring.prometheus import ANSWER_LIMIT, read, reference
 
 WHEN = 1795251600.5
 AT = datetime.fromtimestamp(WHEN, UTC)
@@ -120,3 +120,60 @@ def test_an_answer_of_another_form_is_refused(raw: bytes, why: str) -> None:
 def test_a_vector_of_any_length_is_refused() -> None:
     with pytest.raises(DriftRefused, match="10,000 series"):
         read(vector(*[({}, "1")] * 10_001), VALUES, RATE)
+
+
+# What is normal.
+
+
+def matrix(*series: list[str]) -> bytes:
+    result = [{"metric": {"pod": str(number)}, "values": [[WHEN + step, value] for step, value in enumerate(values)]} for number, values in enumerate(series)]
+    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}).encode()
+
+
+def test_counts_give_the_share_of_the_event_or_of_each_name() -> None:
+    raw = vector(({"outcome": "refused"}, "100.4"), ({"outcome": "answered"}, "899.8"), ({"outcome": "gone"}, "0"))
+    assert reference(raw, REFUSED, of_mean=True, scale=None) == MeanReference.of_counts(100, 1000)
+    assert reference(raw, REFUSED, of_mean=False, scale=None) == freeze_names({"refused": 100, "answered": 900})
+
+
+def test_buckets_keep_their_edges() -> None:
+    raw = vector(({"le": "0.5"}, "900"), ({"le": "0.1"}, "100"), ({"le": "+Inf"}, "1000"))
+    assert reference(raw, BUCKETS, of_mean=False, scale=None) == LATENCY.reference
+
+
+def test_values_are_those_of_all_series_at_all_steps() -> None:
+    raw = matrix(["1", "NaN", "3"], ["-5", "90"])
+    assert reference(raw, VALUES, of_mean=True, scale=Scale(low=0, high=10)) == MeanReference.of([0.1, 0.3, 0.0, 1.0])
+    assert reference(raw, VALUES, of_mean=False, scale=None) == freeze_numbers([1, 3, -5, 90])
+
+
+@pytest.mark.parametrize(
+    ("raw", "query"),
+    [
+        (vector(), REFUSED),
+        (vector(({"outcome": "refused"}, "1")), REFUSED),
+        (vector(), BUCKETS),
+        (vector(({"le": "+Inf"}, "1")), BUCKETS),
+        (matrix(), VALUES),
+        (matrix(["NaN", "1"]), VALUES),
+    ],
+)
+def test_next_to_nothing_is_no_reference(raw: bytes, query: Query) -> None:
+    assert reference(raw, query, of_mean=query is not BUCKETS, scale=None) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "query", "problem"),
+    [
+        (vector(({}, "1")), VALUES, "over a time"),
+        (matrix(["1"]), REFUSED, "matrix"),
+        (b'{"status":"success","data":{"resultType":"matrix","result":[1]}}', VALUES, "no labels"),
+        (b'{"status":"success","data":{"resultType":"vector","result":[1]}}', REFUSED, "no labels"),
+        (vector(({"le": "1"}, "5"), ({"le": "2"}, "7")), BUCKETS, "Inf"),
+        (vector(({"le": "1"}, "5"), ({"le": "+Inf"}, "4")), BUCKETS, "not cumulative"),
+        (matrix(["2", "0.1"]), VALUES, "not a number in"),
+    ],
+)
+def test_an_answer_that_says_nothing_about_what_is_normal_is_refused(raw: bytes, query: Query, problem: str) -> None:
+    with pytest.raises(DriftRefused, match=problem):
+        reference(raw, query, of_mean=query is not BUCKETS, scale=None)
