@@ -181,9 +181,6 @@ async def test_statistics_are_served_while_and_after_they_are_counted() -> None:
         everything = await got(session)
         assert read_statistics(everything, of.expected(0)) == worker.statistics()
         assert json.loads(everything)["finished"]
-        # Whoever has read some looks need not read them again.
-        rest = json.loads(await got(session, f"/v1/statistics?from_look={len(halfway.looks)}"))
-        assert rest["looks"] == json.loads(everything)["looks"][len(halfway.looks) :]
 
 
 async def test_only_the_token_of_the_plan_ends_a_scorer() -> None:
@@ -202,9 +199,6 @@ async def test_only_the_token_of_the_plan_ends_a_scorer() -> None:
     ("method", "path", "status"),
     [
         ("GET", "/healthz", 200),
-        ("GET", "/v1/statistics?from_look=-1", 400),
-        ("GET", "/v1/statistics?from_look=9999999", 400),
-        ("GET", "/v1/statistics?from_look=x", 400),
         ("GET", "/v1/end", 405),
         ("POST", "/v1/statistics", 405),
         ("GET", "/", 404),

@@ -211,6 +211,15 @@ class SamplesStatus(Model):
     """Where it is."""
 
 
+class StatisticsStatus(Model):
+    """Where the plan is, and what the scorers had counted when it was decided."""
+
+    config_map: Name
+    """The ConfigMap."""
+    digest: Sha256
+    """SHA-256 of what is packed in it."""
+
+
 class CanaryStatus(Model):
     """What the comparison came to. A decision is final."""
 
@@ -240,6 +249,8 @@ class CanaryStatus(Model):
     """When it was decided."""
     samples: SamplesStatus | None = None
     """Where every answer is kept."""
+    statistics: StatisticsStatus | None = None
+    """Where everything is that the decision rests on; absent where it is too large to be kept."""
     exposure: ExposureStatus | None = None
     """How far the live share is."""
     conditions: Conditions = []

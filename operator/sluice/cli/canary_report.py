@@ -1,7 +1,7 @@
 """`sluice canary report`: a comparison as one page for people, and as JSON for programs.
 
-On a CanaryRun alone it shows what the status holds. With the plan and the statistics of the scorers it judges again, as the controller did, and says so when
-that contradicts the run. It ends with 0 when the report is written, whatever the decision is.
+On a CanaryRun alone it shows what the status holds. With the plan and the statistics of the scorers, which a decided run keeps in a ConfigMap, it judges
+again, as the controller did, and says so when that contradicts the run. It ends with 0 when the report is written, whatever the decision is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from sluice.api.canary import CanaryPhase
 from sluice.cli.canary_watch import read_once, wanted_of
 from sluice.cli.decisions import Access
 from sluice.cli.scoring import read_margins
@@ -109,13 +110,16 @@ def _read(flags: dict[str, Any]) -> tuple[Comparison, Detail | None, str]:
     if flags["run"] and not flags["namespace"]:
         raise click.UsageError("say in which namespace the run is: -n NAMESPACE")
     try:
-        manifest = _manifest(flags) if has_run else None
+        manifest, kept = _manifest(flags) if has_run else (None, None)
         told = None if manifest is None else read_run(manifest)
-        if flags["plan_file"] is None:
-            if told is None:
-                raise click.UsageError("there is nothing to report on")
+        if flags["plan_file"] is not None:
+            plan, raw = _plan_of(flags["plan_file"]), _statistics_of(flags["statistics_files"])
+        elif told is None:
+            raise click.UsageError("there is nothing to report on")
+        elif kept is None:
             return told, None, ""
-        plan, raw = _plan_of(flags["plan_file"]), _statistics_of(flags["statistics_files"])
+        else:
+            plan, raw = _unpacked(kept, (manifest or {})["status"]["statistics"]["digest"])
         if told is None:
             return *_judged(plan, raw, desk_inputs(plan, flags), _desk_margins(plan, flags)), ""
         if plan.run != told.inputs.run or plan.seed != told.inputs.seed:
@@ -130,6 +134,9 @@ def _read(flags: dict[str, Any]) -> tuple[Comparison, Detail | None, str]:
 
 def together(told: Comparison, again: Comparison, detail: Detail) -> tuple[Comparison, Detail]:
     """Put the run and its statistics together: what the run has decided stands; where both speak of the same cases, numbers are those that are not rounded."""
+    if told.phase is CanaryPhase.EXPOSING:
+        # The comparison is over, and what is decided by it is not.
+        return replace(told, metrics=again.metrics), detail
     if not told.is_decided:
         return replace(again, started_at=told.started_at), detail
     if told.units == again.units or not told.metrics:
@@ -191,7 +198,18 @@ def _judged(plan: Plan, raw: Sequence[bytes], inputs: Inputs, margins: dict[str,
         raise _Refused(str(error)) from None
 
 
-def _manifest(flags: dict[str, Any]) -> dict[str, Any]:
+def _unpacked(kept: bytes, digest: str) -> tuple[Plan, list[bytes]]:
+    from sluice.scoring.kept import NotKept, unpack  # noqa: PLC0415 - see the package
+    from sluice.scoring.plan import PlanRefused, read_plan  # noqa: PLC0415
+
+    try:
+        plan, shards = unpack(kept, digest=digest)
+        return read_plan(plan), shards
+    except (NotKept, PlanRefused) as error:
+        raise _Refused(f"the ConfigMap with the statistics of the run: {error}") from None
+
+
+def _manifest(flags: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
     if flags["run_file"] is None:
         return asyncio.run(read_once(Access(kubeconfig=flags["kubeconfig"], context=flags["context"]), wanted_of(flags["run"], flags["namespace"])))
     import yaml  # noqa: PLC0415 - see the package
@@ -200,7 +218,7 @@ def _manifest(flags: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = yaml.safe_load(_bytes(flags["run_file"], _RUN_BYTES))
     except yaml.YAMLError as error:
         raise _Refused(f"{flags['run_file']}: no YAML: {' '.join(str(error).split())[:300]}") from None
-    return found
+    return found, None
 
 
 def _plan_of(path: Path) -> Plan:

@@ -6,6 +6,7 @@ It reads the CanaryRun and nothing else: who may read runs may watch. What it sh
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -102,10 +103,28 @@ async def _watch(access: Access, wanted: Wanted, *, once: bool, output: str) -> 
             return await show(follow(client, wanted, shown.trouble), shown.tell, once=once)
 
 
-async def read_once(access: Access, wanted: Wanted) -> Object:
-    """Read the run that is meant. Raises Unknown."""
+async def read_once(access: Access, wanted: Wanted) -> tuple[Object, bytes | None]:
+    """Read the run that is meant, and what it keeps of its scorers, if that is still there. Raises Unknown."""
     async with _client(access, wanted) as client:
-        return await anext(follow(client, wanted, lambda told: click.echo(told, err=True) if told else None))
+        run = await anext(follow(client, wanted, lambda told: click.echo(told, err=True) if told else None))
+        return run, await _kept(client, run)
+
+
+async def _kept(client: ApiClient, run: Object) -> bytes | None:
+    """Read the ConfigMap that the status of a run names. Who may read runs, and no ConfigMaps, gets a report without paths."""
+    from sluice.cluster.errors import Forbidden, NotFound  # noqa: PLC0415 - see the package
+    from sluice.cluster.resource import CONFIG_MAPS  # noqa: PLC0415
+    from sluice.rollout.kept_statistics import STATISTICS_KEY  # noqa: PLC0415
+
+    told = (run.get("status") or {}).get("statistics")
+    if told is None:
+        return None
+    try:
+        there = await client.get(CONFIG_MAPS.path(run["metadata"]["namespace"], told["configMap"]))
+    except (NotFound, Forbidden) as error:
+        click.echo(f"without paths and spreads, because its statistics cannot be read: {error}", err=True)
+        return None
+    return base64.b64decode((there.get("binaryData") or {}).get(STATISTICS_KEY, ""))
 
 
 @asynccontextmanager

@@ -15,10 +15,10 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 
-from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec
+from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec, StatisticsStatus
 from sluice.api.exposure import ExposureStatus
 from sluice.cluster.client import ApiClient, Object
-from sluice.cluster.errors import Forbidden, Invalid
+from sluice.cluster.errors import ApiError, Forbidden, Invalid
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import CANARY_RUNS
@@ -40,6 +40,7 @@ from sluice.rollout.actuation import Judge
 from sluice.rollout.canary import Progress, Scoring, Tools, Waiting, advance
 from sluice.rollout.endings import Ending
 from sluice.rollout.exposure import Hands, expose, pause
+from sluice.rollout.kept_statistics import keep, statistics_name
 from sluice.rollout.owned import found, typed
 from sluice.rollout.readings import Readings
 from sluice.rollout.routing import PodRouter, Router
@@ -47,6 +48,7 @@ from sluice.rollout.scoring_job import ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
 from sluice.rollout.tidying import end_comparison, tidy_up
 from sluice.scoring.judgement import Judgement, Standing, judge, standings
+from sluice.scoring.kept import pack
 from sluice.scoring.tally import Merged
 
 LOOK_SECONDS: Final = 1.0
@@ -67,6 +69,8 @@ class _Memory:
     judgement: Judgement | None = None
     told_at: float = 0.0
     told: tuple[CanaryPhase, str, ExposureStatus | None] | None = None
+    plan: str = ""
+    """What its scorers were told; empty while there are none."""
     compared: bool = False
     """Whether nothing is left of what only the comparison needed."""
 
@@ -113,10 +117,24 @@ class CanaryReconciler:
         self._metrics.stands(key, replace(step_of(run, scored=scored), phase=seen.phase, planned=seen.planned or 0))
         if memory.merged is not None:
             self._metrics.counted(key, memory.merged)
+        if seen.decision in FINAL or (seen.phase is CanaryPhase.EXPOSING and not is_exposing(run)):
+            seen = replace(seen, statistics=await self._keep(run, memory))
         await self._tell(run, seen, memory)
         if seen.decision in FINAL:
             return 0.0
         return WAIT_SECONDS if seen.phase is CanaryPhase.PENDING else LOOK_SECONDS
+
+    async def _keep(self, run: Object, memory: _Memory) -> StatisticsStatus | None:
+        """Keep what the scorers had counted, for reports. That it cannot be kept stands in the way of no decision."""
+        kept = await asyncio.to_thread(pack, memory.plan, memory.readings.shards) if memory.plan else None
+        if kept is None:
+            return None
+        try:
+            await keep(self._client, run, kept)
+        except (ApiError, Ending) as error:
+            log.warning("canary run %s: its statistics are not kept: %s", Key.of(run), error)
+            return None
+        return StatisticsStatus(config_map=statistics_name(run), digest=kept.digest)
 
     async def _seen(self, run: Object, memory: _Memory) -> Seen:
         try:
@@ -183,6 +201,7 @@ class CanaryReconciler:
         if progress.merged != memory.merged or memory.judgement is None:
             memory.judgement = await asyncio.to_thread(judge, progress.merged, inputs.terms)
             memory.merged = progress.merged
+        memory.plan = progress.plan
         judgement = memory.judgement
         decision = CanaryDecision(judgement.decision)
         decided = decision in FINAL

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus, GateStatus, MetricEvidence, MetricStatus, SamplesStatus, Towards
+from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus, GateStatus, MetricEvidence, MetricStatus, SamplesStatus, StatisticsStatus, Towards
 from sluice.api.exposure import ExposureStatus
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, REASON_LIMIT, Moment, cut, wire
@@ -35,6 +35,7 @@ class Seen:
     started_at: datetime | None = None
     samples: Samples | None = None
     exposure: ExposureStatus | None = None
+    statistics: StatisticsStatus | None = None
 
 
 def decision_of(run: Object) -> CanaryDecision:
@@ -69,6 +70,7 @@ def status_of_run(seen: Seen, moment: Moment) -> Object | None:
         started_at=started,
         decided_at=moment.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if decided else None,
         samples=SamplesStatus(digest=seen.samples.digest, uri=seen.samples.uri) if seen.samples else moment.previous.get("samples"),
+        statistics=seen.statistics or moment.previous.get("statistics"),
         exposure=seen.exposure or moment.previous.get("exposure"),
         conditions=[moment.condition(COMPLETE, False, seen.reason, seen.message)],  # noqa: FBT003 - the condition's status
     )

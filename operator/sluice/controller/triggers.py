@@ -13,6 +13,7 @@ from sluice.cluster.queue import WorkQueue
 from sluice.controller.object_status import STATUSES
 from sluice.controller.work import Item
 from sluice.decision.records import Key
+from sluice.decision.runs import Run
 from sluice.decision.world import World
 
 _RELEASE: Final = kinds.MODEL_RELEASE.name
@@ -42,6 +43,9 @@ class Triggers:
             for key in releases:
                 self._queue.add(Item(_RELEASE, key))
                 self._queue.add_all(Item(kind, at) for kind, at in self._world.decisions_on(key))
+                # Users meet a share of it: that it may not any more waits for no look.
+                shown = (run.name for run in self._world.canaries.runs_of(key) if isinstance(run, Run) and run.exposing)
+                self._queue.add_all(Item(_RUN, Key(namespace=key.namespace, name=name)) for name in shown)
 
     def changed(self, kind: str, key: Key) -> None:
         """Note that an object came, changed or went."""

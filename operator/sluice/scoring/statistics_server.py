@@ -52,14 +52,11 @@ class StatisticsServer:
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def _statistics(self, request: web.Request) -> web.Response:
-        start = request.query.get("from_look", "0")
-        if not (start.isascii() and start.isdecimal() and len(start) <= 6):  # noqa: PLR2004 - more digits than a plan can have looks
-            return web.Response(status=400, text="from_look is not the number of a look; write 0 for all\n")
+    async def _statistics(self, _request: web.Request) -> web.Response:
         statistics = self._worker.statistics()
         # A complete look never changes: each is written once.
         self._looks.extend(look_as_json(look) for look in statistics.looks[len(self._looks) :])
-        return web.Response(body=as_json(statistics, self._looks[int(start) :]), content_type="application/json")
+        return web.Response(body=as_json(statistics, self._looks), content_type="application/json")
 
     async def _end(self, request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -61,6 +61,10 @@ DECIDED: Object = STARTED | {"phase": "Decided", "decidedAt": "2026-11-21T07:02:
 PENDING = run(
     **STARTED, phase="Scoring", decision="Pending", reason="Scoring", message="open: accuracy", units=312, metrics=[OPEN], gates=[{"name": "leaks", "hits": 0}]
 )
+EXPOSING = run(
+    **STARTED, phase="Exposing", decision="Pending", reason="Exposing", message="stage 1 of 2, at most 5.00% for 600 s: one Pod among 20 of Service churn",
+    units=312, metrics=[FINE], exposure={"stage": 0, "pods": 1, "share": "0.0500", "ends": 0, "startedAt": "2026-11-21T07:02:05Z"},
+)  # fmt: skip
 PROMOTED = run(
     **DECIDED,
     decision="Promote",
@@ -109,6 +113,7 @@ HOSTILE_RUN = run(
 )
 EVERY = {
     "pending": PENDING,
+    "exposing": EXPOSING,
     "promoted": PROMOTED,
     "rolled back": ROLLED_BACK,
     "hit": HIT,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,11 +17,14 @@ from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
 from sluice.cli.canary_report import report
+from sluice.cli.canary_watch import Wanted
 from sluice.cli.report.detail import judged, merged_of
 from sluice.cli.report.numbers import read_run
 from sluice.cli.report.page import POLICY, page
 from sluice.cli.report.words import between, headline, rate
-from tests.unit.cli.canary_runs import EVERY, HIT, HOSTILE_RUN, INCONCLUSIVE, NOTHING, PENDING, PROMOTED, ROLLED_BACK, Object, run
+from sluice.scoring.kept import pack
+from sluice.scoring.wire import read_statistics
+from tests.unit.cli.canary_runs import EVERY, EXPOSING, HIT, HOSTILE_RUN, INCONCLUSIVE, NOTHING, PENDING, PROMOTED, ROLLED_BACK, Object, run
 from tests.unit.cli.canary_statistics import plan, statistics
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "canary-report.schema.json").read_text(encoding="utf-8"))
@@ -101,6 +105,10 @@ COUNTED = ("--plan", "plan.json", "--statistics", "shard-0.json", "--statistics"
                 "Not decided yet, after 312 of 3,000 cases: accuracy may be between 4.1 points worse and 1.7 points better than the baseline; "
                 "at most 2 are allowed."
             ),
+        ),
+        (
+            EXPOSING,
+            ("Found good enough after 312 of 3,000 cases, and not promoted yet: stage 1 of 2, at most 5.00% for 600 s: one Pod among 20 of Service churn."),
         ),
         (NOTHING, "Not decided yet, no case is asked so far: the controller has not looked at it yet."),
         (
@@ -280,6 +288,31 @@ def test_a_run_that_its_statistics_repeat_has_no_warning(files: Path) -> None:
     both = json.loads((files / "r.json").read_text(encoding="utf-8"))
     assert both["metrics"] == told["metrics"]
     assert both["candidate"]["digest"] == "sha256:" + "a" * 64
+
+
+def test_a_run_of_the_cluster_tells_its_paths_after_its_scorers_are_gone(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = plan()
+    kept = pack(of.as_json().decode(), [read_statistics(text, of.expected(shard)) for shard, text in enumerate(statistics(of))])
+    assert kept is not None
+    decided = run(**ROLLED_BACK["status"] | {"statistics": {"configMap": "churn-2-1-0-canary-1-statistics", "digest": kept.digest}})
+
+    async def read(_access: object, wanted: Wanted) -> tuple[dict[str, Any], bytes | None]:
+        assert str(wanted) == "canary run of mr/churn-2-1-0 in namespace payments"
+        return decided, kept.packed
+
+    monkeypatch.setattr("sluice.cli.canary_report.read_once", read)
+    told = json.loads(reported(files, "mr/churn-2-1-0", "-n", "payments", "--json", "-").stdout)
+    assert {(path["name"], path["slice"]) for path in told["detail"]["paths"]} >= {("accuracy", "region=DACH")}
+    decided["status"]["statistics"]["digest"] = "sha256:" + "0" * 64
+    refused = reported(files, "mr/churn-2-1-0", "-n", "payments", "--json", "-")
+    assert (refused.exit_code, "somebody changed it" in refused.output) == (2, True)
+
+
+def test_statistics_of_a_run_whose_live_share_goes_on_promote_nothing(files: Path) -> None:
+    (files / "exposing.yaml").write_text(yaml.safe_dump(EXPOSING))
+    told = json.loads(reported(files, "--run-file", "exposing.yaml", *COUNTED, "--json", "-").stdout)
+    assert (told["phase"], told["decision"]) == ("Exposing", "Pending")
+    assert told["detail"] is not None
 
 
 def test_half_of_the_statistics_is_a_comparison_that_goes_on(files: Path) -> None:

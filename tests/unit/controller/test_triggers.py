@@ -108,3 +108,15 @@ def test_a_suite_is_looked_at_with_the_releases_that_are_scored_on_it() -> None:
     triggers.changed("ScoringSuite", key)
     looked_at = {item for item in queue.items if not item.startswith("ReleaseApproval")}
     assert looked_at == {f"ScoringSuite {key}", f"ModelRelease {case.KEY}", f"ModelRelease {case.BASELINE_KEY}"}
+
+
+def test_a_change_of_a_release_that_users_meet_a_share_of_is_looked_at_with_its_run() -> None:
+    world, queue = case.canary_world(), Asked()
+    run = case.run("churn-2-1-0-1", world)
+    triggers = Triggers(world, queue)
+    triggers.start()
+    for phase, looked_at in (("Scoring", False), ("Exposing", True)):
+        world.put("CanaryRun", run | {"status": {"phase": phase, "decision": "Pending"}})
+        queue.items.clear()
+        triggers.touched([case.KEY])
+        assert ("CanaryRun payments/churn-2-1-0-1" in queue.items) is looked_at

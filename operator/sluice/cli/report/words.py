@@ -141,6 +141,8 @@ def to_decide(metric: Metric) -> str:
 
 
 def _pending(comparison: Comparison) -> str:
+    if comparison.phase is CanaryPhase.EXPOSING:
+        return f"Found good enough after {progress(comparison)}, and not promoted yet: {_sentence(comparison.message)}"
     if comparison.phase is not CanaryPhase.SCORING:
         return f"Not decided yet, no case is asked so far: {_sentence(comparison.message)}"
     worst = max((metric for metric in comparison.metrics if metric.is_pool), key=lambda metric: -metric.estimate - metric.margin, default=None)
