@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from sluice.api.base import LIST_SET, Label, Line, Model, rule, validations
 from sluice.api.canary import Margin, Metric
+from sluice.api.remote_scorers import ContainerScorer, JudgeScorer
 
 
 class ScorerType(StrEnum):
@@ -38,6 +39,8 @@ class ScorerType(StrEnum):
     EXFILTRATION = "Exfiltration"
     TOKENS = "Tokens"
     COST = "Cost"
+    CONTAINER = "Container"
+    LLM_JUDGE = "LLMJudge"
 
 
 _PARAMETERS = {
@@ -66,9 +69,11 @@ _PARAMETERS = {
     "tokens": [ScorerType.EXFILTRATION],
     "promptPrice": [ScorerType.COST],
     "completionPrice": [ScorerType.COST],
+    "container": [ScorerType.CONTAINER],
+    "judge": [ScorerType.LLM_JUDGE],
 }
 """Which types have which parameter; `sluice.scoring.scorers` reads them, says what they default to and refuses values that make no sense."""
-_NEEDED = {"wanted", "promptPrice", "completionPrice"}
+_NEEDED = {"wanted", "promptPrice", "completionPrice", "container", "judge"}
 
 _Words = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=253)]], Field(min_length=1, max_length=64)]
 _Price = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$", max_length=16)]
@@ -176,3 +181,7 @@ class Scorer(Model):
     """Cost: price of 1,000 tokens of a prompt."""
     completion_price: _Price | None = None
     """Cost: price of 1,000 tokens of an answer."""
+    container: ContainerScorer | None = None
+    """Container: what scores."""
+    judge: JudgeScorer | None = None
+    """LLMJudge: who compares, and by what."""

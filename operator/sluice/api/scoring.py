@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from sluice.api.auth import Auth
 from sluice.api.base import (
     LIST_MAP_BY_NAME,
     LIST_SET,
@@ -84,22 +85,6 @@ class HttpRequest(Model):
     """JSON pointer (RFC 6901) to the text of the answer; empty: all of it."""
     ready: Annotated[str, StringConstraints(pattern=r"^/", max_length=512)] | None = None
     """Path that answers 2xx once the model can be asked. Absent: a server that answers anything is ready."""
-
-
-class SecretKeyRef(Model):
-    """A key of a Secret in the namespace of the release."""
-
-    name: Name
-    """Name of the Secret."""
-    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
-    """Key in it."""
-
-
-class Auth(Model):
-    """How requests are authenticated."""
-
-    secret_ref: SecretKeyRef
-    """Where the bearer token is."""
 
 
 class Protocol(Model):

@@ -67,6 +67,17 @@ def read_margins(_context: click.Context, _parameter: click.Parameter, value: tu
     return margins
 
 
+def read_endpoints(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, list[str]]:
+    """Read `helpful=http://127.0.0.1:8100`; a name that is given twice has two addresses."""
+    endpoints: dict[str, list[str]] = {}
+    for text in value:
+        name, _, address = text.partition("=")
+        if not address:
+            raise click.BadParameter(f"{text!r} says not where a scorer answers; write helpful=http://127.0.0.1:8100")
+        endpoints.setdefault(name, []).append(address)
+    return endpoints
+
+
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -100,6 +111,10 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="With --once: write plan.json and statistics.json there, which `sluice canary report` reads.",
 )
 @click.option("--token-file", type=_FILE, help="Bearer token for the model servers.")
+@click.option(
+    "--scorer", "scorers", multiple=True, metavar="NAME=URL", callback=read_endpoints, help="With --suite: where a judge or a container answers. Repeatable."
+)
+@click.option("--judge-token-file", "judge_token_files", type=(str, _FILE), multiple=True, metavar="NAME FILE", help="Bearer token for a judge. Repeatable.")
 @click.option("--samples", type=click.Path(dir_okay=False, path_type=Path), help="Write the result of every answer there, JSON Lines.")
 @click.option(
     "--keep",
@@ -166,9 +181,10 @@ def _scoring(flags: dict[str, Any]) -> Scoring:
         raise click.UsageError(f"shard {flags['shard']} is none of the {plan.shards} of this plan; they count from 0")
     if flags["once"] and plan.shards != 1:
         raise click.UsageError(f"the plan has {plan.shards} shards; --once scores all units of a plan with one")
-    token = None if flags["token_file"] is None else _read(flags["token_file"], _TOKEN_BYTES).decode("ascii", "replace").strip()
+    token = None if flags["token_file"] is None else _token(flags["token_file"])
+    judge_tokens = {name: _token(path) for name, path in flags["judge_token_files"]}
     sink = None if flags["samples"] is None else FileSink(flags["samples"])
-    return Scoring(plan=plan, cases=cases, token=token, sink=sink, keep=Keep(flags["keep"]))
+    return Scoring(plan=plan, cases=cases, token=token, judge_tokens=judge_tokens, sink=sink, keep=Keep(flags["keep"]))
 
 
 def _planned(flags: dict[str, Any]) -> tuple[Plan, Cases]:
@@ -200,7 +216,7 @@ def _from_suite(flags: dict[str, Any]) -> tuple[Plan, Cases]:
         raise _Refused(f"the cases are {cases.digest}, and the suite is about {cases_digest(suite.cases)}; give the file that it names")
     plan = plan_run(
         suite, cases, run="desk", candidate=flags["candidate"], baseline=flags["baseline"], seed=flags["seed"], planned=flags["planned"], minimum=None,
-        shards=1, end_token=secrets.token_urlsafe(24),
+        shards=1, end_token=secrets.token_urlsafe(24), scorer_endpoints=flags["scorers"],
     )  # fmt: skip
     return plan, cases
 
@@ -209,6 +225,10 @@ def _read(path: Path, limit: int) -> bytes:
     with path.open("rb") as file:
         # One byte more tells the reader that it is too large.
         return file.read(limit + 1)
+
+
+def _token(path: Path) -> str:
+    return _read(path, _TOKEN_BYTES).decode("ascii", "replace").strip()
 
 
 def _serve(scoring: Scoring, flags: dict[str, Any]) -> None:

@@ -60,7 +60,8 @@ def check(suite_file: Path, cases_file: Path | None) -> None:
         protocol, metrics = protocol_of(spec.protocol), metrics_of(spec.scorers)
         limits_of(spec.protocol)
     except SuiteRefused as error:
-        _end([f"{suite_file}: {error}"])
+        click.echo(f"wrong   {suite_file}: {error}")
+        sys.exit(1)
     for case in look_through(raw):
         if not isinstance(case, Case):
             faults.append(str(case))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Final
@@ -16,6 +17,7 @@ from sluice.api.durations import parse_duration
 from sluice.api.scoring import SuiteSpec
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.resource import CONFIG_MAPS
+from sluice.decision.model import Allowance, Release
 from sluice.decision.records import Key
 from sluice.decision.run_reasons import RunReason
 from sluice.decision.runs import Suite
@@ -23,11 +25,12 @@ from sluice.decision.world import World
 from sluice.rollout.canary import Comparison, Endpoints, Plan, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.owned import found
-from sluice.rollout.scoring_job import CasesImage, Token
+from sluice.rollout.remote_scorers import JudgePods, Sidecar, Token
+from sluice.rollout.scoring_job import CasesImage
 from sluice.scoring.cases import Cases, CasesRefused, StatedCases, read_cases
 from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.judgement import Terms
-from sluice.scoring.plan import plan_run, read_plan
+from sluice.scoring.plan import container_ports, plan_run, read_plan
 from sluice.scoring.suite import prepare
 
 _KEPT: Final = 16
@@ -53,6 +56,9 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
     cases = await _cases(suite.spec, namespace, client)
     if isinstance(cases, Waiting):
         return cases
+    judges = _judges(run, suite.spec, world)
+    if isinstance(judges, Waiting):
+        return judges
     # Whoever can read the ConfigMap can end scorers early; a scorer that was ended is started again.
     token = hashlib.sha256(f"{run['metadata']['uid']} {spec.seed}".encode()).hexdigest()
     try:
@@ -69,7 +75,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             end_token=token,
         )
         # What is asked and when it is looked at does not depend on where the models are.
-        anywhere = plan(candidate="http://candidate", baseline="http://baseline")
+        anywhere = plan(candidate="http://candidate", baseline="http://baseline", scorer_endpoints={judge.metric: ["http://judge:80"] for judge in judges})
         if isinstance(cases, str):
             _check(anywhere.as_json(), cases)
     except (CasesRefused, SuiteRefused) as error:
@@ -77,7 +83,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
     margins = {metric: Decimal((spec.margins or {}).get(metric, spec.margin)) for metric in anywhere.compared}
 
     def at(endpoints: Endpoints) -> Plan:
-        made = plan(candidate=endpoints.candidate, baseline=endpoints.baseline)
+        made = plan(candidate=endpoints.candidate, baseline=endpoints.baseline, scorer_endpoints=dict(endpoints.judges))
         return Plan(text=made.as_json().decode(), digest=made.digest, expected=made.expected)
 
     auth = suite.spec.protocol.auth
@@ -93,6 +99,8 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             shards=spec.shards,
             seconds=int(parse_duration(spec.max_duration).total_seconds()),
             plan=at,
+            containers=_containers(suite.spec),
+            judges=judges,
         ),
         terms=Terms(
             margins=margins,
@@ -102,6 +110,40 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             minimum=anywhere.minimum,
         ),
     )
+
+
+def _containers(suite: SuiteSpec) -> tuple[Sidecar, ...]:
+    ports = container_ports(suite.scorers)
+    return tuple(
+        Sidecar(metric=scorer.name, image=wanted.image, args=wanted.args, memory=wanted.memory, port=ports[scorer.name])
+        for scorer in suite.scorers
+        if (wanted := scorer.container) is not None
+    )
+
+
+def _judges(run: Object, suite: SuiteSpec, world: World) -> tuple[JudgePods, ...] | Waiting:
+    """Find the releases that judge: those of the digest that the suite names, and only as long as they may serve."""
+    found = []
+    for scorer in suite.scorers:
+        judge = scorer.judge
+        if judge is None:
+            continue
+        key = Key(namespace=run["metadata"]["namespace"], name=judge.release)
+        release, verdict = world.releases.get(key), world.verdict(key, now=datetime.now(UTC))
+        why = ""
+        if not isinstance(release, Release) or verdict is None:
+            why = f"there is no ModelRelease {judge.release}, which judges {scorer.name}"
+        elif release.digest != judge.release_digest:
+            why = f"{judge.release} has release digest {release.digest}; scorer {scorer.name} names {judge.release_digest}"
+        elif verdict.allows is not Allowance.SERVE:
+            why = f"{judge.release}, which judges {scorer.name}, may not serve"
+        if why and (run.get("status") or {}).get("startedAt"):
+            raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.JudgeNotServing, why)
+        if why:
+            return Waiting(reason=RunReason.JudgeNotServing, message=why)
+        token = None if judge.auth is None else Token(secret=judge.auth.secret_ref.name, key=judge.auth.secret_ref.key)
+        found.append(JudgePods(metric=scorer.name, release=judge.release, port=judge.port, token=token))
+    return tuple(found)
 
 
 async def _cases(suite: SuiteSpec, namespace: str, client: ApiClient) -> str | CasesImage | Waiting:

@@ -28,6 +28,7 @@ class RunReason(StrEnum):
     BaselineLost = "BaselineLost"
     ScoringFailed = "ScoringFailed"
     StatisticsRefused = "StatisticsRefused"
+    ScorerUnavailable = "ScorerUnavailable"
     CasesInvalid = "CasesInvalid"
     SuiteChanged = "SuiteChanged"
     NotAskedFor = "NotAskedFor"
@@ -43,6 +44,7 @@ class RunReason(StrEnum):
     WorkloadNotHeld = "WorkloadNotHeld"
     BaselineNotRunning = "BaselineNotRunning"
     CasesNotFound = "CasesNotFound"
+    JudgeNotServing = "JudgeNotServing"
     Starting = "Starting"
     Scoring = "Scoring"
     # Exposing
@@ -65,6 +67,7 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.BaselineLost: "Inconclusive: the Pod of the baseline went away while it was asked.",
     RunReason.ScoringFailed: "Inconclusive: the scoring Job ended, or was deleted, before a decision. Its Pods' logs say why.",
     RunReason.StatisticsRefused: "Inconclusive: what a scorer told is not of this plan.",
+    RunReason.ScorerUnavailable: "Inconclusive: a judge or a container of your own said nothing about more than 1 % of the cases.",
     RunReason.CasesInvalid: "Inconclusive: the cases of the suite cannot be read, or not asked and scored as it says.",
     RunReason.SuiteChanged: "Inconclusive: the suite is not the one any more that the run pinned.",
     RunReason.NotAskedFor: "Inconclusive: policy, suite or baseline is another one now. The comparison that is asked for now is another run.",
@@ -79,6 +82,7 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.WorkloadNotHeld: "It waits until the workload is held for the release.",
     RunReason.BaselineNotRunning: "It waits for a workload of the baseline, whose template its Pod is made of.",
     RunReason.CasesNotFound: "It waits for the cases: there is no such ConfigMap, or it has another digest than the suite names.",
+    RunReason.JudgeNotServing: "The release that judges may not serve, or is not the one of the suite. It waits; once cases are asked, it ends.",
     RunReason.Starting: "The Pods of the run start.",
     RunReason.Scoring: "Cases are being asked.",
     RunReason.Exposing: "The comparison was good, and users meet a share of the candidate; it is promoted when the last stage is over.",

@@ -33,17 +33,18 @@ from sluice.rollout.owned import delete, ensure, found, owned, typed
 from sluice.rollout.owners import held_for
 from sluice.rollout.pods import take_gate_off
 from sluice.rollout.readings import Readings
+from sluice.rollout.remote_scorers import Addresses, JudgePods, Sidecar, Token, find_judges, judges_of
 from sluice.rollout.scoring_job import (
     BASELINE_ANNOTATION,
     CasesImage,
     ScorerImage,
-    Token,
     job_name,
     network_policies,
     plan_map,
     plan_name,
     scoring_job,
 )
+from sluice.rollout.serving import serving_pods, url_of
 from sluice.rollout.statistics_client import StatisticsClient, scorers_of
 from sluice.scoring.tally import Merged, NotMergeable, merge
 from sluice.scoring.wire import Expected, StatisticsRefused, read_statistics
@@ -57,6 +58,8 @@ class Endpoints:
 
     candidate: str
     baseline: str
+    judges: Addresses = ()
+    """Where those are asked that compare answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,8 @@ class Comparison:
     seconds: int
     """How long scoring may take."""
     plan: Callable[[Endpoints], Plan]
+    containers: Sequence[Sidecar] = ()
+    judges: Sequence[JudgePods] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +152,14 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
     # 2. Ready, or never going to be.
     candidate, baseline = scene.states()
     end_for_pods(candidate, baseline, scoring=scene.job is not None, started_by=now - timedelta(seconds=tools.start_seconds))
-    endpoints = Endpoints(candidate=_url(candidate, comparison.port), baseline=_url(baseline, comparison.port))
+    judges = await find_judges(tools.client, run["metadata"]["namespace"], comparison.judges) if scene.job is None else judges_of(scene.job)
+    endpoints = Endpoints(
+        candidate=url_of(candidate.address, comparison.port),
+        baseline=url_of(baseline.address, comparison.port),
+        judges=() if isinstance(judges, str) else judges,
+    )
     if scene.job is None:
-        unready = [state.message for state in (candidate, baseline) if state.stand is not Stand.READY]
+        unready = [state.message for state in (candidate, baseline) if state.stand is not Stand.READY] + ([judges] if isinstance(judges, str) else [])
         if not unready:
             await _start_scorers(scene, endpoints, tools)
         return Starting(message="; ".join(unready) or "the scorers start")
@@ -197,7 +207,7 @@ async def _look(run: Object, comparison: Comparison, tools: Tools) -> _Scene:
     if comparison.own_baseline:
         baseline = mine.get(pod_name(name, Role.BASELINE))
     elif job is None:
-        baseline = await _oldest_serving(comparison.baseline, namespace, tools)
+        baseline = next(iter(await serving_pods(tools.client, namespace, comparison.baseline)), None)
     else:
         # Another Pod of the baseline is no substitute: half of the answers would be another one's.
         at = (job["metadata"].get("annotations") or {}).get(BASELINE_ANNOTATION, "")
@@ -230,7 +240,9 @@ async def _make_pods(scene: _Scene, tools: Tools) -> Waiting | None:
         if decision.action is not Action.ALLOW:
             return Waiting(reason=str(decision.reason), message=" ".join(decision.lines))
     # Who may talk to them is settled before they are there.
-    for policy in network_policies(run, tools.image, port=comparison.port, serving_baseline=None if comparison.own_baseline else comparison.baseline):
+    for policy in network_policies(
+        run, tools.image, port=comparison.port, serving_baseline=None if comparison.own_baseline else comparison.baseline, judges=comparison.judges
+    ):
         await ensure(tools.client, NETWORK_POLICIES, run, policy)
     for pod in wanted:
         made = typed(await ensure(tools.client, PODS, run, pod), PODS)
@@ -274,21 +286,7 @@ async def _start_scorers(scene: _Scene, endpoints: Endpoints, tools: Tools) -> N
         await ensure(tools.client, CONFIG_MAPS, run, wanted)
     serving = None if comparison.own_baseline or scene.baseline is None else scene.baseline["metadata"]["name"]
     job = scoring_job(
-        run, tools.image, shards=comparison.shards, seconds=comparison.seconds, token=comparison.token, serving_baseline=serving, cases=comparison.cases
-    )
+        run, tools.image, shards=comparison.shards, seconds=comparison.seconds, token=comparison.token, serving_baseline=serving, cases=comparison.cases,
+        containers=comparison.containers, judges=comparison.judges, asked_at=endpoints.judges,
+    )  # fmt: skip
     await ensure(tools.client, JOBS, run, job)
-
-
-async def _oldest_serving(release: str, namespace: str, tools: Tools) -> Object | None:
-    pods = [typed(pod, PODS) for pod in await tools.client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release}")]
-    serving = [pod for pod in pods if CANARY_LABEL not in pod["metadata"]["labels"] and state_of(pod, what="").stand is Stand.READY and _ready(pod)]
-    return min(serving, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]), default=None)
-
-
-def _ready(pod: Object) -> bool:
-    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in (pod.get("status") or {}).get("conditions") or ())
-
-
-def _url(state: PodState, port: int) -> str:
-    host = f"[{state.address}]" if ":" in state.address else state.address
-    return f"http://{host}:{port}"

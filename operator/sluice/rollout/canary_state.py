@@ -15,6 +15,8 @@ from typing import Final
 from sluice.api.base import parse_time
 from sluice.cluster.client import Object
 
+SCORER_CONTAINER: Final = "scorer"
+"""The container of a Pod that scores which is ours."""
 _ON_ITS_WAY: Final = ("ContainerCreating", "PodInitializing")
 _CRASHES: Final = 4
 """Ends of one container after which nothing better is expected: the kubelet waits 80 s before the next start."""

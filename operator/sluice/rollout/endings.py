@@ -13,8 +13,7 @@ from typing import Final
 from sluice.api.canary import CanaryDecision
 from sluice.cluster.client import Object
 from sluice.decision.run_reasons import RunReason
-from sluice.rollout.canary_state import PodState, Stand
-from sluice.rollout.scoring_job import SCORER_CONTAINER
+from sluice.rollout.canary_state import SCORER_CONTAINER, PodState, Stand
 from sluice.scoring.plan import REFUSED
 
 _SAID: Final = 1000

@@ -14,11 +14,12 @@ from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, GROUP, RELEASE_LAB
 from sluice.cluster.client import Object
 from sluice.cluster.resource import CONFIG_MAPS, JOBS, NETWORK_POLICIES
 from sluice.rollout.canary_pods import Role, owned_by
+from sluice.rollout.canary_state import SCORER_CONTAINER
+from sluice.rollout.remote_scorers import Addresses, JudgePods, Sidecar, Token, judge_egress, noted, sidecars
 from sluice.scoring.cases import StatedCases
 from sluice.scoring.plan import REFUSED
 
 STATISTICS_PORT: Final = 8090
-SCORER_CONTAINER: Final = "scorer"
 BASELINE_ANNOTATION: Final = f"{GROUP}/baseline-pod"
 """On a Job: the Pod that serves users and is compared with, where the run has no baseline Pod of its own."""
 PLAN_KEY: Final = "plan.json"
@@ -38,14 +39,6 @@ class ScorerImage:
 
     reference: str
     controller_namespace: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """The Secret with the token that the model servers ask for."""
-
-    secret: str
-    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +72,22 @@ def models_name(run: Object) -> str:
 
 
 def scoring_job(
-    run: Object, image: ScorerImage, *, shards: int, seconds: int, token: Token | None, serving_baseline: str | None, cases: str | CasesImage
+    run: Object,
+    image: ScorerImage,
+    *,
+    shards: int,
+    seconds: int,
+    token: Token | None,
+    serving_baseline: str | None,
+    cases: str | CasesImage,
+    containers: Sequence[Sidecar] = (),
+    judges: Sequence[JudgePods] = (),
+    asked_at: Addresses = (),
 ) -> Object:
-    """Make the Job: one Pod for each shard, at most `seconds` in all. `serving_baseline` names a Pod that is compared with and is not of the run."""
+    """Make the Job: one Pod for each shard, at most `seconds` in all. `serving_baseline` names a Pod that is compared with and is not of the run.
+
+    `asked_at` is where the judges are asked: it is noted, so that a controller that was started anew makes the same plan.
+    """
     file = f"{_FOLDER}/{CASES_KEY}" if isinstance(cases, str) else f"{_CASES_FOLDER}/{cases.path}"
     arguments = ["score", "--plan", f"{_FOLDER}/{PLAN_KEY}", "--cases", file, "--shard", "$(JOB_COMPLETION_INDEX)"]
     arguments += ["--listen", f"0.0.0.0:{STATISTICS_PORT}"]
@@ -91,11 +97,15 @@ def scoring_job(
         # The node fetches it, with the pull secrets of the namespace's own service account: neither we nor a scorer calls a registry.
         mounts.append({"name": "cases", "mountPath": _CASES_FOLDER, "readOnly": True})
         volumes.append({"name": "cases", "image": {"reference": cases.reference, "pullPolicy": "IfNotPresent"}})
-    if token is not None:
-        arguments += ["--token-file", f"{_SECRET_FOLDER}/token"]
-        mounts.append({"name": "token", "mountPath": _SECRET_FOLDER, "readOnly": True})
-        secret = {"secretName": token.secret, "items": [{"key": token.key, "path": "token"}]}
-        volumes.append({"name": "token", "secret": secret})
+    secrets = [] if token is None else [(token, "token", ["--token-file", f"{_SECRET_FOLDER}/token/token"])]
+    for index, judge in enumerate(judges):
+        if judge.token is not None:
+            secrets.append((judge.token, f"judge-{index}", ["--judge-token-file", judge.metric, f"{_SECRET_FOLDER}/judge-{index}/token"]))
+    for key, name, flags in secrets:
+        arguments += flags
+        mounts.append({"name": name, "mountPath": f"{_SECRET_FOLDER}/{name}", "readOnly": True})
+        volumes.append({"name": name, "secret": {"secretName": key.secret, "items": [{"key": key.key, "path": "token"}]}})
+    beside = sidecars(containers)
     container = {
         "name": SCORER_CONTAINER,
         "image": image.reference,
@@ -115,8 +125,9 @@ def scoring_job(
         "securityContext": {
             "runAsNonRoot": True, "runAsUser": _NOBODY, "runAsGroup": _NOBODY, "fsGroup": _NOBODY, "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "initContainers": beside["initContainers"],
         "containers": [container],
-        "volumes": volumes,
+        "volumes": [*volumes, *beside["volumes"]],
     }  # fmt: skip
     spec = {
         "completionMode": "Indexed",
@@ -136,12 +147,13 @@ def scoring_job(
         "template": {"metadata": {"labels": _labels(run, Role.SCORER)}, "spec": pod},
     }
     metadata = _metadata(run, job_name(run)) | {"labels": _labels(run, Role.SCORER)}
-    if serving_baseline is not None:
-        metadata["annotations"] = {BASELINE_ANNOTATION: serving_baseline}
+    notes = dict(noted(asked_at)) | ({BASELINE_ANNOTATION: serving_baseline} if serving_baseline is not None else {})
+    if notes:
+        metadata["annotations"] = notes
     return {"apiVersion": JOBS.api_version, "kind": JOBS.kind, "metadata": metadata, "spec": spec}
 
 
-def network_policies(run: Object, image: ScorerImage, *, port: int, serving_baseline: str | None) -> Sequence[Object]:
+def network_policies(run: Object, image: ScorerImage, *, port: int, serving_baseline: str | None, judges: Sequence[JudgePods] = ()) -> Sequence[Object]:
     """Make what limits the scorers and, in the other direction, the two Pods.
 
     `serving_baseline` names the baseline release when its own Pods are compared with, instead of a Pod of the run.
@@ -158,7 +170,7 @@ def network_policies(run: Object, image: ScorerImage, *, port: int, serving_base
         "podSelector": {"matchLabels": _labels(run, Role.SCORER)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"from": [controller], "ports": [{"protocol": "TCP", "port": STATISTICS_PORT}]}],
-        "egress": [{"to": targets, "ports": [{"protocol": "TCP", "port": port}]}],
+        "egress": [{"to": targets, "ports": [{"protocol": "TCP", "port": port}]}, *judge_egress(judges)],
     }
     roles = {"key": CANARY_ROLE_LABEL, "operator": "In", "values": [str(Role.CANDIDATE), str(Role.BASELINE)]}
     from_scorers = {"podSelector": {"matchLabels": _labels(run, Role.SCORER)}}

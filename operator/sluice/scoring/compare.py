@@ -16,6 +16,7 @@ from typing import Final
 
 from sluice.scoring.answer import Answer, NoAnswer
 from sluice.scoring.case import Case
+from sluice.scoring.remote.settings import JudgeSettings
 from sluice.scoring.scorers.latency import LatencySettings
 from sluice.scoring.scorers.score import Gate, Hit, PairScorer, Score, Scorer, Sum
 from sluice.scoring.tally import BASELINE, CANDIDATE, NOISE, WORST, add
@@ -33,6 +34,14 @@ class Metrics:
     """Latencies, whose limit the suite names or the baseline's first answers fix."""
     gates: Mapping[str, Gate] = field(default_factory=dict)
     sums: Mapping[str, Sum] = field(default_factory=dict)
+    containers: frozenset[str] = frozenset()
+    """Scorers in containers of their own."""
+    judges: Mapping[str, JudgeSettings] = field(default_factory=dict)
+
+    @property
+    def remotes(self) -> tuple[str, ...]:
+        """Scorers that somebody else runs: what they say comes with the repeats (`Repeat.said`)."""
+        return (*sorted(self.containers), *sorted(self.judges))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,8 @@ class Repeat:
     candidate: Reply
     baseline: Reply
     again: Reply | None = None
+    said: Mapping[str, Fraction] = field(default_factory=dict)
+    """What scorers that somebody else runs made of it: differences by metric, with those that tell how good they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +111,7 @@ def compare(case: Case, repeats: Sequence[Repeat], metrics: Metrics) -> Unit:
 def _pair(case: Case, repeat: Repeat, metrics: Metrics) -> Pair:
     candidate, baseline = repeat.candidate.answer, repeat.baseline.answer
     again = None if repeat.again is None else repeat.again.answer
-    differences: dict[str, Fraction] = {}
+    differences: dict[str, Fraction] = dict(repeat.said)
     if isinstance(baseline, Answer):
         for name, scorer in metrics.scorers.items():
             own = _score(scorer, case, baseline)

@@ -10,15 +10,17 @@ from typing import Final
 
 from sluice.api import scoring as api
 from sluice.api.durations import parse_duration
+from sluice.api.remote_scorers import JudgeScorer
 from sluice.api.scorers import Scorer as AskedScorer
 from sluice.api.strict_json import JsonRefused, parse
 from sluice.scoring.compare import Metrics
 from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType, Sampling
 from sluice.scoring.protocols.settings import SettingsError as ProtocolError
+from sluice.scoring.remote.settings import JudgeSettings
 from sluice.scoring.scorers.build import gate_of, pair_scorer_of, scorer_of, sum_of
 from sluice.scoring.scorers.latency import LatencySettings, latency_settings
 from sluice.scoring.scorers.score import Gate, PairScorer, Scorer, Sum
-from sluice.scoring.scorers.settings import GateType, PairScorerType, ScorerType, Settings, SettingsError, SumType
+from sluice.scoring.scorers.settings import GateType, PairScorerType, RemoteType, ScorerType, Settings, SettingsError, SumType
 
 SCHEMA_BYTES: Final = 1 << 18
 
@@ -73,6 +75,8 @@ def metrics_of(scorers: Sequence[AskedScorer]) -> Metrics:
     gates: dict[str, Gate] = {}
     sums: dict[str, Sum] = {}
     for scorer in scorers:
+        if scorer.type in {*RemoteType}:
+            continue
         settings = _settings(scorer)
         try:
             match settings.type:
@@ -88,7 +92,21 @@ def metrics_of(scorers: Sequence[AskedScorer]) -> Metrics:
                     sums[scorer.name] = sum_of(settings)
         except SettingsError as error:
             raise SuiteRefused(f"scorer {scorer.name}: {error}") from None
-    return Metrics(scorers=single, pair_scorers=pairs, timings=timings, gates=gates, sums=sums)
+    return Metrics(
+        scorers=single, pair_scorers=pairs, timings=timings, gates=gates, sums=sums,
+        containers=frozenset(scorer.name for scorer in scorers if scorer.container is not None),
+        judges={scorer.name: _judge(scorer.name, scorer.judge) for scorer in scorers if scorer.judge is not None},
+    )  # fmt: skip
+
+
+def _judge(name: str, judge: JudgeScorer) -> JudgeSettings:
+    try:
+        sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=judge.max_tokens)
+        protocol = ProtocolSettings(type=ProtocolType.OPENAI_CHAT, model=judge.model, path=judge.path or "", sampling=sampling)
+        timeout_seconds = Limits(timeout_seconds=parse_duration(judge.timeout).total_seconds()).timeout_seconds
+    except ProtocolError as error:
+        raise SuiteRefused(f"scorer {name}: judge.{error}") from None
+    return JudgeSettings(protocol=protocol, rubric=judge.rubric, timeout_seconds=timeout_seconds)
 
 
 _TYPES: Final[Mapping[str, ScorerType | PairScorerType | GateType | SumType]] = {

@@ -9,7 +9,7 @@ A decision is reached at a look, and nothing that arrives later changes it. Pure
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -20,11 +20,13 @@ from typing import Final
 from sluice.scoring.statistics.engine import SLICES_SHARE, Design, Side, alpha_of, evaluate, levels, side_p_value
 from sluice.scoring.statistics.engine import Decision as Found
 from sluice.scoring.statistics.looks import FIRST
-from sluice.scoring.statistics.series import Series
-from sluice.scoring.tally import ALL, Merged
+from sluice.scoring.statistics.series import GRID, Series
+from sluice.scoring.tally import ALL, LOST, Merged
 
 STANDINGS: Final = 64
 """Metrics and slices whose numbers are shown; all of them decide."""
+LOST_MOST: Final = 0.01
+"""Share of units that a scorer may say nothing about. A candidate that can make it fall silent gains less than that, and is held beyond."""
 _HALVINGS: Final = 12
 """Steps to a bound of an interval: to within 1/2000."""
 _MOST: Final = 1e9
@@ -123,6 +125,22 @@ def standings(merged: Merged, terms: Terms, *, looks: int) -> tuple[Standing, ..
     return tuple(sorted(shown, key=lambda item: (-max(item.promote, item.roll_back), item.metric, item.slice)))
 
 
+def lost_share(merged: Merged, metric: str, *, looks: int) -> float:
+    """The share of units that somebody else's scorer said nothing about, over the first so many looks; 0 for scorers of our own."""
+    tallies = [look.tallies.get(LOST + metric, {}).get(ALL, {}) for look in merged.looks[:looks]]
+    weight = sum(sum(tally.values()) for tally in tallies)
+    return -sum(point * share for tally in tallies for point, share in tally.items()) / (GRID * weight) if weight else 0.0
+
+
+def _heard(merged: Merged, metrics: Iterable[str], look: int) -> int | None:
+    """The first look, from this one on, at which not too many units of these metrics are lost; None when there is none so far."""
+    names = tuple(metrics)
+    for after in range(look, len(merged.looks)):
+        if all(lost_share(merged, metric, looks=after + 1) <= LOST_MOST for metric in names):
+            return after
+    return None
+
+
 def _decided(merged: Merged, terms: Terms) -> tuple[Decision, str, str, int | None]:
     # 1. One hit is enough, at whatever unit it was.
     hits = {name: count for name, count in sorted(merged.gates.items()) if count}
@@ -134,15 +152,27 @@ def _decided(merged: Merged, terms: Terms) -> tuple[Decision, str, str, int | No
         parts = _series(merged, metric)
         outcomes[metric] = evaluate(parts.pop(ALL), parts, terms.design(metric))
     # 3. The first one that is worse rolls back; all that are not promote.
-    worse = min(((outcome.look, metric) for metric, outcome in outcomes.items() if outcome.decision is Found.ROLL_BACK), default=None)
-    if worse is not None:
-        look, metric = worse
+    #    What a scorer has lost counts for neither: with too much of it, the rest may be a choice.
+    rolling = [
+        (look, metric)
+        for metric, outcome in outcomes.items()
+        if outcome.decision is Found.ROLL_BACK and (look := _heard(merged, [metric], outcome.look)) is not None
+    ]
+    if rolling:
+        look, metric = min(rolling)
         where = outcomes[metric].where
         told = f"{metric}{f' in {where}' if where else ''} is worse than its margin of {terms.margins[metric]}"
         return Decision.ROLL_BACK, "WorseThanMargin", told, look
     if all(outcome.decision is Found.PROMOTE for outcome in outcomes.values()):
-        return Decision.PROMOTE, "WithinMargin", "no metric is worse than its margin", max(outcome.look for outcome in outcomes.values())
-    undecided = [metric for metric, outcome in outcomes.items() if outcome.decision is Found.INCONCLUSIVE]
+        promoting = _heard(merged, outcomes, max(outcome.look for outcome in outcomes.values()))
+        if promoting is not None:
+            return Decision.PROMOTE, "WithinMargin", "no metric is worse than its margin", promoting
+    lost = {metric: lost_share(merged, metric, looks=len(merged.looks)) for metric in outcomes}
+    unheard = [f"{metric}: {share:.1%} of its units" for metric, share in lost.items() if share > LOST_MOST]
+    if unheard and len(merged.looks) == len(terms.design(next(iter(outcomes))).looks):
+        told = f"a judge or a container of your own said nothing too often, at most {LOST_MOST:.0%} may be lost: {', '.join(unheard)}"
+        return Decision.INCONCLUSIVE, "ScorerUnavailable", told, None
+    undecided = [metric for metric, outcome in outcomes.items() if outcome.decision is Found.INCONCLUSIVE or lost[metric] > LOST_MOST]
     if len(merged.looks) < len(terms.design(undecided[0]).looks):
         return Decision.PENDING, "Scoring", f"open: {', '.join(undecided)}", None
     suspects = [f"{metric} in {outcomes[metric].suspect} looks bad" for metric in undecided if outcomes[metric].suspect]

@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from sluice.api.base import Label, Line, Model, Sha256, Uri
+from sluice.api.canary import Metric
 from sluice.api.scorers import Scorer
 from sluice.api.scoring import Protocol, SuiteSpec
 from sluice.api.strict_json import JsonRefused, canonical, parse
@@ -23,12 +25,13 @@ from sluice.scoring.cases import CASES, Cases, StatedCases
 from sluice.scoring.compare import Metrics
 from sluice.scoring.interpret import metrics_of
 from sluice.scoring.scorers.latency import samples_needed
-from sluice.scoring.scorers.settings import GateType, SumType
+from sluice.scoring.scorers.settings import GateType, RemoteType, SumType
 from sluice.scoring.statistics.looks import FIRST, looks
-from sluice.scoring.tally import NOISE
+from sluice.scoring.tally import KNOWN, LOST, NOISE, SWAPPED
 from sluice.scoring.wire import Expected, StatisticsRefused, stretches
 
 PLAN_BYTES: Final = 1 << 20
+FIRST_CONTAINER_PORT: Final = 8100
 REFUSED: Final = 65
 """Exit code of a scorer that cannot follow its plan or use its cases, as `sysexits` has it: nothing is mended by starting it again."""
 NOISE_UNITS: Final = 60
@@ -71,6 +74,8 @@ class Plan(Model):
     """How often each case is asked."""
     noise_units: Annotated[int, Field(ge=0, le=10_000)] = NOISE_UNITS
     """For how many of its first units each shard asks the baseline a second time: the noise floor, and what fixes the limits of latencies."""
+    scorer_endpoints: Annotated[dict[Metric, Annotated[list[Uri], Field(min_length=1, max_length=8)]], Field(max_length=32)] = Field(default_factory=dict)
+    """Where scorers answer that somebody else runs: judges, and containers beside the scorer."""
     end_token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
     """Whoever shows it may end the scorer."""
 
@@ -100,7 +105,12 @@ class Plan(Model):
             plan=self.digest,
             shard=shard,
             stretches=self.stretches(shard),
-            metrics=(*self.compared, *(NOISE + name for name in self.compared)),
+            metrics=(
+                *self.compared,
+                *(NOISE + name for name in self.compared),
+                *(LOST + scorer.name for scorer in self.scorers if scorer.type in {*RemoteType}),
+                *(prefix + scorer.name for prefix in (SWAPPED, KNOWN) for scorer in self.scorers if scorer.judge is not None),
+            ),
             gates=self.gates,
         )
 
@@ -152,6 +162,7 @@ def plan_run(
     minimum: int | None,
     shards: int,
     end_token: str,
+    scorer_endpoints: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
     """Make the plan of a run: `planned` units, or as many as there are cases when they are fewer.
 
@@ -173,8 +184,17 @@ def plan_run(
         slices=suite.slices,
         repeats=suite.repeats,
         noise_units=max(NOISE_UNITS, math.ceil(SPARE * answers_needed(metrics_of(suite.scorers)) / suite.repeats)),
+        scorer_endpoints={
+            **{name: [f"http://127.0.0.1:{port}"] for name, port in container_ports(suite.scorers).items()},
+            **{name: list(addresses) for name, addresses in (scorer_endpoints or {}).items()},
+        },
         end_token=end_token,
     )
+
+
+def container_ports(scorers: Sequence[Scorer]) -> dict[str, int]:
+    """On which port of the scorer Pod each container listens, by metric; it is told by `PORT` in its environment."""
+    return {scorer.name: FIRST_CONTAINER_PORT + index for index, scorer in enumerate(scorers) if scorer.container is not None}
 
 
 def answers_needed(metrics: Metrics) -> int:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sluice.scoring.cases import Cases
@@ -19,6 +19,7 @@ from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.plan import Plan
 from sluice.scoring.protocols.client import client_of
 from sluice.scoring.protocols.settings import SettingsError
+from sluice.scoring.remote.panel import panel_of
 from sluice.scoring.samples import Keep, Sink
 from sluice.scoring.statistics_server import StatisticsServer
 from sluice.scoring.suite import prepare
@@ -42,6 +43,8 @@ class Scoring:
     cases: Cases
     token: str | None = None
     """For the model servers."""
+    judge_tokens: Mapping[str, str] = field(default_factory=dict)
+    """For judges, by metric."""
     sink: Sink | None = None
     keep: Keep = Keep.DIGESTS
 
@@ -80,9 +83,10 @@ async def _worker(scoring: Scoring, *, shard: int) -> AsyncIterator[Worker]:
     try:
         candidate = client_of(prepared.protocol, plan.candidate, token=scoring.token, limits=prepared.limits)
         baseline = client_of(prepared.protocol, plan.baseline, token=scoring.token, limits=prepared.limits)
+        panel = panel_of(plan, prepared.metrics, timeout_seconds=prepared.limits.timeout_seconds, tokens=scoring.judge_tokens)
     except SettingsError as error:
         raise SuiteRefused(str(error)) from None
-    async with candidate, baseline:
+    async with candidate, baseline, panel:
         yield Worker(
             plan,
             scoring.cases.all,
@@ -92,6 +96,7 @@ async def _worker(scoring: Scoring, *, shard: int) -> AsyncIterator[Worker]:
             baseline=baseline,
             sink=scoring.sink,
             keep=scoring.keep,
+            panel=panel,
         )
 
 

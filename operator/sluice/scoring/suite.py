@@ -18,6 +18,7 @@ from sluice.scoring.plan import Plan, answers_needed
 from sluice.scoring.protocols.client import check_case
 from sluice.scoring.protocols.settings import Limits, ProtocolSettings
 from sluice.scoring.protocols.unanswered import UnsuitableCase
+from sluice.scoring.scorers.judge import known_of
 from sluice.scoring.scorers.settings import ExpectError
 from sluice.scoring.wire import SLICES
 
@@ -42,6 +43,9 @@ def prepare(plan: Plan, cases: Cases) -> Prepared:
     prepared = Prepared(protocol=protocol_of(plan.protocol), limits=limits_of(plan.protocol), metrics=metrics_of(plan.scorers))
     if not plan.compared:
         raise SuiteRefused("no scorer compares candidate and baseline; add one, such as {name: accuracy, type: ExactMatch}")
+    homeless = sorted(set(prepared.metrics.remotes) - plan.scorer_endpoints.keys())
+    if homeless:
+        raise SuiteRefused(f"nobody says where scorer {homeless[0]} answers: at a desk, add --scorer {homeless[0]}=http://127.0.0.1:8100")
     if cases.digest != plan.cases_digest:
         raise SuiteRefused(f"the cases are {cases.digest}, and the plan is for {plan.cases_digest}: mount the file that it was made with")
     if plan.cases_count not in {None, cases.count}:
@@ -73,16 +77,18 @@ def check_fits(case: Case, protocol: ProtocolSettings, metrics: Metrics) -> None
             pair_scorer(case, _SILENT, _SILENT)
         for gate in metrics.gates.values():
             gate(case, _SILENT)
+        if metrics.judges:
+            known_of(case)
     except (UnsuitableCase, ExpectError) as error:
         raise SuiteRefused(str(error)) from None
 
 
 def reach(metrics: Metrics, cases: Iterable[Case]) -> dict[str, int]:
     """For how many of these cases each metric says something; 0 for one that needs what no case expects. All of them fit (`check_fits`)."""
-    counts = dict.fromkeys([*metrics.scorers, *metrics.pair_scorers, *metrics.timings, *metrics.gates], 0)
+    counts = dict.fromkeys([*metrics.scorers, *metrics.pair_scorers, *metrics.timings, *metrics.gates, *metrics.remotes], 0)
     for case in cases:
         scores = {name: scorer(case, _SILENT) for name, scorer in metrics.scorers.items()}
         scores |= {name: scorer(case, _SILENT, _SILENT) for name, scorer in metrics.pair_scorers.items()}
-        for name in (*metrics.timings, *metrics.gates, *(name for name, score in scores.items() if score.value is not None)):
+        for name in (*metrics.timings, *metrics.gates, *metrics.remotes, *(name for name, score in scores.items() if score.value is not None)):
             counts[name] += 1
     return counts

@@ -26,6 +26,7 @@ from sluice.scoring.compare import Metrics, Repeat, Reply, Unit, compare
 from sluice.scoring.counting import Counting
 from sluice.scoring.order import ask_seed, candidate_first, draw, of_shard
 from sluice.scoring.plan import Plan
+from sluice.scoring.remote.panel import Panel
 from sluice.scoring.samples import Keep, Sink, sample_line
 from sluice.scoring.tally import Samples, ShardStatistics, add
 
@@ -72,6 +73,7 @@ class Worker:
         baseline: Client,
         sink: Sink | None = None,
         keep: Keep = Keep.DIGESTS,
+        panel: Panel | None = None,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
         self._plan = plan
@@ -80,6 +82,7 @@ class Worker:
         self._units = of_shard(draw(cases, seed=plan.seed, planned=plan.planned), shard=shard, shards=plan.shards)
         self._metrics = metrics
         self._sides = (candidate, baseline)
+        self._panel = panel or Panel({}, seed=plan.seed)
         self._sink = sink
         self._keep = keep
         self._ready_seconds = ready_seconds
@@ -122,16 +125,19 @@ class Worker:
     async def _wait_until_ready(self) -> None:
         try:
             async with asyncio.timeout(self._ready_seconds):
-                while not all(await asyncio.gather(*(side.ready() for side in self._sides))):  # noqa: ASYNC110 - servers do not call back
+                while not all(await asyncio.gather(*(asked.ready() for asked in (*self._sides, self._panel)))):  # noqa: ASYNC110 - servers do not call back
                     await asyncio.sleep(READY_POLL_SECONDS)
         except TimeoutError:
-            log.warning("%s: candidate or baseline is not ready after %.0f s; asking anyway: what is not answered counts", self._plan.run, self._ready_seconds)
+            log.warning(
+                "%s: candidate, baseline or a scorer is not ready after %.0f s; asking anyway: what is not answered counts", self._plan.run, self._ready_seconds
+            )
 
     async def _score(self, index: int, rank: int, case: Case) -> None:
         try:
             repeats = [await self._repeat(index, case, number) for number in range(self._plan.repeats)]
         finally:
             self._at_once.release()
+        repeats = await self._panel.heard(case, repeats)
         unit = compare(case, repeats, self._metrics)
         self._gates = add((self._gates, unit.gates))
         line = None if self._sink is None else sample_line(rank, case, repeats, unit.pairs, keep=self._keep)

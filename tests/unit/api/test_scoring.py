@@ -22,7 +22,7 @@ def values(*enums: Iterable[str]) -> set[str]:
 
 
 def test_a_suite_can_name_every_scorer_protocol_and_choice_that_there_is() -> None:
-    assert values(api_scorers.ScorerType) == values(settings.ScorerType, settings.PairScorerType, settings.GateType, settings.SumType)
+    assert values(api_scorers.ScorerType) == values(settings.ScorerType, settings.PairScorerType, settings.GateType, settings.SumType, settings.RemoteType)
     assert values(api.ProtocolType) == values(protocols.ProtocolType)
     assert values(api_scorers.Take) == values(text.Take)
     assert values(api_scorers.PersonalDataKind) == values(personal_data.PersonalData)

@@ -29,6 +29,7 @@ from sluice.rollout.canary import Endpoints, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.exposure import Exposing
 from sluice.rollout.exposure import Standing as Exposure
+from sluice.rollout.remote_scorers import JudgePods
 from sluice.rollout.scoring_job import CasesImage, ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
 from sluice.scoring.cases import StatedCases
@@ -198,6 +199,42 @@ async def test_cases_in_an_image_are_planned_by_what_the_suite_says_and_fetched_
     assert inputs.comparison.cases == CasesImage(reference="registry.example.com/cases@sha256:" + "2" * 64, path="cases.jsonl", stated=stated)
 
 
+def judged_by(digest: str) -> Object:
+    judge = {"release": c.BASELINE, "releaseDigest": digest, "port": 9000, "model": "judge", "rubric": "Prefer the kinder one."}
+    own = {"image": "registry.example.com/own@sha256:" + "4" * 64}
+    scorers = [{"name": "own", "type": "Container", "container": own}, {"name": "helpful", "type": "LLMJudge", "judge": judge}]
+    return c.item("ScoringSuite", "churn-core", c.suite_spec(scorers=scorers))
+
+
+async def test_a_release_that_serves_may_judge_and_containers_are_asked_beside_the_scorer() -> None:
+    world = c.canary_world()
+    digest = world.releases[c.BASELINE_KEY].digest  # type: ignore[union-attr]
+    world.put("ScoringSuite", judged_by(digest))
+    client, world = await made(world)
+    run = runs_in(client)[0]
+    inputs = await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
+    assert not isinstance(inputs, Waiting)
+    assert inputs.comparison.judges == (JudgePods(metric="helpful", release=c.BASELINE, port=9000, token=None),)
+    at = Endpoints(candidate="http://10.0.0.1:80", baseline="http://10.0.0.9:80", judges=(("helpful", ("http://10.0.0.3:9000",)),))
+    plan = read_plan(inputs.comparison.plan(at).text.encode())
+    (own,) = inputs.comparison.containers
+    assert plan.scorer_endpoints == {"own": [f"http://127.0.0.1:{own.port}"], "helpful": ["http://10.0.0.3:9000"]}
+    assert {"lost:own", "lost:helpful", "swapped:helpful", "known:helpful"} <= set(plan.expected(0).metrics)
+
+
+async def test_a_judge_that_is_another_one_is_waited_for_and_ends_a_run_that_was_under_way() -> None:
+    world = c.canary_world()
+    world.put("ScoringSuite", judged_by("sha256:" + "0" * 64))
+    client, world = await made(world)
+    run = runs_in(client)[0]
+    spec = CanarySpec.model_validate(run["spec"])
+    waits = await resolve(run, spec, world, client)
+    assert isinstance(waits, Waiting)
+    assert waits.reason == "JudgeNotServing"
+    with pytest.raises(Ending, match="has release digest"):
+        await resolve(run | {"status": {"startedAt": "2026-11-20T12:00:00Z"}}, spec, world, client)
+
+
 # The status.
 
 
@@ -295,6 +332,7 @@ def reconciler(client: MemoryClient, feed: Feed, *, image: ScorerImage | None = 
         start_seconds=600,
         max_age_seconds=90,
         metrics=(metrics or Metrics(leads=lambda: True)).canaries,
+        key=c.controller_key,
     )
 
 

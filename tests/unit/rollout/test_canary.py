@@ -12,9 +12,10 @@ from sluice.api.canary import CanaryDecision
 from sluice.cluster.resource import CONFIG_MAPS, DEPLOYMENTS, JOBS, PODS, REPLICA_SETS
 from sluice.decision.gate import Action
 from sluice.decision.reasons import Reason
-from sluice.rollout.canary import Scoring, Starting, Waiting
+from sluice.rollout.canary import Endpoints, Plan, Scoring, Starting, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.readings import Readings
+from sluice.rollout.remote_scorers import JudgePods
 from tests.unit.rollout.canary_bench import ALLOW, NAMESPACE, NOW, Bench, Killed
 
 MADE = {
@@ -255,6 +256,28 @@ async def test_a_comparison_that_is_disturbed_ends_and_starts_not_over(happens: 
     happens(bench)
     end = await ending(bench)
     assert (end.decision, end.reason) == (decision, reason)
+
+
+async def test_the_judges_of_a_run_are_those_that_its_job_was_made_with() -> None:
+    bench = Bench()
+    bench.comparison = bench.comparing(judges=[JudgePods(metric="helpful", release="judge-1", port=9000, token=None)])
+    asked: list[Endpoints] = []
+
+    def plan(endpoints: Endpoints) -> Plan:
+        asked.append(endpoints)
+        return bench.plan(replace(endpoints, judges=()))
+
+    bench.comparison = replace(bench.comparison, plan=plan)
+    for _ in range(4):
+        assert isinstance(await bench.step(), Starting)
+    assert JOBS.path(NAMESPACE, "churn-2-1-scorer") not in bench.client.objects, "nobody was there to judge"
+    judge = {"metadata": {"namespace": NAMESPACE, "name": "judge-a", "uid": "u", "labels": {"sluice.dev/release": "judge-1"}, "creationTimestamp": "1"}}
+    conditions = [{"type": name, "status": "True", "lastTransitionTime": "2026-11-20T12:00:00Z"} for name in ("PodScheduled", "ContainersReady", "Ready")]
+    bench.client.put(PODS, judge | {"spec": {}, "status": {"phase": "Running", "podIP": "10.0.5.1", "conditions": conditions}})
+    await bench.until_scoring()
+    del bench.client.objects[PODS.path(NAMESPACE, "judge-a")]
+    await bench.until_scoring()
+    assert {endpoints.judges for endpoints in asked} == {(("helpful", ("http://10.0.5.1:9000",)),)}
 
 
 async def test_what_a_scorer_refuses_is_told_in_its_own_words() -> None:

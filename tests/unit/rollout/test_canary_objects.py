@@ -8,7 +8,8 @@ import pytest
 
 from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name, replica_set_of, run_name
 from sluice.rollout.canary_state import Stand, state_of
-from sluice.rollout.scoring_job import CasesImage, ScorerImage, Token, network_policies, plan_map, scoring_job
+from sluice.rollout.remote_scorers import JudgePods, Sidecar, Token, judges_of
+from sluice.rollout.scoring_job import CasesImage, ScorerImage, network_policies, plan_map, scoring_job
 from sluice.scoring.cases import StatedCases
 
 Object = dict[str, Any]
@@ -143,6 +144,38 @@ def test_cases_in_an_image_are_mounted_and_not_copied() -> None:
     assert volume["image"] == {"reference": cases.reference, "pullPolicy": "IfNotPresent"}
     assert mount["readOnly"] is True
     assert f"{mount['mountPath']}/all/cases.jsonl" in pod["containers"][0]["args"]
+
+
+OWN = Sidecar(metric="own", image="registry.example.com/own@sha256:" + "3" * 64, args=["--strict"], memory="256Mi", port=8101)
+JUDGE = JudgePods(metric="helpful", release="judge-1", port=9000, token=Token(secret="judge", key="api-key"))
+
+
+def test_a_container_of_ones_own_runs_beside_the_scorer_and_sees_nothing_of_it() -> None:
+    job = scoring_job(RUN, IMAGE, shards=1, seconds=60, token=Token(secret="vllm", key="k"), serving_baseline=None, cases="{}", containers=[OWN])
+    pod = job["spec"]["template"]["spec"]
+    (own,) = pod["initContainers"]
+    assert (own["image"], own["args"], own["env"]) == (OWN.image, ["--strict"], [{"name": "PORT", "value": "8101"}])
+    assert own["restartPolicy"] == "Always", "it would have to end before anything is scored"
+    assert own["resources"]["limits"] == {"memory": "256Mi"}
+    assert own["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    (mount,) = own["volumeMounts"]
+    assert {"name": mount["name"], "emptyDir": {"sizeLimit": "64Mi"}} in pod["volumes"]
+    assert mount["name"] not in {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert pod["securityContext"]["runAsNonRoot"] is True
+
+
+def test_scorers_reach_the_pods_of_a_judge_and_have_its_token() -> None:
+    scorers, models = network_policies(RUN, IMAGE, port=8080, serving_baseline=None, judges=[JUDGE])
+    judge = {"to": [{"podSelector": {"matchLabels": {"sluice.dev/release": "judge-1"}}}], "ports": [{"protocol": "TCP", "port": 9000}]}
+    assert scorers["spec"]["egress"][1:] == [judge]
+    assert "judge-1" not in str(models)
+    asked_at = (("helpful", ("http://10.0.0.3:9000",)),)
+    job = scoring_job(RUN, IMAGE, shards=1, seconds=60, token=None, serving_baseline="b", cases="{}", judges=[JUDGE], asked_at=asked_at)
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    flag = arguments.index("--judge-token-file")
+    assert arguments[flag + 1 : flag + 3] == ["helpful", "/etc/sluice-secret/judge-0/token"]
+    assert judges_of(job) == asked_at
+    assert judges_of({"metadata": {"annotations": {"sluice.dev/judges": "["}}}) == ()
 
 
 def test_the_plan_cannot_be_changed_once_it_is_there() -> None:

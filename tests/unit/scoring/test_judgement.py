@@ -124,3 +124,29 @@ def test_every_reason_that_statistics_give_is_one_that_people_can_look_up() -> N
         judge(merged({"accuracy": {"all": SAME}}, until=200), BOTH),
     ]
     assert {item.reason for item in told} <= set(RunReason)
+
+
+def test_a_scorer_that_said_nothing_too_often_decides_nothing() -> None:
+    lost = tuple(-1000 if unit % 50 == 0 else 0 for unit in range(50))
+    for pattern in (SAME, WORSE):
+        said: dict[str, dict[str, tuple[int, ...]]] = {"accuracy": {"all": pattern}, "lost:accuracy": {"all": lost}}
+        found = judge(merged(said), TERMS)
+        assert (found.decision, found.reason) == (Decision.INCONCLUSIVE, "ScorerUnavailable")
+        assert "accuracy: 2.0% of its units" in found.message
+        early = judge(merged(said, until=300), TERMS)
+        assert early.decision is Decision.PENDING
+
+
+def test_a_scorer_that_said_nothing_now_and_then_decides_and_stands_in_nobodys_way() -> None:
+    lost = tuple(-1000 if unit == 0 else 0 for unit in range(150))
+    assert judge(merged({"accuracy": {"all": SAME}, "lost:accuracy": {"all": lost}}), TERMS).decision is Decision.PROMOTE
+    mute: dict[str, dict[str, tuple[int, ...]]] = {"accuracy": {"all": WORSE}, "refusal": {"all": SAME}, "lost:refusal": {"all": (-1000,)}}
+    assert judge(merged(mute), BOTH).decision is Decision.ROLL_BACK, "what nobody scored excuses another metric"
+
+
+def test_a_decision_waits_for_the_look_at_which_little_enough_is_lost() -> None:
+    always = judge(merged({"accuracy": {"all": WORSE}}), TERMS)
+    first_lost = tuple(-1000 if unit == 0 else 0 for unit in range(PLANNED))
+    later = judge(merged({"accuracy": {"all": WORSE}, "lost:accuracy": {"all": first_lost}}), TERMS)
+    assert later.decision is Decision.ROLL_BACK
+    assert later.units >= max(100, always.units)

@@ -14,7 +14,7 @@ from sluice.scoring.cases import Cases, StatedCases, read_cases
 from sluice.scoring.interpret import SuiteRefused, metrics_of, protocol_of
 from sluice.scoring.plan import Plan, plan_run
 from sluice.scoring.protocols.settings import ProtocolType
-from sluice.scoring.scorers.settings import GateType, PairScorerType, SumType
+from sluice.scoring.scorers.settings import GateType, PairScorerType, RemoteType, SumType
 from sluice.scoring.scorers.settings import ScorerType as Single
 from sluice.scoring.suite import prepare
 from tests.unit.scoring.sides import said
@@ -84,7 +84,7 @@ def test_a_suite_says_how_and_what_is_measured() -> None:
 
 
 def test_every_type_that_a_suite_may_name_is_one_that_can_be_built() -> None:
-    assert {*map(str, ScorerType)} == {str(kind) for kinds in (Single, PairScorerType, GateType, SumType) for kind in kinds}
+    assert {*map(str, ScorerType)} == {str(kind) for kinds in (Single, PairScorerType, GateType, SumType, RemoteType) for kind in kinds}
 
 
 def test_a_plain_request_keeps_its_query_and_its_pointer() -> None:

@@ -4,7 +4,7 @@ Judges prefer what they read first (or last), so every pair is asked twice, with
 is read strictly: one JSON object and nothing else. An unreadable verdict counts for the baseline, because a candidate may have written what confused the judge.
 
 The answers stand in the question as JSON strings, so that nothing in them can end their part of it; that does not make a judge immune to being talked to. A
-judge's own error is measured on cases with known verdicts: `sluice.scoring.scorers.judge_error`.
+judge's own error is measured as it judges: how often its two replies contradict each other, and how it does on cases where people know the better answer.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from sluice.api.strict_json import JsonRefused, parse
+from sluice.scoring.answer import Answer
 from sluice.scoring.case import Case, Chat, Fields, Json, Prompt, Text
+from sluice.scoring.scorers.settings import expect_error, expected
 
+_KNOWN_REMEDY = 'write {"better": "…", "worse": "…"}, two answers of which people know which is better'
 RUBRIC_LIMIT = 8_000
 QUESTION_LIMIT = 200_000
 """Characters of what was asked, and of each answer; the rest is cut and said to be."""
@@ -78,6 +81,28 @@ def preference_of(*, candidate_first: Verdict | None, baseline_first: Verdict | 
     one = {Verdict.FIRST: Preference.CANDIDATE, Verdict.TIE: Preference.TIE}.get(candidate_first or Verdict.SECOND, Preference.BASELINE)
     other = {Verdict.SECOND: Preference.CANDIDATE, Verdict.TIE: Preference.TIE}.get(baseline_first or Verdict.FIRST, Preference.BASELINE)
     return one if one is other else Preference.TIE
+
+
+def contradicts(one: Verdict | None, other: Verdict | None) -> bool:
+    """Whether two verdicts with swapped positions say different things. An unreadable one says nothing that could agree."""
+    return one is None or other is None or {one, other} not in ({Verdict.FIRST, Verdict.SECOND}, {Verdict.TIE})
+
+
+def known_of(case: Case) -> tuple[str, str] | None:
+    """The better and the worse answer that people wrote for this case (`expect.judge`), None where there are none. Raises ExpectError."""
+    value = expected(case, "judge", (dict,), _KNOWN_REMEDY)
+    if value is None:
+        return None
+    texts = [value.get(name) for name in ("better", "worse")]
+    if len(value) > len(texts) or not all(isinstance(text, str) and text for text in texts):
+        raise expect_error(case, "judge", value, _KNOWN_REMEDY)
+    return texts[0], texts[1]
+
+
+def shown_of(answer: Answer) -> str:
+    """An answer as a judge reads it: the text, and the tools that it wants called."""
+    calls = [{"name": call.name, "arguments": call.raw} for call in answer.tool_calls]
+    return "\n\n".join(part for part in (answer.text, f"tool calls: {_json(calls)}" if calls else "") if part)
 
 
 def difference_of(preference: Preference) -> int:

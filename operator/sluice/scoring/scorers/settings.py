@@ -59,6 +59,13 @@ class SumType(StrEnum):
     COST = "Cost"
 
 
+class RemoteType(StrEnum):
+    """Scorers that somebody else runs: their answers come over a connection (`sluice.scoring.remote`)."""
+
+    CONTAINER = "Container"
+    LLM_JUDGE = "LLMJudge"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One scorer, gate or sum of a suite."""
