@@ -13,9 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.api.canary import CanaryDecision, CanaryPhase
 from sluice.api.monitor import Cause, MonitorPhase
+from sluice.api.drill import DrillPhase
 from sluice.api.release import Outcome, Phase
 from sluice.controller.canary_metrics import Step
 from sluice.controller.observe import Metrics as ControllerMetrics
+from sluice.decision.drills import Drill
 from sluice.decision.gate import Action
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
@@ -47,6 +49,10 @@ def controller() -> bytes:
     metrics.moved(Phase.CANARY)
     metrics.looked("CanaryRun", seconds=0.1, failed=True)
     metrics.accepted("ReleasePolicy", KEY, accepted=False)
+    metrics.drills.known(lambda: [(KEY, Drill(name="churn-1", release="churn", phase="Failed", finished_at="2026-11-20T12:00:00Z"))])
+    metrics.drills.overdue(KEY, overdue=True)
+    metrics.drills.ended(KEY, DrillPhase.FAILED, "TemplateGone")
+    metrics.drills.measured("out_seconds", 0.5)
     canaries = metrics.canaries
     for number, phase in enumerate(CanaryPhase):
         canaries.stands(Key(namespace="payments", name=f"churn-{number}"), Step(phase=phase, created=1.0, decision=CanaryDecision.ROLL_BACK, decided=2.0))

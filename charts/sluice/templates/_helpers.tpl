@@ -72,6 +72,9 @@ spec:
         args:
         - {{ .component }}
         - --log-level={{ .root.Values.logLevel }}
+        {{- if eq .component "webhook" }}
+        - --controller-keys=/etc/sluice/controller-keys
+        {{- end }}
         {{- if and (eq .component "controller") $prometheus.url }}
         - --prometheus-url={{ $prometheus.url }}
         {{- if $prometheus.tokenSecret.name }}
@@ -116,6 +119,9 @@ spec:
           capabilities: {drop: [ALL]}
         volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        {{- if eq .component "webhook" }}
+        - {name: controller-keys, mountPath: /etc/sluice/controller-keys, readOnly: true}
+        {{- end }}
         {{- if eq .component "controller" }}
         {{- if $prometheus.tokenSecret.name }}
         - {name: prometheus-token, mountPath: /etc/prometheus/token, readOnly: true}
@@ -126,6 +132,10 @@ spec:
         {{- end }}
       volumes:
       - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
+      {{- if eq .component "webhook" }}
+      # Made by the controller when it first leads; public keys only.
+      - {name: controller-keys, configMap: {name: sluice-controller-key, optional: true}}
+      {{- end }}
       {{- if eq .component "controller" }}
       {{- with $prometheus.tokenSecret }}
       {{- if .name }}

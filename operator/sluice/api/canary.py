@@ -247,6 +247,8 @@ class CanaryStatus(Model):
     """When the first case was asked."""
     decided_at: Time | None = None
     """When it was decided."""
+    record: Annotated[str, StringConstraints(max_length=16_384)] | None = None
+    """The decision and what it is about as an in-toto statement, signed by the controller: a Sigstore bundle (JSON). A Promote counts with it only."""
     samples: SamplesStatus | None = None
     """Where every answer is kept."""
     statistics: StatisticsStatus | None = None

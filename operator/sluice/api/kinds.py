@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sluice.api import approval, canary, evidence, monitor, policy, release, scoring, trust
+from sluice.api import approval, canary, drill, evidence, monitor, policy, release, scoring, trust
 
 if TYPE_CHECKING:
     from sluice.api.base import Model
@@ -159,5 +159,23 @@ RELEASE_MONITOR = Kind(
         _AGE,
     ),
 )  # fmt: skip
+RELEASE_DRILL = Kind(
+    name="ReleaseDrill", plural="releasedrills", short="mrd", namespaced=True,
+    description="The way back from a release to its baseline, tried beside the users and measured. What it proves becomes evidence.",
+    spec=drill.DrillSpec, status=drill.DrillStatus,
+    columns=(
+        Column(name="Release", path=".spec.release.name"),
+        Column(name="Baseline", path=".status.baseline.name"),
+        Column(name="Phase", path=".status.phase"),
+        Column(name="Reason", path=".status.reason"),
+        Column(name="Restored-After", path=".status.measured.restoreSeconds"),
+        Column(name="Out-After", path=".status.measured.outSeconds", priority=1),
+        Column(name="Back-After", path=".status.measured.backSeconds", priority=1),
+        Column(name="Evidence", path=".status.evidence.name", priority=1),
+        _AGE,
+    ),
+)  # fmt: skip
 
-KINDS = (MODEL_RELEASE, RELEASE_EVIDENCE, RELEASE_APPROVAL, RELEASE_WAIVER, RELEASE_POLICY, TRUST_ROOT, SCORING_SUITE, CANARY_RUN, RELEASE_MONITOR)
+KINDS = (
+    MODEL_RELEASE, RELEASE_EVIDENCE, RELEASE_APPROVAL, RELEASE_WAIVER, RELEASE_POLICY, TRUST_ROOT, SCORING_SUITE, CANARY_RUN, RELEASE_MONITOR, RELEASE_DRILL,
+)  # fmt: skip

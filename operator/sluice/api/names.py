@@ -44,6 +44,15 @@ DRILL_ROLE_LABEL: Final = f"{GROUP}/drill-role"
 FOR_USERS: Final = f"!{CANARY_LABEL},!{DRILL_LABEL}"
 """Label selector: Pods that are none of a run or a drill, so that they are for users."""
 
+DRILL_LABEL: Final = f"{GROUP}/drill"
+"""On a Pod or Service: the `ReleaseDrill` that it belongs to. Only the controller makes such an object, and no Service of users selects it."""
+
+DRILL_ROLE_LABEL: Final = f"{GROUP}/drill-role"
+"""Beside it: `release` or `baseline`."""
+
+FOR_USERS: Final = f"!{CANARY_LABEL},!{DRILL_LABEL}"
+"""Label selector: Pods that are none of a run or a drill, so that they are for users."""
+
 STAND_IN_LABEL: Final = f"{GROUP}/stand-in"
 """On a ReplicaSet of ours and its Pods: the Deployment for which they serve while what it asks for may not."""
 
@@ -55,6 +64,9 @@ FIELD_MANAGER: Final = "sluice"
 
 CONTROLLER: Final = "sluice-controller"
 """Service account, Deployment and Lease of the controller."""
+
+CONTROLLER_KEY: Final = "sluice-controller-key"
+"""Secret with the controller's signing key, and ConfigMap with its public keys; also the name of the TrustRoot that the ConfigMap holds, ready to apply."""
 
 WEBHOOK: Final = "sluice-webhook"
 """Service account, Deployment and Service of the webhook."""

@@ -38,6 +38,7 @@ class StatementKind(StrEnum):
     MODEL_SIGNATURE = "ModelSignature"
     PROVENANCE = "Provenance"
     EVALUATION = "Evaluation"
+    ROLLBACK_DRILL = "RollbackDrill"
 
 
 class RequirementType(StrEnum):
@@ -48,6 +49,7 @@ class RequirementType(StrEnum):
     EVALUATION = "Evaluation"
     APPROVAL = "Approval"
     CANARY = "Canary"
+    ROLLBACK_DRILL = "RollbackDrill"
 
 
 class NamespaceSelector(Model):
@@ -104,7 +106,7 @@ class Signer(Model):
     """Subject alternative name in the certificate, exact."""
     key: Label | None = None
     """Name of the key in the TrustRoot."""
-    may: Annotated[list[StatementKind], Field(min_length=1, max_length=3, json_schema_extra=LIST_SET)]
+    may: Annotated[list[StatementKind], Field(min_length=1, max_length=4, json_schema_extra=LIST_SET)]
     """What its signatures count for."""
     operated_by: People | None = None
     """The API users behind a pipeline's identity or a key, for separation of duties. The identity itself is always compared."""
@@ -195,15 +197,17 @@ class Requirement(Model):
             rule("self.type == 'Approval' || !has(self.distinctFrom)", "distinctFrom goes with type Approval", field=".distinctFrom"),
             rule("self.type == 'Provenance' || !has(self.builders)", "builders go with type Provenance", field=".builders"),
             rule(
-                "self.type in ['Approval', 'Canary'] || has(self.artifactTypes)",
+                "self.type in ['Approval', 'Canary', 'RollbackDrill'] || has(self.artifactTypes)",
                 "say for which artifactTypes the evidence is required",
                 field=".artifactTypes",
             ),
             rule(
-                "!(self.type in ['Approval', 'Canary']) || !has(self.artifactTypes)",
-                "approvals and canaries are for the release, not for artifacts",
+                "!(self.type in ['Approval', 'Canary', 'RollbackDrill']) || !has(self.artifactTypes)",
+                "approvals, canaries and drills are for the release, not for artifacts",
                 field=".artifactTypes",
             ),
+            rule("(self.type == 'RollbackDrill') == has(self.maxAge)", "maxAge goes with type RollbackDrill, and it needs it", field=".maxAge"),
+            rule("self.type == 'RollbackDrill' || !has(self.every)", "every goes with type RollbackDrill", field=".every"),
         )
     )
 
@@ -245,6 +249,10 @@ class Requirement(Model):
     """Canary: after the comparison the candidate serves these shares of the users, one after the other, and is promoted when nothing alarmed. Absent: none."""
     on_share_too_small: OnShareTooSmall | None = None
     """Canary: what follows when one Pod is a larger share than a stage allows: Hold waits for more Pods, Skip takes the next stage. Absent: Hold."""
+    max_age: Duration | None = None
+    """RollbackDrill: longest time since the way back to the baseline was last tried. A release that says less in `rollback.drillMaxAge` keeps to that."""
+    every: Duration | None = None
+    """RollbackDrill: the controller drills by itself when the last drill is older than this; less than `maxAge`. Absent: people start drills."""
     tiers: Annotated[list[Label], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
     """Only for releases of these tiers. Absent: for all."""
     waivable_by: Annotated[list[Label], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None

@@ -210,7 +210,7 @@ class Rollback(Model):
     criteria: Text
     """What makes the owner roll back."""
     drill_max_age: Duration | None = None
-    """Longest time since the last drill."""
+    """Longest time since the last drill, where a policy asks for one and allows more."""
 
 
 _IDENTITY = "a release never changes; new weights, data, behaviour or authority is a new ModelRelease"
@@ -345,4 +345,4 @@ class ReleaseStatus(Model):
     canary: CanaryRef | None = None
     """The latest comparison with its baseline; the one that rolled it back, when one did."""
     conditions: Conditions = []
-    """Ready, Verified, EvidenceComplete, Approved, CanaryPassed, Healthy; Reconciling or Stalled only while true (kstatus)."""
+    """Ready, Verified, EvidenceComplete, Approved, CanaryPassed, Drilled, Healthy; Reconciling or Stalled only while true (kstatus)."""

@@ -16,6 +16,7 @@ from sluice.cluster.reflector import Reflector
 from sluice.cluster.resource import (
     APPROVALS,
     CANARY_RUNS,
+    DRILLS,
     EVIDENCE,
     MONITORS,
     NAMESPACES,
@@ -31,7 +32,8 @@ from sluice.decision.records import Key
 from sluice.decision.world import STATUS_READ, World
 
 _RESOURCES: Final[dict[str, Resource]] = {
-    resource.kind: resource for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS, SCORING_SUITES, CANARY_RUNS, MONITORS)
+    resource.kind: resource
+    for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS, SCORING_SUITES, CANARY_RUNS, MONITORS, DRILLS)
 }
 
 log: Final = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -26,7 +27,7 @@ from sluice.controller.canary_exposure import begin, is_exposing, schedule_of, s
 from sluice.controller.canary_inputs import Inputs, resolve
 from sluice.controller.canary_metrics import CanaryMetrics, step_of
 from sluice.controller.canary_start import asked_for
-from sluice.controller.canary_status import FINAL, Seen, completed, decision_of, status_of_run
+from sluice.controller.canary_status import FINAL, Seen, completed, decision_of, recorded, status_of_run
 from sluice.controller.writing import write_status
 from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_pod
 from sluice.decision.model import Allowance, Release
@@ -36,6 +37,7 @@ from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
 from sluice.decision.run_reasons import RunReason
 from sluice.decision.runs import Run
+from sluice.provenance.signing import SigningKey
 from sluice.rollout.actuation import Judge
 from sluice.rollout.canary import Progress, Scoring, Tools, Waiting, advance
 from sluice.rollout.endings import Ending
@@ -76,11 +78,11 @@ class _Memory:
 
 
 class CanaryReconciler:
-    """Looks at canary runs. `image` is what scorers run; None: none was named, and runs wait."""
+    """Looks at canary runs. `image` is what scorers run; None: none was named, and runs wait. `key` gives what decisions are signed with."""
 
     def __init__(
         self, *, client: ApiClient, feed: WorldFeed, events: EventRecorder, scorers: StatisticsClient, image: ScorerImage | None,
-        start_seconds: float, max_age_seconds: float, metrics: CanaryMetrics,
+        start_seconds: float, max_age_seconds: float, metrics: CanaryMetrics, key: Callable[[], SigningKey],
     ) -> None:  # fmt: skip
         self._client = client
         self._feed = feed
@@ -90,6 +92,7 @@ class CanaryReconciler:
         self._start_seconds = start_seconds
         self._max_age_seconds = max_age_seconds
         self._metrics = metrics
+        self._key = key
         self._router: Router = PodRouter(client)
         self._decided_at: dict[Key, float] = {}
         self._memories: dict[Key, _Memory] = {}
@@ -226,7 +229,7 @@ class CanaryReconciler:
         told = (seen.phase, seen.reason, seen.exposure)
         if told == memory.told and seen.decision not in FINAL and time.monotonic() - memory.told_at < WAIT_SECONDS:
             return
-        before = await write_status(self._client, CANARY_RUNS, run, lambda moment: status_of_run(seen, moment))
+        before = await write_status(self._client, CANARY_RUNS, run, lambda moment: recorded(run, status_of_run(seen, moment), self._key))
         memory.told, memory.told_at = told, time.monotonic()
         if before is None or (before.get("phase") == seen.phase and (seen.phase is not CanaryPhase.EXPOSING or before.get("reason") == seen.reason)):
             return

@@ -5,6 +5,7 @@ A decision is final: a status that has one keeps it, whatever is seen later.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -13,6 +14,8 @@ from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus, GateSta
 from sluice.api.exposure import ExposureStatus
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, REASON_LIMIT, Moment, cut, wire
+from sluice.evidence.canary_record import sign_record
+from sluice.provenance.signing import SigningKey
 from sluice.scoring.judgement import Judgement, Standing
 from sluice.scoring.tally import Samples
 
@@ -79,6 +82,14 @@ def status_of_run(seen: Seen, moment: Moment) -> Object | None:
         # An ending without statistics is no reason to forget what had been counted.
         written |= {field: moment.previous[field] for field in ("metrics", "gates") if field in moment.previous and field not in written}
     return written
+
+
+def recorded(run: Object, status: Object | None, key: Callable[[], SigningKey]) -> Object | None:
+    """Add to the status of a run that has decided what the controller signs about it."""
+    if status is None or decision_of({"status": status}) not in FINAL:
+        return status
+    record = sign_record(key(), run, decision=decision_of({"status": status}), reason=status["reason"], decided_at=status["decidedAt"])
+    return {**status, "record": record}
 
 
 def completed(moment: Moment) -> Object | None:

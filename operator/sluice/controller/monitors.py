@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from sluice.api.base import parse_time
 from sluice.api.durations import parse_duration
 from sluice.api.monitor import MonitorFinding, MonitorSpec
-from sluice.api.names import CANARY_LABEL, RELEASE_LABEL
+from sluice.api.names import FOR_USERS, RELEASE_LABEL
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
@@ -173,7 +173,7 @@ class MonitorReconciler:
         verdict = self.feed.world.verdict(Key(namespace=namespace, name=release.name), now=now)
         if verdict is None or verdict.allows is not Allowance.SERVE:
             return False
-        pods = await self.client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release.name},!{CANARY_LABEL}")
+        pods = await self.client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release.name},{FOR_USERS}")
         return any(_is_ready(pod) for pod in pods)
 
     async def _learnt(self, monitor: Object, spec: MonitorSpec, release: Release, sources: Sources, now: datetime) -> _Seen:

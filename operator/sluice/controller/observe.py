@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 
 from sluice.api.release import Outcome, Phase
 from sluice.controller.canary_metrics import CanaryMetrics
+from sluice.controller.drill_metrics import DrillMetrics
 from sluice.controller.monitor_metrics import MonitorMetrics
 from sluice.decision.records import Key
 
@@ -59,6 +60,8 @@ class Metrics:
         """Of canary runs."""
         self.monitors = MonitorMetrics(self._registry)
         """Of what is watched after release."""
+        self.drills = DrillMetrics(self._registry)
+        """Of drills of the way back."""
         longest = Gauge(
             "sluice_releases_longest_seconds", "How long one of these releases has been in its phase at most, since this process leads.", ("phase",),
             registry=self._registry,
@@ -90,6 +93,7 @@ class Metrics:
         self._since.pop(key, None)
         self.stood_in(key, problem="")
         self.canaries.inconclusive(key, waits=False)
+        self.drills.overdue(key, overdue=False)
 
     def _longest(self, phase: Phase) -> float:
         # Called by a scrape, in another thread: the copy is made at once.

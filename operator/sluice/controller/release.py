@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from sluice.api.names import CANARY_LABEL, RELEASE_LABEL
+from sluice.api.names import FOR_USERS, RELEASE_LABEL
 from sluice.api.release import Phase
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import ApiError
@@ -20,6 +20,7 @@ from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES
 from sluice.controller.canary_start import start_runs
 from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut
+from sluice.controller.drill_start import start_drills
 from sluice.controller.observe import Metrics
 from sluice.controller.release_status import HEALTHY, headline, health, status_of, unreadable_status
 from sluice.controller.work import Item
@@ -64,6 +65,7 @@ class Reconciler:
         verdict = self.feed.world.verdict(key, now=now)
         if verdict is not None and not self.feed.blind(max_age_seconds=self.max_age_seconds):
             await start_runs(self.client, key, verdict)
+            waits.append(await start_drills(self.client, key, verdict, self.feed.world, self.metrics.drills, now=now))
             waits.append(await self._stand_ins(key, verdict))
         if verdict is None:
             self.metrics.forget(key)
@@ -159,8 +161,8 @@ class Reconciler:
         tools = self._actuation()
         settled: list[Settled] = []
         failures: list[ApiError] = []
-        for pod in await self.client.list(PODS, key.namespace, label_selector=f"{RELEASE_LABEL}={key.name},!{CANARY_LABEL}"):
-            # Those of a canary run are let go by the run, and get no traffic.
+        for pod in await self.client.list(PODS, key.namespace, label_selector=f"{RELEASE_LABEL}={key.name},{FOR_USERS}"):
+            # Those of a canary run or a drill are let go by it, and get no traffic of users.
             try:
                 settled.append(await settle_pod(_typed(pod, PODS.api_version, PODS.kind), tools))
             except ApiError as error:

@@ -14,7 +14,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +28,19 @@ from sluice.cluster.feed import WorldFeed
 from sluice.cluster.lease import Lease, Timing
 from sluice.cluster.prometheus import PrometheusClient, PrometheusServer
 from sluice.cluster.queue import WorkQueue
-from sluice.cluster.resource import CANARY_RUNS, MONITORS, PODS, RELEASES
+from sluice.cluster.resource import CANARY_RUNS, DRILLS, MONITORS, PODS, RELEASES
 from sluice.controller.canary import CanaryReconciler
+from sluice.controller.drill import DrillReconciler
 from sluice.controller.handlers import Deliveries, registry_of
 from sluice.controller.monitor_sources import PrometheusSource
 from sluice.controller.monitors import MonitorReconciler
 from sluice.controller.objects import ObjectReconciler
 from sluice.controller.observe import Heartbeat, Metrics, Probes
 from sluice.controller.release import Reconciler
+from sluice.controller.signing_key import ControllerKey
 from sluice.controller.triggers import Triggers
 from sluice.controller.work import Item
+from sluice.decision.records import Key
 from sluice.decision.world import World
 from sluice.rollout.actuation import Announcer
 from sluice.rollout.scoring_job import ScorerImage
@@ -126,7 +129,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, connection: Connection, client: ApiClient, lease: Lease, *, instance: str, ending: asyncio.Event) -> None:
-    world = World()
+    world, own = World(), ControllerKey()
     metrics = Metrics(leads=lambda: lease.held)
     queue: WorkQueue[Item] = WorkQueue(on_depth=metrics.depth)
     triggers = Triggers(world, queue)
@@ -136,8 +139,13 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     scorers = StatisticsClient(on_failure=metrics.canaries.unread)
     canaries = CanaryReconciler(
         client=client, feed=feed, events=events, scorers=scorers, image=settings.scorers,
-        start_seconds=settings.canary_start, max_age_seconds=settings.world_max_age, metrics=metrics.canaries,
+        start_seconds=settings.canary_start, max_age_seconds=settings.world_max_age, metrics=metrics.canaries, key=lambda: own.signing,
     )  # fmt: skip
+    drills = DrillReconciler(
+        client=client, feed=feed, events=events, key=lambda: own.signing, start_seconds=settings.canary_start,
+        max_age_seconds=settings.world_max_age, metrics=metrics.drills,
+    )  # fmt: skip
+    metrics.drills.known(lambda: tuple(world.drills.items()))
     releases = Reconciler(
         client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
         max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all,
@@ -151,7 +159,7 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     # Monitors wait for Prometheus, and nothing else shall wait for it: they have workers of their own.
     watching: WorkQueue[Item] = WorkQueue()
     objects = ObjectReconciler(client=client, feed=feed, metrics=metrics)
-    work = _timed(_worker(releases, canaries, objects, monitors, watching), metrics)
+    work = _timed(_worker(releases, {CANARY_RUNS.kind: canaries.settle, DRILLS.kind: drills.settle}, objects, monitors, watching), metrics)
     watch = _timed(lambda item: monitors.settle(item.key), metrics)
     heartbeat = Heartbeat()
     probes = Probes(
@@ -164,6 +172,8 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
         await feed.wait_synced()
         log.info("everything is listed; waiting for the lease")
         await lease.acquire()
+        # Who leads signs. Until it knows its keys, nothing that it has signed before counts.
+        world.trust_controller(await own.load(client, settings.namespace))
         triggers.start()
         deliveries.start()
         async with scorers, prometheus or nullcontext(), asyncio.TaskGroup() as leading:
@@ -200,8 +210,9 @@ def _deliveries(connection: Connection, queue: WorkQueue[Item], ending: asyncio.
 
 
 def _worker(
-    releases: Reconciler, canaries: CanaryReconciler, objects: ObjectReconciler, monitors: MonitorReconciler, watching: WorkQueue[Item]
-) -> Callable[[Item], Awaitable[float | None]]:
+    releases: Reconciler, trials: Mapping[str, Callable[[Key], Awaitable[float | None]]], objects: ObjectReconciler, monitors: MonitorReconciler,
+    watching: WorkQueue[Item],
+) -> Callable[[Item], Awaitable[float | None]]:  # fmt: skip
     async def work(item: Item) -> float | None:
         match item.kind:
             case RELEASES.kind:
@@ -210,8 +221,8 @@ def _worker(
                 return again
             case PODS.kind:
                 return await releases.unnamed_pod(item.key)
-            case CANARY_RUNS.kind:
-                return await canaries.settle(item.key)
+            case kind if kind in trials:
+                return await trials[kind](item.key)
             case MONITORS.kind:
                 watching.add(item)
             case _:

@@ -22,6 +22,7 @@ _POLICY: Final = kinds.RELEASE_POLICY.name
 _TRUST_ROOT: Final = kinds.TRUST_ROOT.name
 _RUN: Final = kinds.CANARY_RUN.name
 _MONITOR: Final = kinds.RELEASE_MONITOR.name
+_DRILL: Final = kinds.RELEASE_DRILL.name
 
 
 class Triggers:
@@ -51,7 +52,7 @@ class Triggers:
         """Note that an object came, changed or went."""
         if not self._started:
             return
-        if kind in STATUSES or kind in {_RUN, _MONITOR}:
+        if kind in STATUSES or kind in {_RUN, _MONITOR, _DRILL}:
             self._queue.add(Item(kind, key))
         if kind == _TRUST_ROOT:
             # Each bundle may verify now, or no longer; each policy may name this trust root. Their statuses are written only where they differ.
@@ -71,6 +72,7 @@ class Triggers:
             kinds.SCORING_SUITE.name: world.canaries.suites,
             _RUN: world.canaries.runs,
             _MONITOR: world.monitors.keys,
+            _DRILL: world.drills,
         }
         for kind, keys in known.items():
             self._queue.add_all(Item(kind, key) for key in keys)

@@ -10,12 +10,18 @@ from sluice.api.policy import RequirementType
 from sluice.api.scoring import SuiteSpec
 from sluice.decision.lineage import Lineages
 from sluice.decision.model import InvalidPolicy, Policy
+from sluice.decision.proof import Claim
 from sluice.decision.reading import Unreadable, read
 from sluice.decision.records import Key
 from sluice.decision.runs import InvalidRun, Run, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from sluice.provenance.trust import TrustAnchors
+
+
+_ABOUT_BASELINES = frozenset({RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
 
 
 class Canaries:
@@ -26,6 +32,9 @@ class Canaries:
         self.suites: dict[Key, Suite | Unreadable] = {}
         self.runs: dict[Key, Run | InvalidRun] = {}
         self.lineages = Lineages()
+        self.keys: TrustAnchors | None = None
+        """The controller's public keys; None: none is known, and nothing is promoted."""
+        self._claims: dict[Key, Claim] = {}
         self._release_of: dict[Key, Key] = {}
         self._runs_of: dict[Key, set[Key]] = defaultdict(set)
 
@@ -39,6 +48,7 @@ class Canaries:
     def put_run(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         """Take in a run, or forget it; return the releases that it is and was about."""
         self.runs.pop(key, None)
+        self._claims.pop(key, None)
         touched = set()
         if (before := self._release_of.pop(key, None)) is not None:
             self._runs_of[before].discard(key)
@@ -47,9 +57,17 @@ class Canaries:
             after = Key(namespace=key.namespace, name=_release_named(item))
             self._release_of[key] = after
             self._runs_of[after].add(key)
-            self.runs[key] = _run(key.name, item)
+            claim = self._claims[key] = Claim.of(_run(key.name, item), item)
+            self.runs[key] = claim.believed(self.keys)
             touched.add(after)
         return touched
+
+    def trust(self, keys: TrustAnchors | None) -> set[Key]:
+        """Believe what these keys have signed, and no others; return the releases whose runs may count otherwise now."""
+        self.keys = keys
+        for key, claim in self._claims.items():
+            self.runs[key] = claim.believed(keys)
+        return set(self._release_of.values())
 
     def runs_of(self, release: Key) -> tuple[Run | InvalidRun, ...]:
         """Give the runs that name this release, the first by name first."""
@@ -67,9 +85,9 @@ def suites_named_by(policies: Iterable[Policy | InvalidPolicy]) -> set[str]:
 
 
 def asks_for_canary(policies: Iterable[Policy | InvalidPolicy]) -> bool:
-    """Tell whether one of these policies has a requirement of type Canary."""
+    """Tell whether one of these policies has a requirement that depends on other releases: a comparison with the baseline, or a way back to it."""
     usable = (policy for policy in policies if isinstance(policy, Policy))
-    return any(requirement.type is RequirementType.CANARY for policy in usable for requirement in policy.spec.requirements)
+    return any(requirement.type in _ABOUT_BASELINES for policy in usable for requirement in policy.spec.requirements)
 
 
 def _release_named(run: Mapping[str, Any]) -> str:

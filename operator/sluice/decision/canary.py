@@ -72,7 +72,7 @@ def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) ->
     # 2. The first release of a model has nothing to be compared with.
     named = case.release.spec.change.baseline
     if named is None:
-        return _first_release(asked, case, decide)
+        return first_release(asked, case, decide)
     baseline = case.lineage.baseline
     if baseline is not None and baseline.spec.model != case.release.spec.model:
         return asked.result(
@@ -93,15 +93,17 @@ def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) ->
         return suite
     # 5. Never beside, nor back to, what is not entitled itself.
     if baseline is None or case.lineage.standing is None:
-        return _not_there(asked, named.name)
+        return not_there(asked, named.name)
     standing = decide(case.lineage.standing)
     if standing.allows is not Allowance.SERVE:
-        return _not_entitled(asked, named.name, standing)
+        return not_entitled(asked, named.name, standing)
     due = Due(
         policy=asked.policy.name, requirement=asked.requirement.name, release=case.release.name, release_digest=case.release.digest,
         baseline=baseline.name, baseline_digest=baseline.digest, suite=suite.name, suite_digest=suite.digest, terms=terms,
     )  # fmt: skip
     if (run := _decided(runs, CanaryDecision.PENDING, lambda kept: kept == terms)) is not None:
+        if run.unproven:
+            return replace(_unproven(asked, run), run=run.name)
         message = f"CanaryRun {run.name} compares it with {named.name} on suite {suite.name}"
         waiting = asked.result(Outcome.MISSING, Reason.CanaryRunning, message, remedy=f"nothing to do; kubectl get mcr/{run.name} shows how far it is")
         return replace(waiting, run=run.name, due=due, changes_at=standing.changes_at)
@@ -142,6 +144,13 @@ def _inconclusive(asked: Asked, run: Run) -> Result:
     return asked.result(Outcome.MISSING, Reason.CanaryInconclusive, message, remedy=f"look at kubectl describe mcr/{run.name}; {may}apply a new ModelRelease")
 
 
+def _unproven(asked: Asked, run: Run) -> Result:
+    return asked.result(
+        Outcome.MISSING, Reason.CanaryUnproven, f"CanaryRun {run.name} says Promote, and that counts for nothing: {run.unproven}",
+        remedy=f"the platform team finds out who wrote it, or publishes the key that signed it, or deletes the run, and it is scored anew: mcr/{run.name}",
+    )  # fmt: skip
+
+
 def _suite(asked: Asked, case: Case) -> Suite | Result:
     reference = asked.requirement.suite
     if reference is None:
@@ -172,7 +181,8 @@ def _bad_suite(asked: Asked, name: str, problem: str) -> Result:
     return asked.result(Outcome.MISSING, Reason.SuiteInvalid, f"ScoringSuite {name}: {problem}", remedy=f"delete it, and apply one that is right: mss/{name}")
 
 
-def _not_entitled(asked: Asked, name: str, verdict: Verdict) -> Result:
+def not_entitled(asked: Asked, name: str, verdict: Verdict) -> Result:
+    """Say that the baseline may not serve itself, and why."""
     why = f" ({verdict.open[0].requirement}: {verdict.open[0].reason})" if verdict.open else ""
     return asked.result(
         Outcome.MISSING, Reason.BaselineNotEntitled, f"its baseline {name} is not entitled to serve{why}: nothing is compared with it, nor rolled back to it",
@@ -180,14 +190,16 @@ def _not_entitled(asked: Asked, name: str, verdict: Verdict) -> Result:
     )  # fmt: skip
 
 
-def _not_there(asked: Asked, name: str) -> Result:
+def not_there(asked: Asked, name: str) -> Result:
+    """Say that there is no such baseline."""
     return asked.result(
         Outcome.MISSING, Reason.BaselineNotEntitled, f"its baseline {name} is not there",
         remedy=f"apply the ModelRelease {name}, or a new ModelRelease with another baseline",
     )  # fmt: skip
 
 
-def _first_release(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) -> Result:
+def first_release(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) -> Result:
+    """Check that a release that names no baseline is the first of its model, and did not just leave it out."""
     model, ends = case.release.spec.model, []
     for rival in case.lineage.rivals:
         verdict = decide(rival)
@@ -207,6 +219,6 @@ def _first_release(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) 
     return asked.result(
         Outcome.SATISFIED,
         Reason.FirstRelease,
-        f"it is the first release of model {model}: there is nothing to compare it with",
+        f"it is the first release of model {model}: there is nothing to compare it with, or to go back to",
         changes_at=min(ends, default=None),
     )

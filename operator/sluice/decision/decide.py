@@ -13,6 +13,7 @@ from sluice.api.digests import evidence_digest
 from sluice.api.policy import RequirementType
 from sluice.api.release import Outcome
 from sluice.decision.canary import check_canary, rolled_back, rolled_back_by
+from sluice.decision.drills import check_drill
 from sluice.decision.model import Asked, Case, InvalidPolicy, Result, Verdict
 from sluice.decision.monitors import alarms_of, is_watched, stops
 from sluice.decision.people import Signoff, approval_finding, duty_of, holds_role, staffed, usable, waiver_finding, waives
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from sluice.decision.model import Approval, Finding, Waiver
 
 P = ParamSpec("P")
-_OF_ANOTHER_KIND = frozenset({RequirementType.APPROVAL, RequirementType.CANARY})
-"""Requirements that no statement meets."""
+_OF_ANOTHER_KIND = frozenset({RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
+"""Requirements that are not part of what people sign off."""
 _NOTES = 8
 """Of so many sign-offs a message says why they do not count; each says it in its own status."""
 
@@ -60,9 +61,14 @@ def decide(case: Case, *, now: datetime) -> Verdict:
     canaries = [
         (ask, _guarded(ask, check_canary, case, lambda other: decide(other, now=now))) for ask in asked if ask.requirement.type is RequirementType.CANARY
     ]
+    drills = [
+        (ask, _guarded(ask, check_drill, case, lambda other: decide(other, now=now), now=now))
+        for ask in asked
+        if ask.requirement.type is RequirementType.ROLLBACK_DRILL
+    ]
     # 6. A waiver covers what is not satisfied, and is shown as such.
     results = [_unusable(policy) for policy in case.policies if isinstance(policy, InvalidPolicy)]
-    results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs, *canaries)]
+    results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs, *canaries, *drills)]
     # 7. What was rolled back stays so, also when no policy asks for a canary any more, or somebody waived it: a person may take the risk of what is not
     # known, not of what was found.
     # So does what was found after release.

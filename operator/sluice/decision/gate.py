@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from sluice.api.canary import CanaryDecision
 from sluice.api.names import GOVERN_LABEL, STAGE_LABEL
+from sluice.api.policy import RequirementType
 from sluice.decision.model import Allowance, Release, Verdict
 from sluice.decision.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sluice.decision.drills import Drill
     from sluice.decision.pod import PodView
     from sluice.decision.runs import Run
 
@@ -101,6 +103,38 @@ def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, s
             action=Action.HOLD, reason=Reason.CanaryPod, message=f"it belongs to CanaryRun {pod.canary_run}, and the controller lets it go",
             remedy="nothing to do",
         )  # fmt: skip
+    if pod.drill is not None and subject.verdict.allows is not Allowance.NOTHING:
+        return Decision(
+            action=Action.HOLD, reason=Reason.DrillPod, message=f"it belongs to ReleaseDrill {pod.drill}, and the controller lets it go", remedy="nothing to do"
+        )
+    return _by_verdict(namespace, subject.release, subject.verdict)
+
+
+def decide_drill_pod(pod: PodView, namespace: Namespace, subject: Subject | None, drill: Drill) -> Decision:
+    """Decide whether a Pod that the controller made for `drill` may start, where no Service of users selects it.
+
+    `subject` is the release that the Pod names. Raises nothing.
+    """
+    # 1. The Pod must be one of this drill, in a namespace where somebody decides.
+    roles = {"release": (drill.release, drill.release_digest), "baseline": (drill.baseline, drill.baseline_digest)}
+    name, digest = roles.get(pod.drill_role or "", ("", ""))
+    if not namespace.governed or pod.drill != drill.name or not name or pod.release != name:
+        return Decision(action=Action.DENY, reason=Reason.DrillPod, message=f"it is no Pod of ReleaseDrill {drill.name} in a governed namespace")
+    if drill.over:
+        return Decision(action=Action.DENY, reason=Reason.DrillPod, message=f"ReleaseDrill {drill.name} has ended: {drill.phase}")
+    # 2. Like any other Pod it must be what its release says.
+    if subject is None or subject.release is None or subject.verdict is None:
+        return decide_pod(pod, namespace, subject, serves={})
+    if contradiction := _contradiction(pod, namespace, subject.release):
+        return contradiction
+    if subject.release.digest != digest:
+        return Decision(
+            action=Action.DENY, reason=Reason.ReleaseChanged, message=f"ReleaseDrill {drill.name} is about {digest}; {name} has {subject.release.digest}"
+        )
+    # 3. The release may be tried; what it goes back to may serve.
+    enough = {Allowance.CANARY, Allowance.SERVE} if pod.drill_role == "release" else {Allowance.SERVE}
+    if subject.verdict.allows in enough:
+        return Decision(action=Action.ALLOW, reason=Reason.DrillPod, message=f"{name} may run in ReleaseDrill {drill.name}, out of users' way")
     return _by_verdict(namespace, subject.release, subject.verdict)
 
 
@@ -156,7 +190,8 @@ def _by_verdict(namespace: Namespace, release: Release, verdict: Verdict) -> Dec
     elif verdict.withdrawn:
         stands = "was withdrawn"
     elif verdict.allows is Allowance.CANARY:
-        stands = "is scored beside its baseline before it may serve"
+        scored = any(result.type is RequirementType.CANARY for result in verdict.open)
+        stands = "is scored beside its baseline before it may serve" if scored else "waits until the way back to its baseline has been tried"
     return Decision(
         action=Action.DENY if verdict.hopeless else Action.HOLD,
         reason=first.reason,

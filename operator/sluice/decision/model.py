@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sluice.api.policy import PolicySpec, Requirement
     from sluice.api.release import Artifact, ReleaseSpec
     from sluice.decision.canary import Due
+    from sluice.decision.drills import DrillDue
     from sluice.decision.monitors import Alarm, InvalidMonitor, Watched
     from sluice.decision.runs import InvalidRun, Run, Suite
     from sluice.decision.tiers import TierProgram
@@ -170,6 +171,8 @@ class Result:
     """The CanaryRun that it rests on."""
     due: Due | None = None
     """What a CanaryRun has to pin, while one is asked for."""
+    drill: DrillDue | None = None
+    """The drill that the controller is to make by itself, now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +218,13 @@ class Allowance(StrEnum):
 
     NOTHING = "Nothing"
     CANARY = "Canary"
-    """Be scored beside its baseline, out of traffic."""
+    """Be tried out of traffic: scored beside its baseline, and drilled."""
     SERVE = "Serve"
 
 
-_TO_BE_SCORED = frozenset({Reason.CanaryNotRun, Reason.CanaryRunning})
+_TO_BE_TRIED = frozenset({Reason.CanaryNotRun, Reason.CanaryRunning, Reason.DrillMissing, Reason.DrillExpired})
+"""What a release may be let in for, out of traffic, when all else is there."""
+_TRIALS = frozenset({RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
 _FOR_EVER = frozenset({Reason.CanaryRolledBack, Reason.DriftRolledBack})
 _ROLLED_BACK = _FOR_EVER | {Reason.CanaryInconclusive}
 
@@ -246,8 +251,8 @@ class Verdict:
             return Allowance.NOTHING
         if not self.open:
             return Allowance.SERVE
-        scoring = all(result.outcome is Outcome.MISSING and result.reason in _TO_BE_SCORED for result in self.open)
-        return Allowance.CANARY if scoring else Allowance.NOTHING
+        trying = all(result.outcome in {Outcome.MISSING, Outcome.EXPIRED} and result.reason in _TO_BE_TRIED for result in self.open)
+        return Allowance.CANARY if trying else Allowance.NOTHING
 
     @property
     def due(self) -> tuple[Due, ...]:
@@ -291,13 +296,14 @@ class Verdict:
             return Phase.REJECTED
         if self.withdrawn:
             return Phase.WITHDRAWN
-        if self.open and all(result.type is RequirementType.CANARY for result in self.open):
+        types = {result.type for result in self.open}
+        if types <= _TRIALS and RequirementType.CANARY in types:
             return Phase.CANARY
         reasons = {result.reason for result in self.open}
         if not reasons or reasons & {Reason.NoPolicyMatches, Reason.PolicyInvalid, Reason.ReleaseInvalid, Reason.MonitorInvalid}:
             return Phase.PENDING
-        # What is scored once people signed off is nothing that they wait for.
-        return Phase.AWAITING_APPROVAL if reasons - _TO_BE_SCORED == {Reason.ApprovalMissing} else Phase.AWAITING_EVIDENCE
+        # What is tried once people signed off is nothing that they wait for.
+        return Phase.AWAITING_APPROVAL if reasons - _TO_BE_TRIED == {Reason.ApprovalMissing} else Phase.AWAITING_EVIDENCE
 
     @property
     def changes_at(self) -> datetime | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE
+from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, DRILL_LABEL, DRILL_ROLE_LABEL, READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +49,9 @@ class PodView:
     canary_run: str | None = None
     """The CanaryRun that it belongs to; only the controller can make such a Pod."""
     canary_role: str | None = None
+    drill: str | None = None
+    """The ReleaseDrill that it belongs to; only the controller can make such a Pod."""
+    drill_role: str | None = None
 
 
 def view_pod(pod: Mapping[str, Any]) -> PodView:
@@ -68,6 +71,8 @@ def view_pod(pod: Mapping[str, Any]) -> PodView:
             readiness_gated=any(gate["conditionType"] == READINESS_GATE for gate in spec.get("readinessGates") or ()),
             canary_run=labels.get(CANARY_LABEL),
             canary_role=labels.get(CANARY_ROLE_LABEL),
+            drill=labels.get(DRILL_LABEL),
+            drill_role=labels.get(DRILL_ROLE_LABEL),
         )
     except (KeyError, TypeError, AttributeError) as error:
         message = f"not the form of a Pod: {type(error).__name__}: {error}"

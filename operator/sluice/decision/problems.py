@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sluice.api.durations import parse_duration
 from sluice.api.policy import PolicySpec
 from sluice.decision.reasons import Reason
 from sluice.decision.records import TrustRoot
@@ -59,6 +60,12 @@ def _requirements(policy: PolicySpec) -> Iterator[Problem]:
                         message=f"{at}.{field}: no role is called {role!r}",
                         remedy=f"define it in spec.roles, or name one that is there ({_names(roles)})",
                     )
+        if requirement.every and requirement.max_age and parse_duration(requirement.every) >= parse_duration(requirement.max_age):
+            yield Problem(
+                reason=Reason.DrillTooRare,
+                message=f"{at}.every: {requirement.every} is not less than maxAge, {requirement.max_age}: each drill would expire before the next one",
+                remedy="lower every, so that a drill that fails can be repeated in time",
+            )
         for tier in requirement.tiers or []:
             if tier not in tiers:
                 yield _no_such_tier(at, tier, tiers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from sluice.decision.drill_reasons import DRILL_MEANING, DrillReason
 from sluice.decision.run_reasons import RUN_MEANING, RunReason
 
 
@@ -40,6 +41,7 @@ class Reason(StrEnum):
     CanaryInconclusive = "CanaryInconclusive"
     CanaryRolledBack = "CanaryRolledBack"
     CanaryRunInvalid = "CanaryRunInvalid"
+    CanaryUnproven = "CanaryUnproven"
     FirstRelease = "FirstRelease"
     BaselineMissing = "BaselineMissing"
     BaselineNotEntitled = "BaselineNotEntitled"
@@ -55,6 +57,12 @@ class Reason(StrEnum):
     DriftRolledBack = "DriftRolledBack"
     MonitorInvalid = "MonitorInvalid"
     MonitorUnusable = "MonitorUnusable"
+    # A drill
+    DrillPassed = "DrillPassed"
+    DrillMissing = "DrillMissing"
+    DrillExpired = "DrillExpired"
+    DrillPod = "DrillPod"
+    DrillTooRare = "DrillTooRare"
     # A release
     Entitled = "Entitled"
     NoPolicyMatches = "NoPolicyMatches"
@@ -117,6 +125,12 @@ MEANING: dict[Reason, str] = {
     Reason.CanaryInconclusive: "The run ended without a decision. Somebody who may waives the requirement, or a new release is applied.",
     Reason.CanaryRolledBack: "The release was scored beside its baseline and rolled back. That is for ever; apply a new release.",
     Reason.CanaryRunInvalid: "A CanaryRun of the release cannot be read, and might be the one that rolled it back.",
+    Reason.CanaryUnproven: "A CanaryRun says Promote without a signature of the controller over just that. It counts for nothing.",
+    Reason.DrillPassed: "The way back to the baseline was tried not too long ago, and works.",
+    Reason.DrillMissing: "The way back to the baseline has not been tried. Start a drill: kubectl sluice drill mr/NAME.",
+    Reason.DrillExpired: "The way back to the baseline was last tried too long ago. Start a drill: kubectl sluice drill mr/NAME.",
+    Reason.DrillPod: "The Pod belongs to a ReleaseDrill: the controller lets it go, and no Service of users selects it.",
+    Reason.DrillTooRare: "A requirement lets the controller drill less often than it wants drills: they would expire before the next one.",
     Reason.FirstRelease: "No other release of the model was there before: there is nothing to compare it with.",
     Reason.BaselineMissing: "The release names no baseline although another one of its model may serve. Releases do not change: make one that names it.",
     Reason.BaselineNotEntitled: "The baseline is not there or not entitled to serve: nothing is compared with it, or rolled back to it.",
@@ -168,6 +182,7 @@ def markdown() -> str:
     """Render docs/reasons.md."""
     rows = "\n".join(f"| `{reason}` | {MEANING[reason]} |" for reason in Reason)
     runs = "\n".join(f"| `{reason}` | {RUN_MEANING[reason]} |" for reason in RunReason)
+    drills = "\n".join(f"| `{reason}` | {DRILL_MEANING[reason]} |" for reason in DrillReason)
     return (
         "# Reasons\n"
         "<!-- Generated from operator/sluice/decision/reasons.py by `make reference`. Do not edit. -->\n\n"
@@ -176,7 +191,10 @@ def markdown() -> str:
         f"| reason | meaning and remedy |\n|---|---|\n{rows}\n\n"
         "## Canary runs\n"
         "Codes in the status of a `CanaryRun`.\n\n"
-        f"| reason | meaning and remedy |\n|---|---|\n{runs}\n"
+        f"| reason | meaning and remedy |\n|---|---|\n{runs}\n\n"
+        "## Drills\n"
+        "Codes in the status of a `ReleaseDrill`.\n\n"
+        f"| reason | meaning and remedy |\n|---|---|\n{drills}\n"
     )
 
 

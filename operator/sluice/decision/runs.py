@@ -1,6 +1,7 @@
 """Suites and canary runs as decisions see them, and the terms that a policy asks a run to keep.
 
-Of a run's status only its decision is read. It is trusted because the API server lets nobody but the controller write it (`sluice.gate`).
+Of a run's status only its decision is read. The API server lets nobody but the controller write it (`sluice.gate`), and a Promote must be signed, too
+(`sluice.decision.proof`).
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Run:
     spec: CanarySpec
     decision: CanaryDecision = CanaryDecision.PENDING
     reason: str = ""
+    unproven: str = ""
+    """Why its Promote counts for nothing; empty when it did not say so, or proves it. Its decision is Pending then."""
     exposing: bool = False
     """Whether the comparison is over, and users meet a share of the candidate, or are about to."""
 

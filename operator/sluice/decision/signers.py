@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sluice.api.policy import StatementKind
-from sluice.evidence import evaluation
+from sluice.evidence import drill, evaluation
+from sluice.evidence.drill import RollbackDrill
 from sluice.evidence.evaluation import Evaluation
 from sluice.provenance import model_signature, slsa
 from sluice.provenance.model_signature import ModelManifest
@@ -26,6 +27,8 @@ def kind_of(fact: Fact) -> StatementKind | None:
             return StatementKind.PROVENANCE
         case Evaluation():
             return StatementKind.EVALUATION
+        case RollbackDrill():
+            return StatementKind.ROLLBACK_DRILL
         case _:
             return None
 
@@ -34,7 +37,11 @@ def kind_of_predicate(predicate_type: str) -> StatementKind | None:
     """Return what kind of statement a predicate type stands for; None for one that satisfies no requirement."""
     if predicate_type in evaluation.PREDICATE_TYPES:
         return StatementKind.EVALUATION
-    return {model_signature.PREDICATE_TYPE: StatementKind.MODEL_SIGNATURE, slsa.PREDICATE_TYPE: StatementKind.PROVENANCE}.get(predicate_type)
+    return {
+        model_signature.PREDICATE_TYPE: StatementKind.MODEL_SIGNATURE,
+        slsa.PREDICATE_TYPE: StatementKind.PROVENANCE,
+        drill.PREDICATE_TYPE: StatementKind.ROLLBACK_DRILL,
+    }.get(predicate_type)
 
 
 def permitted_signer(policy: Policy, fact: Fact) -> Signer | None:

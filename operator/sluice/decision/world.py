@@ -21,6 +21,7 @@ from sluice.api.release import ReleaseSpec
 from sluice.api.trust import TrustRootSpec
 from sluice.decision.canaries import Canaries, asks_for_canary, suites_named_by
 from sluice.decision.decide import decide
+from sluice.decision.drills import Drill
 from sluice.decision.gate import Namespace, Subject
 from sluice.decision.model import MODELS, Approval, Case, Finding, InvalidPolicy, Lineage, Policy, Release, Verdict, Waiver, carrier
 from sluice.decision.monitors import Monitors
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from sluice.provenance.trust import TrustAnchors
+
 
 NAMESPACE = "Namespace"
 STATUS_READ: Final[Mapping[str, tuple[str, ...]]] = {
     kinds.MODEL_RELEASE.name: ("phase", "releaseDigest"),
-    kinds.CANARY_RUN.name: ("decision", "reason"),
+    kinds.CANARY_RUN.name: ("decision", "reason", "record"),
+    kinds.RELEASE_DRILL.name: ("phase", "releaseDigest", "baseline", "baselineDigest", "finishedAt"),
     kinds.RELEASE_MONITOR.name: ("findings",),
 }
 """What is read of a status, and of which kinds. Nobody but the controller writes one: the API server sees to it."""
@@ -59,6 +63,7 @@ class World:
         self.policies: dict[str, Policy | InvalidPolicy] = {}
         self.trust_roots: dict[str, TrustRoot] = {}
         self.canaries = Canaries()
+        self.drills: dict[Key, Drill] = {}
         self.monitors = Monitors()
         self._selectors: dict[str, Mapping[str, str]] = {}
         self._by_digest: dict[str, set[Key]] = defaultdict(set)
@@ -74,6 +79,7 @@ class World:
             kinds.TRUST_ROOT.name: self._trust_root,
             kinds.SCORING_SUITE.name: self._suite,
             kinds.CANARY_RUN.name: self.canaries.put_run,
+            kinds.RELEASE_DRILL.name: self._drill,
             kinds.RELEASE_MONITOR.name: self.monitors.put,
         }
 
@@ -98,6 +104,10 @@ class World:
         # 2. Where a policy asks for a canary, releases depend on others.
         scored = {namespace for namespace in {at.namespace for at in touched} if asks_for_canary(self._policies_for(namespace))}
         return frozenset(touched | lineages.touched_by(at for at in touched if at.namespace in scored))
+
+    def trust_controller(self, keys: TrustAnchors | None) -> frozenset[Key]:
+        """Believe what these keys of the controller have signed, and no others; return the releases it touches. Without keys nothing is promoted."""
+        return frozenset(self.canaries.lineages.touched_by(self.canaries.trust(keys)))
 
     def verdict(self, key: Key, *, now: datetime) -> Verdict | None:
         """Decide about one release; None when there is none that can be read."""
@@ -301,6 +311,14 @@ class World:
         self.canaries.put_suite(key, item)
         asked = key.name in suites_named_by(self._policies_for(key.namespace))
         return {at for at in self.releases if at.namespace == key.namespace} if asked else set()
+
+    def _drill(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        """Take in a drill. No verdict depends on it: what it proves is evidence. Its release is looked at all the same, when the next drill may be due."""
+        before = self.drills.pop(key, None)
+        after = None if item is None else Drill.of(item)
+        if after is not None:
+            self.drills[key] = after
+        return {Key(namespace=key.namespace, name=drill.release) for drill in (before, after) if drill is not None and drill.release}
 
     def _selects(self, policy: str, namespace: str) -> bool:
         known = self.namespaces.get(namespace)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sluice.evidence import evaluation
+from sluice.evidence import drill, evaluation
+from sluice.evidence.drill import RollbackDrill, parse_drill
 from sluice.evidence.evaluation import Evaluation, read_evaluation
 from sluice.provenance import model_signature, slsa
 from sluice.provenance.bundle import Signer, verify_bundle
@@ -32,7 +33,7 @@ class OtherStatement:
     predicate: JsonObject = field(hash=False, repr=False)
 
 
-Content = ModelManifest | BuildProvenance | Evaluation | OtherStatement
+Content = ModelManifest | BuildProvenance | Evaluation | RollbackDrill | OtherStatement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,5 +91,7 @@ def _content(statement: Statement, attachments: Mapping[str, bytes]) -> Content:
             return parse_provenance(statement)
         case evaluation.TEST_RESULT | evaluation.EVAL_RESULT:
             return read_evaluation(statement, attachments)
+        case drill.PREDICATE_TYPE:
+            return parse_drill(statement)
         case _:
             return OtherStatement(predicate=statement.predicate)

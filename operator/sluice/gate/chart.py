@@ -15,7 +15,7 @@ import yaml
 
 from sluice.api.crd import crd
 from sluice.api.kinds import KINDS
-from sluice.gate import canaries, monitors, ourselves, owners, people, pods
+from sluice.gate import canaries, drills, monitors, ourselves, owners, people, pods
 from sluice.gate.policy import Installation, Manifest
 
 HEADER: Final = "{{- /* Generated from operator/sluice by `make chart`. Do not edit. */ -}}\n"
@@ -38,6 +38,7 @@ def policies(installation: Installation) -> dict[str, list[Manifest]]:
             *canaries.guard_runs(installation), *canaries.guard_canary_pods(installation), *canaries.guard_canary_jobs(installation),
             *ourselves.guard_controller(installation),
         ],
+        "drills": [*drills.guard_drill_pods(installation), *drills.guard_drill_services(installation)],
         "monitors": monitors.guard_monitors(installation),
         "people": [
             *people.stamp_approvals(), *people.guard_approvals(), *people.guard_status(installation), *people.guard_namespaces(installation),

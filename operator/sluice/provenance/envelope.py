@@ -36,9 +36,14 @@ class UnverifiedBundle:
 
     @property
     def signed_bytes(self) -> bytes:
-        """DSSE's pre-authentication encoding, over which the signature is made (DSSE v1.0, protocol.md)."""
-        kind = IN_TOTO_PAYLOAD_TYPE.encode("ascii")
-        return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(self.payload), self.payload)
+        """What the signature is made over."""
+        return signed_bytes(self.payload)
+
+
+def signed_bytes(payload: bytes) -> bytes:
+    """DSSE's pre-authentication encoding of an in-toto statement (DSSE v1.0, protocol.md)."""
+    kind = IN_TOTO_PAYLOAD_TYPE.encode("ascii")
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
 def read_bundle(raw: bytes) -> UnverifiedBundle:

@@ -92,12 +92,17 @@ def without_bookkeeping(template: Object) -> Object:
     return {**template, "metadata": {**metadata, "annotations": kept}}
 
 
+def held_spec(template: Object) -> Object:
+    """Give the spec of a Pod of this template that waits at both gates."""
+    spec: Object = deepcopy(template["spec"])
+    spec["schedulingGates"] = _with(spec.get("schedulingGates"), "name", SCHEDULING_GATE)
+    spec["readinessGates"] = _with(spec.get("readinessGates"), "conditionType", READINESS_GATE)
+    return spec
+
+
 def _pod(run: Object, role: Role, template: Object, labels: Object) -> Object:
     labels.pop(_HASH_LABEL, None)
     annotations = (without_bookkeeping(template).get("metadata") or {}).get("annotations") or {}
-    spec = deepcopy(template["spec"])
-    spec["schedulingGates"] = _with(spec.get("schedulingGates"), "name", SCHEDULING_GATE)
-    spec["readinessGates"] = _with(spec.get("readinessGates"), "conditionType", READINESS_GATE)
     metadata = {
         "namespace": run["metadata"]["namespace"],
         "name": pod_name(run["metadata"]["name"], role),
@@ -105,7 +110,7 @@ def _pod(run: Object, role: Role, template: Object, labels: Object) -> Object:
         "annotations": annotations,
         "ownerReferences": [owned_by(run)],
     }
-    return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": spec}
+    return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": held_spec(template)}
 
 
 def _with(entries: list[Object] | None, member: str, value: str) -> list[Object]:

@@ -1,4 +1,4 @@
-"""The objects of a canary run in the API server: made once, found again by name and owner, deleted as the very object that was found."""
+"""The objects of a canary run, or of a drill, in the API server: made once, found again by name and owner, deleted as the very object that was found."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def ensure(client: ApiClient, resource: Resource, run: Object, wanted: Obj
         if again is None:
             raise
         return again
-    log.info("canary run %s/%s: made %s %s", namespace, run["metadata"]["name"], resource.kind, name)
+    log.info("%s %s/%s: made %s %s", run["kind"], namespace, run["metadata"]["name"], resource.kind, name)
     return made
 
 

@@ -18,7 +18,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sluice.api.names import API_VERSION, CANARY_LABEL, RELEASE_LABEL, STAND_IN_LABEL
+from sluice.api.names import API_VERSION, FOR_USERS, RELEASE_LABEL, STAND_IN_LABEL
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict, NotFound, Unavailable
 from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES, REPLICA_SETS
@@ -84,7 +84,7 @@ async def settle_stand_ins(withdrawal: Withdrawal, client: ApiClient) -> Outcome
     stand_ins = [item for item in await client.list(REPLICA_SETS, namespace, label_selector=STAND_IN_LABEL) if is_owned_by(item, withdrawal.release)]
     drifted: Sequence[Object] = ()
     if withdrawal.withdrawn:
-        pods = await client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release},!{CANARY_LABEL}")
+        pods = await client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release},{FOR_USERS}")
         drifted = [pod for pod in pods if _runs(pod)]
     if not stand_ins and not drifted:
         return Outcome()

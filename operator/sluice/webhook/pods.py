@@ -54,6 +54,8 @@ def validate(request: Request, sight: Sight) -> Answer:
         if request.old_object is not None and pod.canary_run is not None:
             # The controller lets it go (the API server refuses anybody else), to be scored out of traffic: judged by what its run permits.
             decision = sight.judge_of_run(pod, request.namespace)
+        elif request.old_object is not None and pod.drill is not None:
+            decision = sight.judge_of_drill(pod, request.namespace)
         if decision.action is Action.HOLD:
             decision = _unheld(decision)
     return Answer(action=decision.action, reason=decision.reason, lines=() if decision.action is Action.ALLOW else decision.lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_pod
+from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_drill_pod, decide_pod
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
@@ -50,6 +50,16 @@ class Sight:
             return _not_ready(f"namespace {namespace} or CanaryRun {pod.canary_run} is not known to it yet")
         subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
         return decide_canary_pod(pod, known, subject, run)
+
+    def judge_of_drill(self, pod: PodView, namespace: str) -> Decision:
+        """Decide whether a Pod may start for the drill that it belongs to."""
+        if self.blind:
+            return _not_ready(self.blind)
+        known, drill = self.world.namespaces.get(namespace), self.world.drills.get(Key(namespace=namespace, name=pod.drill or ""))
+        if known is None or drill is None:
+            return _not_ready(f"namespace {namespace} or ReleaseDrill {pod.drill} is not known to it yet")
+        subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
+        return decide_drill_pod(pod, known, subject, drill)
 
 
 def _not_ready(why: str) -> Decision:

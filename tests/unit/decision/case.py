@@ -12,6 +12,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from sluice.api.canary import CanaryDecision
+from sluice.evidence.canary_record import sign_record
+from sluice.provenance.signing import SigningKey
+from sluice.provenance.trust import TrustAnchors
 from e2e.sigstore import PrivateSigstore, evaluation_statement, lm_eval_results, model_signature_statement, slsa_statement
 from sluice.decision.records import Key
 from sluice.decision.world import World
@@ -160,6 +164,7 @@ def trust_root() -> dict[str, Any]:
 def verified_world() -> World:
     """Everything but the approvals."""
     world = World()
+    world.trust_controller(controller_keys())
     world.put("Namespace", namespace())
     world.put("TrustRoot", trust_root())
     world.put("ReleasePolicy", item("ReleasePolicy", "customer-facing", policy_spec(), namespace=""))
@@ -224,7 +229,30 @@ def run(name: str, world: World | None = None, *, decision: str = "Pending", key
         "workload": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "churn"}, "seed": 1, "shards": 1, "planned": due.terms.planned,
         "margin": str(due.terms.margin), "falseRollbackRate": "0.05", "falsePromotionRate": "0.05", "maxDuration": "1h", "baselinePods": "Own",
     }  # fmt: skip
-    return item("CanaryRun", name, spec | changes) | {"status": {"decision": decision, "reason": f"Because{decision}"}}
+    return signed(item("CanaryRun", name, spec | changes) | {"status": {"decision": decision, "reason": f"Because{decision}"}})
+
+
+def signed(run: dict[str, Any]) -> dict[str, Any]:
+    """The run with what the controller signs about its decision."""
+    status = run["status"]
+    if status["decision"] == "Pending":
+        return run
+    record = sign_record(
+        controller_key(), run, decision=CanaryDecision(status["decision"]), reason=status["reason"], decided_at="2026-11-20T12:00:00Z"
+    )
+    return run | {"status": status | {"record": record}}
+
+
+@cache
+def controller_key() -> SigningKey:
+    """The controller's key."""
+    return SigningKey.generate()
+
+
+@cache
+def controller_keys() -> TrustAnchors:
+    """What World is told of it."""
+    return TrustAnchors.keys("controller", {"controller": controller_key().public_pem})
 
 
 def canary_world() -> World:
