@@ -44,15 +44,6 @@ DRILL_ROLE_LABEL: Final = f"{GROUP}/drill-role"
 FOR_USERS: Final = f"!{CANARY_LABEL},!{DRILL_LABEL}"
 """Label selector: Pods that are none of a run or a drill, so that they are for users."""
 
-DRILL_LABEL: Final = f"{GROUP}/drill"
-"""On a Pod or Service: the `ReleaseDrill` that it belongs to. Only the controller makes such an object, and no Service of users selects it."""
-
-DRILL_ROLE_LABEL: Final = f"{GROUP}/drill-role"
-"""Beside it: `release` or `baseline`."""
-
-FOR_USERS: Final = f"!{CANARY_LABEL},!{DRILL_LABEL}"
-"""Label selector: Pods that are none of a run or a drill, so that they are for users."""
-
 STAND_IN_LABEL: Final = f"{GROUP}/stand-in"
 """On a ReplicaSet of ours and its Pods: the Deployment for which they serve while what it asks for may not."""
 

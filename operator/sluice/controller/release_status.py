@@ -31,7 +31,6 @@ _ABOUT: Final = (
     ("Approved", frozenset({RequirementType.APPROVAL}), Reason.Approved, "enough people signed off this release on this evidence"),
     ("CanaryPassed", frozenset({RequirementType.CANARY}), Reason.CanaryPassed, "it is not worse than its baseline, or has none to be compared with"),
     ("Drilled", frozenset({RequirementType.ROLLBACK_DRILL}), Reason.DrillPassed, "the way back to its baseline was tried, or it has none"),
-    ("Drilled", frozenset({RequirementType.ROLLBACK_DRILL}), Reason.DrillPassed, "the way back to its baseline was tried, or it has none"),
 )
 """Conditions about a part of the requirements: type, which requirements, reason and message when all of them are met."""
 

@@ -333,7 +333,6 @@ def reconciler(client: MemoryClient, feed: Feed, *, image: ScorerImage | None = 
         max_age_seconds=90,
         metrics=(metrics or Metrics(leads=lambda: True)).canaries,
         key=c.controller_key,
-        key=c.controller_key,
     )
 
 

@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sluice.api.canary import CanaryDecision
-from sluice.evidence.canary_record import sign_record
-from sluice.provenance.signing import SigningKey
-from sluice.provenance.trust import TrustAnchors
 from e2e.sigstore import PrivateSigstore, evaluation_statement, lm_eval_results, model_signature_statement, slsa_statement
+from sluice.api.canary import CanaryDecision
 from sluice.decision.records import Key
 from sluice.decision.world import World
+from sluice.evidence.canary_record import sign_record
 from sluice.evidence.claims import read_claims
+from sluice.provenance.signing import SigningKey
+from sluice.provenance.trust import TrustAnchors
 
 __all__ = ["Key", "World", "evaluation_statement", "lm_eval_results", "model_signature_statement", "slsa_statement"]
 
@@ -235,11 +235,9 @@ def run(name: str, world: World | None = None, *, decision: str = "Pending", key
 def signed(run: dict[str, Any]) -> dict[str, Any]:
     """The run with what the controller signs about its decision."""
     status = run["status"]
-    if status["decision"] == "Pending":
+    if status["decision"] not in {"Promote", "RollBack", "Inconclusive"}:
         return run
-    record = sign_record(
-        controller_key(), run, decision=CanaryDecision(status["decision"]), reason=status["reason"], decided_at="2026-11-20T12:00:00Z"
-    )
+    record = sign_record(controller_key(), run, decision=CanaryDecision(status["decision"]), reason=status["reason"], decided_at="2026-11-20T12:00:00Z")
     return run | {"status": status | {"record": record}}
 
 
