@@ -77,6 +77,18 @@ async def test_a_query_is_asked_at_one_moment_or_over_a_time(served: Served) -> 
 
 
 @pytest.mark.usefixtures("socket_enabled")
+async def test_an_answer_is_not_compressed_though_prometheus_would(served: Served) -> None:
+    async def compresses(_: web.Request) -> web.Response:
+        response = web.Response(body=b'{"status":"success"}' * 100)
+        response.enable_compression()  # as the client accepts it
+        return response
+
+    served.answer = compresses
+    async with PrometheusClient(PrometheusServer(url=served.url)) as client:
+        assert (await client.instant("up", at=WHEN)).startswith(b'{"status"')
+
+
+@pytest.mark.usefixtures("socket_enabled")
 @pytest.mark.parametrize("status", [400, 422])
 async def test_an_error_about_the_query_is_an_answer(served: Served, status: int) -> None:
     served.answer = says(b'{"status":"error","error":"parse error"}', status)

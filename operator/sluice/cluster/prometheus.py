@@ -97,7 +97,8 @@ class PrometheusClient:
     async def _ask(self, endpoint: str, fields: Mapping[str, str]) -> bytes:
         if self._session is None:
             raise RuntimeError("PrometheusClient is used outside its `async with`")
-        headers = await asyncio.to_thread(self._authorization)
+        # Not compressed: a few bytes could become many.
+        headers = {"Accept-Encoding": "identity"} | await asyncio.to_thread(self._authorization)
         url = f"{self._server.url.rstrip('/')}/api/v1/{endpoint}"
         form = {**fields, "timeout": f"{ANSWER_SECONDS:.0f}s"}
         try:
