@@ -23,22 +23,44 @@ __all__ = ["cluster", "crds", "gate", "governed", "ns"]
 OWN = "sluice-test"
 NAME = "-".join(filter(None, (OWN, os.environ.get("PYTEST_XDIST_WORKER"))))
 
+CHOSEN = os.environ.get("SLUICE_TEST_CLUSTER")
+KEEP = os.environ.get("SLUICE_TEST_KEEP") == "1"
+_at_work: set[str] = set()
+"""Names of xdist's processes."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node: WorkerController) -> None:
+    """Note who may have a cluster."""
+    _at_work.add(node.gateway.id)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: WorkerController, error: object) -> None:
     """A process that died took nothing down: its cluster would run on beside that of its replacement."""
-    if error is not None and not os.environ.get("SLUICE_TEST_CLUSTER"):
-        down(f"{OWN}-{node.gateway.id}", narrator=Narrator())
+    _at_work.discard(node.gateway.id)
+    if error is not None:
+        _down(node.gateway.id)
+
+
+def pytest_unconfigure() -> None:
+    """Whom xdist ended because the run was interrupted took nothing down either."""
+    while _at_work:
+        _down(_at_work.pop())
+
+
+def _down(process: str) -> None:
+    if not CHOSEN and not KEEP:
+        down(f"{OWN}-{process}", narrator=Narrator())
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster that is up."""
     narrator = Narrator()
-    if chosen := os.environ.get("SLUICE_TEST_CLUSTER"):
-        yield Cluster.up(chosen, narrator=narrator)
+    if CHOSEN:
+        yield Cluster.up(CHOSEN, narrator=narrator)
         return
-    keep = os.environ.get("SLUICE_TEST_KEEP") == "1"
     folder = cache_folder().parent
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / f"{NAME}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -47,11 +69,11 @@ def cluster() -> Iterator[Cluster]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pytest.exit(f"another test run uses cluster {NAME}; SLUICE_TEST_CLUSTER=name runs the tests on a cluster of that name", returncode=4)
-        if not keep:
+        if not KEEP:
             # What a killed run may have left: nothing to build on.
             down(NAME, narrator=narrator)
         yield Cluster.up(NAME, narrator=narrator)
-        if not keep:
+        if not KEEP:
             down(NAME, narrator=narrator)
     finally:
         os.close(handle)

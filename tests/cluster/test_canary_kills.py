@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,6 +18,8 @@ POINTS: tuple[str, ...] = (
     f"made ConfigMap {RUN}-plan", f"made Job {RUN}-scorer", "→ Scoring", "→ Decided", f"deleted Pod {RUN}-candidate", f"deleted Job {RUN}-scorer",
 )  # fmt: skip
 """What the controller says after a request, in the order in which it makes them."""
+DECIDES = POINTS.index("→ Decided")
+"""What happens before is the same for every decision."""
 OVER = f"{RUN}: status written: Decided, Complete=True"
 SECONDS = 120
 
@@ -40,36 +42,42 @@ def passed(process: Process, points: tuple[str, ...]) -> int:
     return max(seen)
 
 
-@pytest.mark.parametrize(("wrong", "decision", "phase"), [(0, "Promote", "Serving"), (30, "RollBack", "RolledBack")])
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    with Controller(cluster, tmp_path_factory.mktemp("kills")) as everything:
+        yield everything
+
+
+@pytest.mark.parametrize(("wrong", "decision", "phase", "points"), [(30, "RollBack", "RolledBack", POINTS), (0, "Promote", "Serving", POINTS[DECIDES:])])
 def test_a_run_ends_right_though_the_controller_is_killed_at_every_step(
-    cluster: Cluster, ns: Namespace, image: str, tmp_path: Path, wrong: int, decision: str, phase: str
+    installed: Controller, ns: Namespace, image: str, wrong: int, decision: str, phase: str, points: tuple[str, ...]
 ) -> None:
-    with Controller(cluster, tmp_path) as installed:
-        process = installed.start("controller-0", scorer_image=image)
-        process.wait_said("lease sluice-controller: held by", seconds=SECONDS)
-        canary = Canary(ns, image)
-        canary.serve_baseline()
-        with canary.users() as users:
-            canary.push(wrong)
-            left, kills = POINTS, 0
-            while left:
-                left = left[passed(process, left) :]
-                process.kill()
-                kills += 1
-                if left and left[0] == "→ Scoring":
-                    # A scorer dies while nobody looks; its Job starts the shard again.
-                    scorers = f"sluice.dev/canary-run={RUN},sluice.dev/canary-role=scorer"
-                    canary.until(lambda: [pod for pod in ns.list("pods", selector=scorers) if pod["status"]["phase"] == "Running"])  # noqa: B023 - now
-                    ns.kubectl("delete", "pods", f"--selector={scorers}", "--grace-period=0", "--force")
-                process = installed.start(f"controller-{kills}", scorer_image=image)
-            canary.wait_tidy()
-            decided = canary.wait_decision(decision)
-            canary.wait_phase(phase)
-            if phase == "Serving":
-                ns.wait("deployment", "churn", lambda d: d["status"].get("updatedReplicas") == d["status"].get("readyReplicas") == 2, seconds=90)
-        assert kills >= 5
-        assert users["failed"] == 0, users
-        assert users[BASELINE] > 0
-        assert (users[CANDIDATE] > 0) == (phase == "Serving")
-        assert len(ns.list("canaryruns")) == 1
-        assert len(decided["status"]["metrics"]) == 1
+    canary = Canary(ns, image)
+    process = installed.lead(f"{ns.name}-0", scorer_image=image)
+    canary.serve_baseline()
+    with canary.users() as users:
+        canary.push(wrong)
+        left, kills = points, 0
+        while left:
+            left = left[passed(process, left) :]
+            process.kill()
+            installed.free_lease()
+            kills += 1
+            if left and left[0] == "→ Scoring":
+                # A scorer dies while nobody looks; its Job starts the shard again.
+                scorers = f"sluice.dev/canary-run={RUN},sluice.dev/canary-role=scorer"
+                canary.until(lambda: [pod for pod in ns.list("pods", selector=scorers) if pod["status"]["phase"] == "Running"])  # noqa: B023 - now
+                ns.kubectl("delete", "pods", f"--selector={scorers}", "--grace-period=0", "--force")
+            process = installed.start(f"{ns.name}-{kills}", scorer_image=image)
+        canary.wait_tidy()
+        decided = canary.wait_decision(decision)
+        canary.wait_phase(phase)
+        if phase == "Serving":
+            canary.until_rolled_out()
+    process.end()
+    assert kills >= len(points) // 2
+    assert users["failed"] == 0, users
+    assert users[BASELINE] > 0
+    assert (users[CANDIDATE] > 0) == (phase == "Serving")
+    assert len(ns.list("canaryruns")) == 1
+    assert len(decided["status"]["metrics"]) == 1

@@ -113,8 +113,7 @@ class Webhook:
         self._manifests = _rendered(cluster, self.namespace)
 
     def __enter__(self) -> Self:
-        apply_file(self.cluster, *sorted((ROOT / "crds").glob("*.yaml")))
-        self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        install_crds(self.cluster)
         apply(self.cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         apply(
             self.cluster,
@@ -175,9 +174,10 @@ def apply(cluster: Cluster, obj: dict[str, Any]) -> None:
     cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(obj))
 
 
-def apply_file(cluster: Cluster, *files: Path) -> None:
-    """Apply manifests."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", *(f"--filename={file}" for file in files))
+def install_crds(cluster: Cluster) -> None:
+    """Our kinds exist, and stay."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
+    cluster.kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
 
 
 def _rendered(cluster: Cluster, namespace: str) -> str:
