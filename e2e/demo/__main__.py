@@ -39,12 +39,13 @@ def main() -> int:
 def _up(narrator: Narrator, console: Console) -> None:
     began = time.monotonic()
     target = Target.up(narrator)
+    target.forget()
     with narrator.step("train, quantise and evaluate the model, build the images"):
         ingredients = gather(target, narrator)
     with narrator.step("install Sluice with Helm"):
         install(target, ingredients.sluice)
-    with narrator.step("forget the last run of the demo"):
-        target.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    with narrator.step("wait until nothing is left of the last run of the demo"):
+        target.kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", "--timeout=120s")
     ready = time.monotonic()
     story = Story(target, PrivateSigstore.in_folder(STATE / "sigstore"), console)
     story.tell(ingredients)

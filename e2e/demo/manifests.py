@@ -138,7 +138,7 @@ def _pod_spec(model: Model) -> dict[str, Any]:
     return {
         "serviceAccountName": "digits",
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 15,
+        "terminationGracePeriodSeconds": 10,
         "initContainers": [{"name": "model", "image": model.image, "volumeMounts": volumes, "securityContext": hardened}],
         "containers": [
             {
@@ -147,7 +147,7 @@ def _pod_spec(model: Model) -> dict[str, Any]:
                 "ports": [{"containerPort": 8080}],
                 "readinessProbe": {"httpGet": {"path": "/v2/models/digits/ready", "port": 8080}, "periodSeconds": 1, "failureThreshold": 120},
                 # A Pod that goes still answers until nobody is sent to it any more.
-                "lifecycle": {"preStop": {"sleep": {"seconds": 8}}},
+                "lifecycle": {"preStop": {"sleep": {"seconds": 4}}},
                 "volumeMounts": [volumes[0] | {"readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - a volume of the Pod
                 "securityContext": hardened,
             }

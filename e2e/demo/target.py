@@ -95,6 +95,11 @@ class Target:
         command = Path(sys.executable).parent / "sluice"
         return self._run([str(command), *arguments, *self._access])
 
+    def forget(self) -> None:
+        """Begin to remove what the last run made. Its Pods have no users left to wait for."""
+        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+        self.kubectl("delete", "pods", "--all", f"--namespace={NAMESPACE}", "--grace-period=0", "--force", "--wait=false")
+
     @contextmanager
     def proxied(self) -> Iterator[str]:
         """Give the address of a `kubectl proxy`, on loopback, that ends with the block."""
