@@ -8,9 +8,9 @@ runs the tests on another local cluster, which is brought up if need be and neve
 import fcntl
 import os
 from collections.abc import Iterator
+from typing import Protocol
 
 import pytest
-from xdist.workermanage import WorkerController
 
 from e2e.cluster import Cluster, Narrator
 from e2e.cluster.build import cache_folder
@@ -29,14 +29,26 @@ _at_work: set[str] = set()
 """Names of xdist's processes."""
 
 
+class XdistGateway(Protocol):
+    """Where a process of xdist is reached."""
+
+    id: str
+
+
+class XdistNode(Protocol):
+    """A process of xdist, which has no types."""
+
+    gateway: XdistGateway
+
+
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodeready(node: WorkerController) -> None:
+def pytest_testnodeready(node: XdistNode) -> None:
     """Note who may have a cluster."""
     _at_work.add(node.gateway.id)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: WorkerController, error: object) -> None:
+def pytest_testnodedown(node: XdistNode, error: object) -> None:
     """A process that died took nothing down: its cluster would run on beside that of its replacement."""
     _at_work.discard(node.gateway.id)
     if error is not None:
