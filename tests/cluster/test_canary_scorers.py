@@ -1,0 +1,134 @@
+"""Everything of a suite that comes from elsewhere, on a real node: cases out of a registry, a scorer in a container of one's own, and a release that judges."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster import Cluster
+from sluice.scoring.cases import read_cases
+from sluice.scoring.cases_image import layout_of
+from tests.cluster.canary_story import BASELINE, PORT, Canary, Object, sluice_image
+from tests.cluster.controller import Controller, Process
+from tests.cluster.namespace import Namespace
+
+CASES = "".join(json.dumps({"id": f"c-{n}", "input": {"text": str(n)}, "expect": {"text": "yes" if n % 2 else "no"}}) + "\n" for n in range(150)).encode()
+_PYTHON = "/opt/sluice/bin/python3"
+_SERVER = """
+import json, os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def answer(self, said):
+        body = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer({})
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(reply(asked))
+    def log_message(self, *_):
+        pass
+"""
+SCORER = f"""{_SERVER}
+def reply(asked):
+    return {{"value": 1.0 if asked["answer"]["text"] == asked["case"]["expect"]["text"] else 0.0}}
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+MODEL = f"""{_SERVER}
+def reply(asked):
+    if "messages" in asked:
+        parts = dict(part.split(":\\n", 1) for part in asked["messages"][1]["content"].split("\\n\\n"))
+        verdict = "tie" if parts["first"] == parts["second"] else "first"
+        return {{"choices": [{{"message": {{"role": "assistant", "content": json.dumps({{"verdict": verdict}})}}, "finish_reason": "stop"}}]}}
+    return {{"label": "yes" if int(asked["text"]) % 2 else "no"}}
+ThreadingHTTPServer(("", {PORT}), Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def image(cluster: Cluster) -> str:
+    return sluice_image(cluster)
+
+
+@pytest.fixture(scope="module")
+def controller(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with Controller(cluster, tmp_path_factory.mktemp("controller")) as installed:
+        yield installed.lead("controller-0", scorer_image=image, canary_start=30.0)
+
+
+def cases_image(cluster: Cluster, folder: Path) -> str:
+    """The cases in the cluster's registry, by digest."""
+    layout = layout_of(CASES)
+    for name, content in layout.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    reference = cluster.load_image(folder, repository="cases")
+    assert reference.endswith(layout.digest), "the registry has another image than the suite would name"
+    return reference
+
+
+def scorer_image(cluster: Cluster, base: str, folder: Path) -> str:
+    """An image of somebody else's: one file on top of a Python, and what starts it."""
+    layer = folder / "scorer.tar"
+    with tarfile.open(layer, "w") as archive:
+        entry = tarfile.TarInfo("scorer.py")
+        entry.size, entry.mode = len(SCORER.encode()), 0o444
+        archive.addfile(entry, io.BytesIO(SCORER.encode()))
+    target = f"{cluster.registry}/own-scorer:1"
+    starts = [f"--entrypoint={_PYTHON}", "--cmd=/scorer.py"]
+    mutate = [str(cluster.binaries["crane"]), "mutate", "--insecure", base, f"--append={layer}", *starts, f"--tag={target}"]
+    return subprocess.run(mutate, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+class Elsewhere(Canary):
+    """The suite has cases in a registry, a scorer in a container, and the baseline, which serves here anyway, as judge."""
+
+    cases: Object
+    own: str
+    judge_digest = ""
+
+    def suite(self) -> Object:
+        suite = super().suite()
+        judge = {"release": BASELINE, "releaseDigest": self.judge_digest, "port": PORT, "model": "judge", "rubric": "The right one is better."}
+        suite["spec"]["cases"] = {"oci": self.cases}
+        suite["spec"]["scorers"] += [
+            {"name": "own", "type": "Container", "container": {"image": self.own, "memory": "128Mi"}},
+            {"name": "judged", "type": "LLMJudge", "judge": judge},
+        ]
+        return suite
+
+    def deployment_of(self, wrong: int, *, replicas: int = 2) -> Object:
+        deployment = super().deployment_of(wrong, replicas=replicas)
+        deployment["spec"]["template"]["spec"]["containers"][0]["command"] = [_PYTHON, "-c", MODEL]
+        return deployment
+
+
+def test_cases_scorers_and_judges_from_elsewhere_promote_a_good_candidate(
+    controller: Process, cluster: Cluster, ns: Namespace, image: str, tmp_path: Path
+) -> None:
+    assert controller.process.poll() is None, controller.said()
+    story = Elsewhere(ns, image, terms={"margin": "0.15"})
+    story.cases = {"reference": cases_image(cluster, tmp_path / "cases"), "digest": read_cases(CASES).digest, "count": 150}
+    story.own = scorer_image(cluster, image, tmp_path)
+    first = Elsewhere(ns, image, release=BASELINE, baseline=None, terms={"margin": "0.15"})
+    story.__dict__["first"] = first
+    first.platform()
+    first.propose()
+    story.judge_digest = str(ns.wait("modelrelease", BASELINE, lambda item: bool(item.get("status", {}).get("releaseDigest")))["status"]["releaseDigest"])
+    story.serve_baseline()
+    story.push(wrong=0)
+    status = story.wait_decision("Promote")["status"]
+    assert {metric["name"]: float(metric["estimate"]) for metric in status["metrics"]} == {"accuracy": 0, "own": 0, "judged": 0}
+    assert status["planned"] == 150
+    story.wait_phase("Serving")
