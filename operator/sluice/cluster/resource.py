@@ -75,6 +75,8 @@ def _ours(plural: str, kind: str, *, namespaced: bool = True) -> Resource:
 PODS: Final = Resource(group="", version="v1", plural="pods", kind="Pod")
 NAMESPACES: Final = Resource(group="", version="v1", plural="namespaces", kind="Namespace", namespaced=False)
 DEPLOYMENTS: Final = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
+STATEFUL_SETS: Final = Resource(group="apps", version="v1", plural="statefulsets", kind="StatefulSet")
+CONTROLLER_REVISIONS: Final = Resource(group="apps", version="v1", plural="controllerrevisions", kind="ControllerRevision")
 REPLICA_SETS: Final = Resource(group="apps", version="v1", plural="replicasets", kind="ReplicaSet")
 JOBS: Final = Resource(group="batch", version="v1", plural="jobs", kind="Job")
 CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")

@@ -13,6 +13,7 @@ from sluice.controller.canary_status import Seen
 from sluice.decision.run_reasons import RunReason
 from sluice.decision.runs import Terms
 from sluice.rollout.exposure import Exposing, Schedule, Standing
+from sluice.rollout.workloads import Workload
 
 
 def is_exposing(run: Object) -> bool:
@@ -24,7 +25,7 @@ def schedule_of(spec: CanarySpec) -> Schedule:
     """Read what a run promises about its live share."""
     terms = Terms.of_run(spec)
     return Schedule(
-        candidate=spec.release.name, deployment=spec.workload.name, stages=terms.exposure, skips=terms.skips,
+        candidate=spec.release.name, workload=Workload(kind=spec.workload.kind, name=spec.workload.name), stages=terms.exposure, skips=terms.skips,
         patience_seconds=int(parse_duration(spec.max_duration).total_seconds()),
     )  # fmt: skip
 

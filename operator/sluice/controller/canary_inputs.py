@@ -27,6 +27,7 @@ from sluice.rollout.endings import Ending
 from sluice.rollout.owned import found
 from sluice.rollout.remote_scorers import JudgePods, Sidecar, Token
 from sluice.rollout.scoring_job import CasesImage
+from sluice.rollout.workloads import Workload
 from sluice.scoring.cases import Cases, CasesRefused, StatedCases, read_cases
 from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.judgement import Terms
@@ -91,7 +92,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
         comparison=Comparison(
             candidate=spec.release.name,
             baseline=spec.baseline.name,
-            deployment=spec.workload.name,
+            workload=Workload(kind=spec.workload.kind, name=spec.workload.name),
             own_baseline=spec.baseline_pods is BaselinePods.OWN,
             port=suite.spec.protocol.port,
             token=None if auth is None else Token(secret=auth.secret_ref.name, key=auth.secret_ref.key),

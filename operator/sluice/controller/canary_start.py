@@ -18,13 +18,14 @@ from sluice.api.canary import CanarySpec, Workload
 from sluice.api.exposure import OnShareTooSmall, Stage
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict
-from sluice.cluster.resource import CANARY_RUNS, DEPLOYMENTS
+from sluice.cluster.resource import CANARY_RUNS
 from sluice.decision.canary import Due
 from sluice.decision.model import Allowance, Verdict
 from sluice.decision.records import Key
 from sluice.decision.runs import Terms
 from sluice.rollout.canary_pods import run_name
-from sluice.rollout.owners import held_for
+from sluice.rollout.workloads import KINDS, waiting_for
+from sluice.rollout.workloads import Workload as Waits
 
 _UNITS_PER_SHARD: Final = 500
 _SHARDS: Final = 8
@@ -35,12 +36,12 @@ log: Final = logging.getLogger(__name__)
 
 
 async def start_runs(client: ApiClient, release: Key, verdict: Verdict) -> None:
-    """Make the runs that a release waits for, once a Deployment is held for it. Raises `ApiError`."""
+    """Make the runs that a release waits for, once a workload waits for it. Raises `ApiError`."""
     due = [result.due for result in verdict.open if result.due is not None and result.run is None] if verdict.allows is Allowance.CANARY else []
     if not due:
         return
-    held = [item["metadata"]["name"] for item in await client.list(DEPLOYMENTS, release.namespace) if held_for(item) == release.name]
-    if not held:
+    workload = await waiting_for(client, release.namespace, release.name)
+    if workload is None:
         return
     existing = [item for item in await client.list(CANARY_RUNS, release.namespace) if item["spec"]["release"]["name"] == release.name]
     for wanted in due:
@@ -50,7 +51,7 @@ async def start_runs(client: ApiClient, release: Key, verdict: Verdict) -> None:
         taken = {item["metadata"]["name"] for item in existing}
         while run_name(release.name, number) in taken:
             number += 1
-        run = run_for(wanted, release.namespace, deployment=min(held), number=number)
+        run = run_for(wanted, release.namespace, workload=workload, number=number)
         try:
             existing.append(await client.create(CANARY_RUNS, run, release.namespace))
         except Conflict:
@@ -59,7 +60,7 @@ async def start_runs(client: ApiClient, release: Key, verdict: Verdict) -> None:
         log.info("canary run %s/%s: made for %s", release.namespace, run["metadata"]["name"], release.name)
 
 
-def run_for(due: Due, namespace: str, *, deployment: str, number: int) -> Object:
+def run_for(due: Due, namespace: str, *, workload: Waits, number: int) -> Object:
     """Make a run: everything that its result depends on, by value or digest."""
     terms = due.terms
     seed = hashlib.sha256(f"{due.release_digest} {due.suite_digest} {number}".encode()).hexdigest()[:_SEED_DIGITS]
@@ -72,7 +73,7 @@ def run_for(due: Due, namespace: str, *, deployment: str, number: int) -> Object
         suite_digest=due.suite_digest,
         policy=due.policy,
         requirement=due.requirement,
-        workload=Workload(api_version=DEPLOYMENTS.api_version, kind=DEPLOYMENTS.kind, name=deployment),
+        workload=Workload(api_version=KINDS[workload.kind].api_version, kind=workload.kind, name=workload.name),
         seed=int(seed, 16),
         shards=min(_SHARDS, 1 + terms.planned // _UNITS_PER_SHARD),
         planned=terms.planned,

@@ -20,17 +20,16 @@ from sluice.api.canary import CanaryDecision
 from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, RELEASE_LABEL
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict, Invalid, NotFound
-from sluice.cluster.resource import CONFIG_MAPS, DEPLOYMENTS, JOBS, NETWORK_POLICIES, PODS, REPLICA_SETS
+from sluice.cluster.resource import CONFIG_MAPS, JOBS, NETWORK_POLICIES, PODS
 from sluice.decision.gate import Action, Decision
 from sluice.decision.pod import PodMalformedError, view_pod
 from sluice.decision.reasons import Reason
 from sluice.decision.run_reasons import RunReason
 from sluice.rollout.actuation import Judge
-from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name, replica_set_of
+from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name
 from sluice.rollout.canary_state import PodState, Stand, state_of, unstarted
 from sluice.rollout.endings import Ending, end_for_job, end_for_pods, end_for_refusal
 from sluice.rollout.owned import delete, ensure, found, owned, typed
-from sluice.rollout.owners import held_for
 from sluice.rollout.pods import take_gate_off
 from sluice.rollout.readings import Readings
 from sluice.rollout.remote_scorers import Addresses, JudgePods, Sidecar, Token, find_judges, judges_of
@@ -46,6 +45,7 @@ from sluice.rollout.scoring_job import (
 )
 from sluice.rollout.serving import serving_pods, url_of
 from sluice.rollout.statistics_client import StatisticsClient, scorers_of
+from sluice.rollout.workloads import Workload, baseline_of, candidate_of
 from sluice.scoring.tally import Merged, NotMergeable, merge
 from sluice.scoring.wire import Expected, StatisticsRefused, read_statistics
 
@@ -78,7 +78,7 @@ class Comparison:
 
     candidate: str
     baseline: str
-    deployment: str
+    workload: Workload
     own_baseline: bool
     """Whether the baseline is a Pod of the run; else one of those that serve."""
     port: int
@@ -225,14 +225,15 @@ async def _make_pods(scene: _Scene, tools: Tools) -> Waiting | None:
             await delete(tools.client, PODS, pod)
     if scene.candidate is not None and scene.baseline is not None:
         return None
-    deployment = await found(tools.client, DEPLOYMENTS.path(namespace, comparison.deployment))
-    if deployment is None or held_for(deployment) != comparison.candidate:
-        return Waiting(reason=RunReason.WorkloadNotHeld, message=f"it waits until Deployment {comparison.deployment} is held for {comparison.candidate}")
-    wanted = [candidate_pod(run, deployment)] if scene.candidate is None else []
+    workload = await candidate_of(tools.client, namespace, comparison.workload, comparison.candidate)
+    if workload is None:
+        return Waiting(reason=RunReason.WorkloadNotHeld, message=f"it waits until {comparison.workload} is held for {comparison.candidate}")
+    wanted = [candidate_pod(run, workload)] if scene.candidate is None else []
     if scene.baseline is None:
-        template = replica_set_of(deployment, await tools.client.list(REPLICA_SETS, namespace), comparison.baseline) if comparison.own_baseline else None
+        kind, own = comparison.workload.kind, comparison.own_baseline
+        template = await baseline_of(tools.client, workload, kind, comparison.baseline) if own else None
         if template is None:
-            what = "no ReplicaSet has a template that names" if comparison.own_baseline else "no Pod is ready of"
+            what = f"nothing that {comparison.workload} keeps has a template that names" if own else "no Pod is ready of"
             return Waiting(reason=RunReason.BaselineNotRunning, message=f"{what} the baseline {comparison.baseline}, so there is nothing to compare with")
         wanted.append(baseline_pod(run, template))
     for pod in wanted:

@@ -18,7 +18,7 @@ from typing import Final
 from sluice.api.canary import CanaryDecision
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict
-from sluice.cluster.resource import DEPLOYMENTS, NETWORK_POLICIES, PODS
+from sluice.cluster.resource import NETWORK_POLICIES, PODS
 from sluice.decision.exposure import Stage
 from sluice.decision.gate import Action
 from sluice.decision.pod import view_pod
@@ -28,10 +28,10 @@ from sluice.rollout.actuation import Judge
 from sluice.rollout.canary_pods import Role, pod_name
 from sluice.rollout.canary_state import Stand, ends_of, state_of
 from sluice.rollout.endings import Ending
-from sluice.rollout.owned import delete, found, owned, typed
-from sluice.rollout.owners import held_for
+from sluice.rollout.owned import delete, owned, typed
 from sluice.rollout.routing import Room, Router, is_ready
 from sluice.rollout.scoring_job import models_name
+from sluice.rollout.workloads import Workload, candidate_of
 
 DRAIN_SECONDS: Final = 2.0
 """How long a Pod stays when users shall not meet it any more: until every node has heard of it. Measured: half a second."""
@@ -44,7 +44,7 @@ class Schedule:
     """What a run was promised to keep."""
 
     candidate: str
-    deployment: str
+    workload: Workload
     stages: Sequence[Stage]
     skips: bool
     patience_seconds: int
@@ -143,9 +143,8 @@ async def _demand(pod: Object, schedule: Schedule, standing: Standing, hands: Ha
         if state.stand is not Stand.READY or (standing.since is not None and not is_ready(pod)):
             raise _ending(RunReason.CandidateNotReady, f"{state.message if state.stand is not Stand.READY else 'its node is not heard of'}, while users met it")
     # 3. The owner still asks for it, and time is bounded.
-    deployment = await found(hands.client, DEPLOYMENTS.path(pod["metadata"]["namespace"], schedule.deployment))
-    if deployment is None or held_for(deployment) != schedule.candidate:
-        raise _ending(RunReason.NotAskedFor, f"Deployment {schedule.deployment} does not wait for {schedule.candidate} any more")
+    if await candidate_of(hands.client, pod["metadata"]["namespace"], schedule.workload, schedule.candidate) is None:
+        raise _ending(RunReason.NotAskedFor, f"{schedule.workload} does not wait for {schedule.candidate} any more")
     seconds = sum(stage.seconds for stage in schedule.stages) + schedule.patience_seconds
     if now - standing.started_at > timedelta(seconds=seconds):
         raise _ending(RunReason.ExposureTimeOver, f"the live share is not over {seconds} s after the comparison; it is in stage {standing.stage + 1}")

@@ -143,7 +143,7 @@ async def test_what_a_run_compares_follows_from_its_spec_and_its_suite() -> None
     run = runs_in(client)[0]
     inputs = await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
     assert not isinstance(inputs, Waiting)
-    assert (inputs.comparison.candidate, inputs.comparison.baseline, inputs.comparison.deployment) == (c.NAME, c.BASELINE, "churn")
+    assert (inputs.comparison.candidate, inputs.comparison.baseline, str(inputs.comparison.workload)) == (c.NAME, c.BASELINE, "Deployment churn")
     plans = [inputs.comparison.plan(Endpoints(candidate=f"http://10.0.0.{n}:80", baseline="http://10.0.0.9:80")) for n in (1, 1, 2)]
     assert plans[0].digest == plans[1].digest != plans[2].digest
     assert set(inputs.terms.margins) == {"accuracy"}

@@ -15,6 +15,7 @@ from sluice.rollout.routing import PodRouter
 from sluice.rollout.scoring_job import ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
 from sluice.rollout.tidying import tidy_up
+from sluice.rollout.workloads import Workload
 from sluice.scoring.tally import Look, ShardStatistics
 from sluice.scoring.wire import Expected, as_json, look_as_json, stretches
 from tests.unit.api_memory import MemoryClient
@@ -87,7 +88,8 @@ class Bench:
 
     def comparing(self, **instead: Any) -> Comparison:  # noqa: ANN401 - fields of a Comparison
         fields: Object = {
-            "candidate": "churn-2", "baseline": "churn-1", "deployment": "churn", "own_baseline": True, "port": 8080, "token": None, "cases": "{}\n",
+            "workload": Workload(kind="Deployment", name="churn"),
+            "candidate": "churn-2", "baseline": "churn-1", "own_baseline": True, "port": 8080, "token": None, "cases": "{}\n",
             "shards": SHARDS, "seconds": 3600, "plan": self.plan,
         }  # fmt: skip
         return Comparison(**fields | instead)

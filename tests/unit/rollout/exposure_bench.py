@@ -13,6 +13,7 @@ from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.rollout.exposure import Exposing, Hands, Schedule, Standing, expose
 from sluice.rollout.routing import PodRouter
+from sluice.rollout.workloads import Workload
 from tests.unit.api_memory import MemoryClient
 from tests.unit.rollout.canary_bench import ALLOW
 
@@ -32,7 +33,7 @@ class Exposed:
         self.alarm = ""
         self.now = NOW
         self.schedule = Schedule(
-            candidate="churn-2", deployment="churn", skips=skips, patience_seconds=3600,
+            candidate="churn-2", workload=Workload(kind="Deployment", name="churn"), skips=skips, patience_seconds=3600,
             stages=[Stage(share=Decimal(share), seconds=seconds, written=f"{seconds}s") for share in shares],
         )  # fmt: skip
         self.standing = Standing(started_at=NOW)
@@ -95,7 +96,7 @@ class Exposed:
             exposing = await self.look()
             if exposing.standing.since is not None:
                 return exposing
-        raise AssertionError(exposing)
+        raise AssertionError(self.standing)
 
     def _judge(self, view: PodView, namespace: str) -> Decision:
         assert (view.release, namespace) == ("churn-2", NAMESPACE)
