@@ -12,8 +12,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.api.canary import CanaryDecision, CanaryPhase
-from sluice.api.monitor import Cause, MonitorPhase
 from sluice.api.drill import DrillPhase
+from sluice.api.monitor import Cause, MonitorPhase
 from sluice.api.release import Outcome, Phase
 from sluice.controller.canary_metrics import Step
 from sluice.controller.observe import Metrics as ControllerMetrics

@@ -47,7 +47,9 @@ class ControllerKey:
     async def load(self, client: ApiClient, namespace: str) -> TrustAnchors:
         """Find or make the key, publish it, and give all that are published. Raises `ApiError` and `KeyUnusableError`."""
         self._signing = await _kept(client, namespace)
-        return await _published(client, namespace, self._signing)
+        anchors = await _published(client, namespace, self._signing)
+        log.info("signs with key %s; %d are published", self._signing.fingerprint, len(anchors.named_keys))
+        return anchors
 
 
 async def _kept(client: ApiClient, namespace: str) -> SigningKey:
