@@ -13,6 +13,7 @@ from sluice.decision.model import Approval, Finding, Policy
 from sluice.decision.problems import policy_problems
 from sluice.decision.reasons import Reason
 from tests.unit.decision import case
+from tests.unit.decision.test_monitors import REFUSALS
 
 Object = dict[str, Any]
 MOMENT = Moment(previous={}, generation=1, now=case.NOW)
@@ -79,7 +80,10 @@ def test_a_sign_off_of_a_release_that_cannot_be_read_or_that_no_policy_selects_s
 
 
 def test_a_policy_that_can_be_used_is_accepted() -> None:
-    assert condition(case.verified_world(), "ReleasePolicy", "customer-facing", namespace="")[:2] == ("True", "Accepted")
+    world = case.verified_world()
+    assert condition(world, "ReleasePolicy", "customer-facing", namespace="")[:2] == ("True", "Accepted")
+    world.put("ReleasePolicy", case.item("ReleasePolicy", "customer-facing", case.policy_spec() | {"monitors": [REFUSALS]}, namespace=""))
+    assert condition(world, "ReleasePolicy", "customer-facing", namespace="")[:2] == ("True", "Accepted")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +93,8 @@ def test_a_policy_that_can_be_used_is_accepted() -> None:
         (lambda spec: spec["requirements"][3]["counts"].update(legal=1), Reason.RoleNotDefined, "[approvals].counts: no role is called 'legal'"),
         (lambda spec: spec["requirements"][0].update(waivableBy=["cfo"]), Reason.RoleNotDefined, "spec.requirements[weights-signed].waivableBy"),
         (lambda spec: spec["requirements"][2].update(tiers=["hgih"]), Reason.TierNotDefined, "spec.requirements[quality].tiers: no tier is called 'hgih'"),
+        (lambda spec: spec.update(monitors=[REFUSALS | {"silentAfter": "1s"}]), Reason.MonitorUnusable, "spec.monitors[refusals]: a period of 0:01:00 and"),
+        (lambda spec: spec.update(monitors=[REFUSALS | {"tiers": ["hgih"]}]), Reason.TierNotDefined, "spec.monitors[refusals].tiers: no tier is called 'hgih'"),
         (lambda spec: spec["tiers"][0].update(when="release.("), Reason.PolicyInvalid, "spec.tiers[high].when"),
     ],
 )  # fmt: skip

@@ -1,0 +1,108 @@
+"""One look at a release that a monitor found something about: what is told, what goes, and what is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, cast
+
+from sluice.cluster.events import EventRecorder
+from sluice.cluster.feed import WorldFeed
+from sluice.cluster.resource import EVENTS, PODS, RELEASES
+from sluice.controller.observe import Metrics
+from sluice.controller.release import Reconciler
+from sluice.rollout.actuation import Announcer
+from tests.unit.api_memory import MemoryClient
+from tests.unit.decision import case
+from tests.unit.decision.test_monitors import finding, watching
+
+Object = dict[str, Any]
+PATH = RELEASES.path(case.KEY.namespace, case.KEY.name)
+
+
+class Feed:
+    """The world, and the release as it is stored."""
+
+    def __init__(self, world: case.World, client: MemoryClient) -> None:
+        self.world = world
+        self._client = client
+
+    def store(self, _kind: str) -> Mapping[case.Key, Object]:
+        return {case.KEY: deepcopy(self._client.objects[PATH])}
+
+    def blind(self, *, max_age_seconds: float) -> str:
+        return "" if max_age_seconds else "it is blind"
+
+
+class Bench:
+    """A release that serves with two Pods of nobody's, and no baseline."""
+
+    def __init__(self, *, max_age_seconds: float = 60.0) -> None:
+        self.client = MemoryClient()
+        release = case.item("ModelRelease", case.NAME, case.release_spec())
+        self.client.put(RELEASES, release | {"metadata": release["metadata"] | {"resourceVersion": "1"}})
+        for name in ("a", "b"):
+            meta = {"namespace": case.NAMESPACE, "name": name, "uid": name, "labels": {"sluice.dev/release": case.NAME}}
+            self.client.put(PODS, {"metadata": meta, "spec": {"containers": []}, "status": {"phase": "Running"}})
+        self.world = case.approved_world()
+        events = EventRecorder(self.client, controller="sluice.dev/controller", instance="test")
+        self.metrics = Metrics(leads=lambda: True)
+        self.reconciler = Reconciler(
+            client=self.client, feed=cast("WorldFeed", Feed(self.world, self.client)), events=events, announcer=Announcer(events), metrics=self.metrics,
+            max_age_seconds=max_age_seconds, resync_seconds=300.0, look_at=lambda _: None,
+        )  # fmt: skip
+
+    async def look(self, *findings: Object) -> float | None:
+        self.world.put("ReleaseMonitor", watching("m-1", *findings))
+        return await self.reconciler.release(case.KEY)
+
+    @property
+    def told(self) -> list[tuple[str, str, str]]:
+        events = [obj for path, obj in self.client.objects.items() if path.startswith(EVENTS.path(case.NAMESPACE))]
+        return [(event["type"], event["reason"], event["action"]) for event in events]
+
+    @property
+    def phase(self) -> str:
+        return str(self.client.objects[PATH]["status"]["phase"])
+
+    @property
+    def pods(self) -> list[str]:
+        return sorted(path.rpartition("/")[2] for path in self.client.objects if "/pods/" in path)
+
+
+async def test_a_finding_is_told_once_and_so_is_its_end() -> None:
+    bench = Bench()
+    await bench.look()
+    assert bench.told == [("Normal", "Entitled", "Serving")], "that all is well from the beginning is no news"
+    for _ in range(2):
+        await bench.look(finding("Alert", "Silence"))
+    assert bench.told[1:] == [("Warning", "MonitorSilent", "Alarm")]
+    await bench.look(finding("Alert"), finding("Alert", "Silence"))
+    assert bench.told[2:] == [("Warning", "DriftFound", "Alarm")], "another finding is news"
+    for _ in range(2):
+        await bench.look()
+    assert bench.told[3:] == [("Normal", "WithinEnvelope", "Healthy")]
+    assert (bench.phase, bench.pods) == ("Serving", ["a", "b"])
+
+
+async def test_what_is_withdrawn_goes_though_nobody_stands_in_and_people_are_told() -> None:
+    bench = Bench()
+    await bench.look(finding("Withdraw"))
+    assert (bench.phase, bench.pods) == ("Withdrawn", [])
+    assert bench.told == [("Warning", "DriftFound", "Alarm"), ("Warning", "Withdrawn", "Withdrawn"), ("Warning", "Withdrawn", "Withdraw")]
+    assert b"sluice_releases_without_stand_in 0.0" in bench.metrics.render(), "nothing of it serves"
+
+
+async def test_what_is_rolled_back_stays_while_nobody_stands_in_and_people_are_told() -> None:
+    bench = Bench()
+    for _ in range(2):
+        await bench.look(finding("RollBack"))
+    assert (bench.phase, bench.pods) == ("RolledBack", ["a", "b"])
+    assert bench.told == [("Warning", "DriftFound", "Alarm"), ("Warning", "DriftRolledBack", "RolledBack"), ("Warning", "BaselineNotEntitled", "StandIn")]
+    assert b"sluice_releases_without_stand_in 1.0" in bench.metrics.render()
+
+
+async def test_nothing_goes_on_knowledge_that_is_too_old() -> None:
+    bench = Bench(max_age_seconds=0.0)
+    await bench.look(finding("Withdraw"))
+    assert bench.pods == ["a", "b"]
