@@ -75,6 +75,9 @@ spec:
         {{- if eq .component "webhook" }}
         - --controller-keys=/etc/sluice/controller-keys
         {{- end }}
+        {{- if and (eq .component "controller") .root.Values.scorers.queueName }}
+        - --scorer-queue={{ .root.Values.scorers.queueName }}
+        {{- end }}
         {{- if and (eq .component "controller") $prometheus.url }}
         - --prometheus-url={{ $prometheus.url }}
         {{- if $prometheus.tokenSecret.name }}

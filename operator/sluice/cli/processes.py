@@ -82,6 +82,7 @@ _CONTROLLER_FLAGS = (
     click.option("--world-max-age", type=float, metavar="SECONDS", help="Nothing is let in on knowledge older than this."),
     click.option("--concurrency", type=int, help="Objects looked at at once."),
     click.option("--scorer-image", envvar="SCORER_IMAGE", metavar="IMAGE", help="What canary scorers run: this image, by digest.  [env: SCORER_IMAGE]"),
+    click.option("--scorer-queue", metavar="NAME", help="Kueue LocalQueue that scoring Jobs wait in, in each namespace with releases; default: none."),
     click.option("--canary-start", type=float, metavar="SECONDS", help="How long the Pods of a canary run may take until they can be asked."),
     click.option("--prometheus-url", metavar="URL", help="The Prometheus that monitors ask."),
     click.option("--prometheus-token-file", type=click.Path(path_type=Path), help="File with a bearer token for it; needs https. Read anew for each query."),

@@ -26,7 +26,7 @@ from sluice.rollout.canary import Comparison, Endpoints, Plan, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.owned import found
 from sluice.rollout.remote_scorers import JudgePods, Sidecar, Token
-from sluice.rollout.scoring_job import CasesImage
+from sluice.rollout.scoring_job import CasesImage, shards_for
 from sluice.rollout.workloads import Workload
 from sluice.scoring.cases import Cases, CasesRefused, StatedCases, read_cases
 from sluice.scoring.interpret import SuiteRefused
@@ -64,6 +64,8 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
     token = hashlib.sha256(f"{run['metadata']['uid']} {spec.seed}".encode()).hexdigest()
     try:
         known = _read(cases) if isinstance(cases, str) else cases.stated
+        # Planned are as many as policy asks; asked are no more than there are.
+        shards = min(spec.shards, shards_for(min(spec.planned, known.count)))
         plan = partial(
             plan_run,
             suite.spec,
@@ -72,7 +74,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             seed=spec.seed,
             planned=spec.planned,
             minimum=spec.minimum,
-            shards=spec.shards,
+            shards=shards,
             end_token=token,
         )
         # What is asked and when it is looked at does not depend on where the models are.
@@ -97,7 +99,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             port=suite.spec.protocol.port,
             token=None if auth is None else Token(secret=auth.secret_ref.name, key=auth.secret_ref.key),
             cases=cases,
-            shards=spec.shards,
+            shards=shards,
             seconds=int(parse_duration(spec.max_duration).total_seconds()),
             plan=at,
             containers=_containers(suite.spec),

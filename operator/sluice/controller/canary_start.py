@@ -24,11 +24,10 @@ from sluice.decision.model import Allowance, Verdict
 from sluice.decision.records import Key
 from sluice.decision.runs import Terms
 from sluice.rollout.canary_pods import run_name
+from sluice.rollout.scoring_job import shards_for
 from sluice.rollout.workloads import KINDS, waiting_for
 from sluice.rollout.workloads import Workload as Waits
 
-_UNITS_PER_SHARD: Final = 500
-_SHARDS: Final = 8
 _SEED_DIGITS: Final = 13
 """Hexadecimal digits of a seed: 52 bits, which every JSON reader keeps."""
 
@@ -75,7 +74,7 @@ def run_for(due: Due, namespace: str, *, workload: Waits, number: int) -> Object
         requirement=due.requirement,
         workload=Workload(api_version=KINDS[workload.kind].api_version, kind=workload.kind, name=workload.name),
         seed=int(seed, 16),
-        shards=min(_SHARDS, 1 + terms.planned // _UNITS_PER_SHARD),
+        shards=shards_for(terms.planned),
         planned=terms.planned,
         minimum=terms.minimum,
         margin=f"{terms.margin:f}",

@@ -80,6 +80,8 @@ class Settings:
     """Objects looked at at once."""
     scorer_image: str = ""
     """What the scorers of canary runs run: the image of Sluice itself, by digest. Without it runs wait."""
+    scorer_queue: str = ""
+    """The Kueue LocalQueue that scoring Jobs wait in, in each namespace that has releases."""
     canary_start: float = 600.0
     """How long the Pods of a canary run may take until they can be asked."""
     prometheus_url: str = ""
@@ -101,7 +103,7 @@ class Settings:
             return None
         if not _PINNED.fullmatch(self.scorer_image):
             raise ValueError(f"--scorer-image is {self.scorer_image[:200]!r}; name the image by digest, REPOSITORY@sha256:…")
-        return ScorerImage(reference=self.scorer_image, controller_namespace=self.namespace)
+        return ScorerImage(reference=self.scorer_image, controller_namespace=self.namespace, queue=self.scorer_queue)
 
     @property
     def prometheus(self) -> PrometheusServer | None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sluice.api.base import parse_time
 from sluice.api.canary import CanaryDecision
 from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, RELEASE_LABEL
 from sluice.cluster.client import ApiClient, Object
@@ -28,7 +27,7 @@ from sluice.decision.run_reasons import RunReason
 from sluice.rollout.actuation import Judge
 from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name
 from sluice.rollout.canary_state import PodState, Stand, state_of, unstarted
-from sluice.rollout.endings import Ending, end_for_job, end_for_pods, end_for_refusal
+from sluice.rollout.endings import Ending, begun, end_for_job, end_for_pods, end_for_refusal
 from sluice.rollout.owned import delete, ensure, found, owned, typed
 from sluice.rollout.pods import take_gate_off
 from sluice.rollout.readings import Readings
@@ -163,8 +162,10 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
         if not unready:
             await _start_scorers(scene, endpoints, tools)
         return Starting(message="; ".join(unready) or "the scorers start")
-    # 3. Time is bounded, whatever happens; and so is patience with the scorers.
-    started_at = parse_time(scene.job["metadata"]["creationTimestamp"])
+    # 3. Time is bounded, whatever happens; and so is patience with the scorers. It does not run while a queue keeps them waiting.
+    started_at = begun(scene.job)
+    if started_at is None:
+        return Starting(message=f"Job {job_name(run)} is suspended: its scorers wait for their turn in a queue")
     scorers = [pod for pod in scene.pods if is_owned_by(pod, scene.job)]
     end_for_refusal(scorers)
     end_for_job(scene.job, age_seconds=(now - started_at).total_seconds(), seconds=comparison.seconds)

@@ -22,10 +22,13 @@ from sluice.scoring.plan import REFUSED
 STATISTICS_PORT: Final = 8090
 BASELINE_ANNOTATION: Final = f"{GROUP}/baseline-pod"
 """On a Job: the Pod that serves users and is compared with, where the run has no baseline Pod of its own."""
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 PLAN_KEY: Final = "plan.json"
 CASES_KEY: Final = "cases.jsonl"
 RETRIES_PER_SHARD: Final = 6
 """A shard that dies more often is broken, not unlucky. What ends a Pod from outside (a drained node) does not count."""
+_UNITS_PER_SHARD: Final = 500
+_SHARDS: Final = 8
 _FOLDER: Final = "/etc/sluice"
 _CASES_FOLDER: Final = "/etc/sluice-cases"
 _SECRET_FOLDER: Final = "/etc/sluice-secret"  # noqa: S105 - a path
@@ -39,6 +42,8 @@ class ScorerImage:
 
     reference: str
     controller_namespace: str
+    queue: str = ""
+    """The Kueue LocalQueue that scoring Jobs wait in, in the namespace of the release; empty: they wait in none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,11 @@ def job_name(run: Object) -> str:
 def models_name(run: Object) -> str:
     """Name the NetworkPolicy of the two Pods of a run."""
     return f"{run['metadata']['name']}-models"
+
+
+def shards_for(units: int) -> int:
+    """Say how many scorers share so many units: a few hundred each are a minute or two of work."""
+    return min(_SHARDS, 1 + units // _UNITS_PER_SHARD)
 
 
 def scoring_job(
@@ -146,7 +156,8 @@ def scoring_job(
         },
         "template": {"metadata": {"labels": _labels(run, Role.SCORER)}, "spec": pod},
     }
-    metadata = _metadata(run, job_name(run)) | {"labels": _labels(run, Role.SCORER)}
+    queue = {QUEUE_LABEL: image.queue} if image.queue else {}
+    metadata = _metadata(run, job_name(run)) | {"labels": _labels(run, Role.SCORER) | queue}
     notes = dict(noted(asked_at)) | ({BASELINE_ANNOTATION: serving_baseline} if serving_baseline is not None else {})
     if notes:
         metadata["annotations"] = notes

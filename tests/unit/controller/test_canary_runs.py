@@ -149,6 +149,15 @@ async def test_what_a_run_compares_follows_from_its_spec_and_its_suite() -> None
     assert set(inputs.terms.margins) == {"accuracy"}
 
 
+async def test_there_are_no_more_scorers_than_the_cases_of_the_suite_need() -> None:
+    client, world = await made()
+    run = runs_in(client)[0]
+    assert run["spec"]["shards"] == 7, "planned are 3,000"
+    inputs = await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
+    assert not isinstance(inputs, Waiting)
+    assert (inputs.terms.planned, inputs.comparison.shards) == (1, 1)
+
+
 async def test_a_suite_that_became_another_one_ends_the_run() -> None:
     client, world = await made()
     run = runs_in(client)[0]

@@ -346,6 +346,22 @@ async def test_scoring_ends_when_its_time_is_over() -> None:
     assert (raised.value.decision, raised.value.reason) == (CanaryDecision.INCONCLUSIVE, "TimeOver")
 
 
+async def test_while_a_queue_holds_the_scorers_they_are_waited_for_and_their_time_does_not_run() -> None:
+    bench = Bench()
+    await bench.until_scoring()
+    for status in ({}, {"startTime": "2026-11-20T12:00:00Z"}):
+        bench.job["spec"]["suspend"], bench.job["status"] = True, status
+        waits = await bench.step(now=NOW + timedelta(days=1))
+        assert isinstance(waits, Starting)
+        assert "suspended" in waits.message
+    bench.job["spec"]["suspend"], bench.job["status"] = False, {"startTime": "2026-11-21T12:00:00Z"}
+    scoring = await bench.step(now=NOW + timedelta(days=1, seconds=3599))
+    assert isinstance(scoring, Scoring)
+    assert scoring.started_at == NOW + timedelta(days=1)
+    with pytest.raises(Ending):
+        await bench.step(now=NOW + timedelta(days=1, seconds=3601))
+
+
 async def test_pods_that_serve_may_be_the_baseline_and_the_same_one_to_the_end() -> None:
     bench = Bench()
     bench.comparison = bench.comparing(own_baseline=False)

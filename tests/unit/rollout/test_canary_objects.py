@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name, replica_set_of, run_name
 from sluice.rollout.canary_state import Stand, state_of
 from sluice.rollout.remote_scorers import JudgePods, Sidecar, Token, judges_of
-from sluice.rollout.scoring_job import CasesImage, ScorerImage, network_policies, plan_map, scoring_job
+from sluice.rollout.scoring_job import CasesImage, ScorerImage, network_policies, plan_map, scoring_job, shards_for
 from sluice.scoring.cases import StatedCases
 
 Object = dict[str, Any]
@@ -111,6 +112,18 @@ def test_scorers_have_no_credentials_and_no_rights() -> None:
     assert "env" not in container
     assert not [volume for volume in pod["volumes"] if "secret" in volume]
     assert job["spec"]["template"]["metadata"]["labels"]["sluice.dev/canary-role"] == Role.SCORER
+
+
+def test_a_job_waits_in_the_queue_that_the_platform_team_names() -> None:
+    queued = scoring_job(RUN, replace(IMAGE, queue="scoring"), shards=1, seconds=60, token=None, serving_baseline=None, cases="{}")
+    assert queued["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "scoring"
+    plain = scoring_job(RUN, IMAGE, shards=1, seconds=60, token=None, serving_baseline=None, cases="{}")
+    assert "kueue.x-k8s.io/queue-name" not in plain["metadata"]["labels"]
+
+
+@pytest.mark.parametrize(("units", "shards"), [(20, 1), (499, 1), (500, 2), (3000, 7), (1_000_000, 8)])
+def test_a_few_hundred_units_share_a_scorer(units: int, shards: int) -> None:
+    assert shards_for(units) == shards
 
 
 def test_a_suite_with_a_token_mounts_that_one_key() -> None:
