@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from sluice.scoring.compare import Metrics
     from sluice.scoring.plan import Plan
     from sluice.scoring.replay.pairs import Pairs
+    from sluice.scoring.samples import Keep, Sink
+    from sluice.scoring.suite import Prepared
+    from sluice.scoring.tally import Merged
 
 CANDIDATE = "recorded:candidate"
 BASELINE = "recorded:baseline"
@@ -23,8 +26,11 @@ class _Refused(click.ClickException):
     exit_code = 2
 
 
-def plan_of(suite_file: Path, pairs_file: Path, *, seed: int, planned: int) -> tuple[Plan, Pairs, Metrics]:
-    """Read both, and plan to count every unit, or `planned`. What was left out is said. Raises SuiteRefused, OSError."""
+def plan_of(suite_file: Path, pairs_file: Path, *, seed: int, planned: int, scorers: Mapping[str, Sequence[str]]) -> tuple[Plan, Pairs, Prepared]:
+    """Read both, and plan to count every unit, or `planned`; `scorers` says where judges and containers answer. What was left out is said.
+
+    Raises SuiteRefused, OSError.
+    """
     from sluice.cli.suite_file import read_suite  # noqa: PLC0415 - see the package
     from sluice.scoring.interpret import limits_of, metrics_of, protocol_of  # noqa: PLC0415
     from sluice.scoring.plan import plan_run  # noqa: PLC0415
@@ -41,11 +47,26 @@ def plan_of(suite_file: Path, pairs_file: Path, *, seed: int, planned: int) -> t
         raise _Refused(f"{pairs_file}: {error}") from None
     plan = plan_run(
         suite, pairs.cases, run="desk", candidate=CANDIDATE, baseline=BASELINE, seed=seed, planned=planned, minimum=None,
-        shards=1, end_token=secrets.token_urlsafe(24),
+        shards=1, end_token=secrets.token_urlsafe(24), scorer_endpoints=scorers,
     )  # fmt: skip
-    prepare(plan, pairs.cases)
+    prepared = prepare(plan, pairs.cases)
     if pairs.left_out:
         click.echo("left out: " + ", ".join(f"{reason} {count:,}" for reason, count in sorted(pairs.left_out.items())), err=True)
     if pairs.alike:
         click.echo(f"{pairs.alike:,} pairs are left out, because their questions came more than 32 times", err=True)
-    return plan, pairs, rules.metrics
+    return plan, pairs, prepared
+
+
+async def compared(plan: Plan, pairs: Pairs, prepared: Prepared, *, tokens: Mapping[str, str], sink: Sink | None, keep: Keep) -> Merged:
+    """Count all pairs; judges are asked with `tokens`. Raises SuiteRefused, OSError."""
+    from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415 - see the package
+    from sluice.scoring.protocols.settings import SettingsError  # noqa: PLC0415
+    from sluice.scoring.remote.panel import panel_of  # noqa: PLC0415
+    from sluice.scoring.replay.pairs import score_pairs  # noqa: PLC0415
+
+    try:
+        panel = panel_of(plan, prepared.metrics, timeout_seconds=prepared.limits.timeout_seconds, tokens=tokens)
+    except SettingsError as error:
+        raise SuiteRefused(str(error)) from None
+    async with panel:
+        return await score_pairs(plan, pairs, prepared.metrics, heard=panel.heard, sink=sink, keep=keep)

@@ -249,8 +249,7 @@ def _asked(scoring: Scoring) -> Merged:
 
 def _recorded(flags: dict[str, Any]) -> tuple[Plan, Callable[[], Merged]]:
     """What was recorded, and how it is counted."""
-    from sluice.cli.pairs import plan_of  # noqa: PLC0415 - see the package
-    from sluice.scoring.replay.pairs import score_pairs  # noqa: PLC0415
+    from sluice.cli.pairs import compared, plan_of  # noqa: PLC0415 - see the package
     from sluice.scoring.samples import FileSink, Keep  # noqa: PLC0415
 
     others = {"plan_file": "--plan", "cases_file": "--cases", "candidate": "--candidate", "baseline": "--baseline", "token_file": "--token-file"}
@@ -258,9 +257,10 @@ def _recorded(flags: dict[str, Any]) -> tuple[Plan, Callable[[], Merged]]:
         raise click.UsageError(f"{given} does not go with --pairs, which hold all that is asked and answered")
     if not flags["once"] or flags["suite_file"] is None:
         raise click.UsageError("--pairs go with --once and --suite FILE")
-    plan, pairs, metrics = plan_of(flags["suite_file"], flags["pairs_file"], seed=flags["seed"], planned=flags["planned"])
+    plan, pairs, prepared = plan_of(flags["suite_file"], flags["pairs_file"], seed=flags["seed"], planned=flags["planned"], scorers=flags["scorers"])
+    tokens = {name: _token(path) for name, path in flags["judge_token_files"]}
     sink = None if flags["samples"] is None else FileSink(flags["samples"])
-    return plan, partial(score_pairs, plan, pairs, metrics, sink=sink, keep=Keep(flags["keep"]))
+    return plan, lambda: asyncio.run(compared(plan, pairs, prepared, tokens=tokens, sink=sink, keep=Keep(flags["keep"])))
 
 
 def _once(plan: Plan, score: Callable[[], Merged], flags: dict[str, Any]) -> NoReturn:

@@ -26,7 +26,7 @@ from sluice.scoring.protocols.settings import Limits
 from sluice.scoring.protocols.turn import Call, tool_call_of
 from sluice.scoring.samples import TEXT_LENGTH, answer_digest
 from sluice.scoring.scorers.score import Hit
-from sluice.scoring.tally import BASELINE, CANDIDATE, NOISE, WORST, Merged, ShardStatistics, add, merge
+from sluice.scoring.tally import BASELINE, CANDIDATE, WORST, Merged, ShardStatistics, add, merge
 
 LINE_BYTES: Final = 64 << 20
 VALUES: Final = 200_000
@@ -112,7 +112,9 @@ class _Reading:
 
     def __init__(self, members: JsonObject, rank: int, case: Case, plan: Plan, metrics: Metrics) -> None:
         self._members, self._rank, self._case, self._metrics = members, rank, case, metrics
-        self._compared = {*plan.compared} - metrics.timings.keys()
+        # With what judges and containers tell of themselves; latencies are told in seconds.
+        self._compared = {*plan.compared}
+        self._told = {*plan.expected(0).metrics} - metrics.timings.keys()
         self.candidate = self._reply(CANDIDATE)
         self.baseline = self._reply(BASELINE)
         self.rescored = False
@@ -120,7 +122,7 @@ class _Reading:
     def pair(self) -> Pair:
         """The pair, checked. Raises SamplesRefused."""
         told = Pair(differences=self._differences(), seconds=(_seconds(self.candidate), _seconds(self.baseline), None), hits=self._hits())
-        own = {name: difference for name, difference in told.differences.items() if not name.startswith(NOISE)}
+        own = {name: difference for name, difference in told.differences.items() if name in self._compared}
         if isinstance(self.baseline.answer, NoAnswer) and own:
             raise self._wrong("has differences, and the baseline gave no answer")
         if isinstance(self.candidate.answer, NoAnswer) and any(difference != WORST for difference in own.values()):
@@ -176,7 +178,7 @@ class _Reading:
     def _differences(self) -> dict[str, Fraction]:
         found = {}
         for name, text in _members(self._members.get("differences"), f"rank {self._rank}: differences").items():
-            if name.removeprefix(NOISE) not in self._compared:
+            if name not in self._told:
                 raise self._wrong(f"names a metric {name!r:.80} that the suite does not have")
             found[name] = self._difference(text)
         return found

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from sluice.api.remote_scorers import JudgeScorer
+from sluice.api.scorers import Scorer, ScorerType
 from sluice.scoring.answer import Answer, ToolCall
 from sluice.scoring.compare import Metrics
 from sluice.scoring.repetition import SamplesRefused, repeat
@@ -56,13 +58,19 @@ async def test_a_run_comes_to_the_same_again_in_whatever_order_its_samples_are(t
     assert (repeated.units, repeated.answers, repeated.rescored) == (40, 80, rescored)
 
 
+async def test_a_text_that_is_not_all_of_the_answer_is_not_scored_again(tmp_path: Path) -> None:
+    _, lines = await scored(tmp_path)
+    lines[0] = changed(lines[0], _put("repeats", 1, "candidate", "digest", value="sha256:" + "0" * 64))
+    assert repeat(OF, CASES, TIMED, lines).rescored == 79
+
+
 async def test_what_is_behind_a_gap_does_not_count_but_for_gates(tmp_path: Path) -> None:
     merged, lines = await scored(tmp_path)
     some = [line for line in lines if json.loads(line)["rank"] not in {30, 31}]
     repeated = repeat(OF, CASES, TIMED, some).merged
     assert 0 < len(repeated.looks) < len(merged.looks)
     assert [look.tallies["accuracy"] for look in repeated.looks] == [look.tallies["accuracy"] for look in merged.looks[: len(repeated.looks)]]
-    assert not repeated.finished
+    assert (repeated.scored, repeated.finished) == (30, False)
     assert repeated.gates == {"exfiltration": 1} == merged.gates
 
 
@@ -142,3 +150,21 @@ async def test_a_sample_counts_once_and_must_be_one(tmp_path: Path) -> None:
 def test_without_samples_nothing_is_known() -> None:
     repeated = repeat(OF, CASES, TIMED, [])
     assert (repeated.units, repeated.merged.looks, repeated.merged.finished) == (0, (), False)
+
+
+async def test_what_a_judge_said_is_counted_again_and_believed(tmp_path: Path) -> None:
+    judge = JudgeScorer(release="judge-1", release_digest="sha256:" + "2" * 64, port=80, model="judge", rubric="Prefer the kinder one.")
+    of = OF.model_copy(update={"scorers": [*OF.scorers, Scorer(name="helpful", type=ScorerType.LLM_JUDGE, judge=judge)]})
+    _, lines = await scored(tmp_path)
+
+    def judged(sample: Any) -> None:  # noqa: ANN401 - any JSON
+        for told in sample["repeats"]:
+            if "failure" not in told["baseline"]:
+                value = "-1" if "failure" in told["candidate"] else "-1/2"
+                told["differences"] |= {"helpful": value, "noise:helpful": "0", "lost:helpful": "0", "swapped:helpful": "1/2"}
+
+    repeated = repeat(of, CASES, TIMED, [changed(line, judged) for line in lines])
+    tallies = repeated.merged.looks[0].tallies
+    assert {name for name in tallies if "helpful" in name} == {"helpful", "noise:helpful", "lost:helpful", "swapped:helpful"}
+    assert set(tallies["helpful"]["all"]) <= {-1000, -750, -500}
+    assert tallies["swapped:helpful"]["all"].keys() == {500}

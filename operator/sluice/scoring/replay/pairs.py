@@ -1,7 +1,7 @@
 """Pairs that were recorded where the models serve: a request, the baseline's answer, the candidate's answer to its mirror.
 
-Nobody is asked again, so what users wrote stays where it is, and the same engine decides. One JSON object a line: a request in any form that a recording has
-(`requests`), and beside it `baseline` and `candidate`; `again`, where the baseline was asked twice, tells the noise; `expect`, where somebody wrote an answer.
+Neither model is asked again, so what users wrote stays where it is, and the same engine decides. One JSON object a line: a request in any form that a recording
+has (`requests`), and beside it `baseline` and `candidate`; `again`, where the baseline was asked twice, tells the noise; `expect` is what somebody wrote.
 A reply is `{"seconds": 0.31, "status": 200, "body": …}`, with the body as an object or, better, as the text that came; or `{"failure": "Timeout"}`; or null.
 
 A line that cannot be read ends everything: a candidate that breaks the lines in which it errs must not look better for it. Only what depends on the question
@@ -11,9 +11,10 @@ here, because what a scorer looks for would be gone with it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,9 +40,15 @@ LINE_BYTES: Final = 16 << 20
 VALUES: Final = 2_000_000
 """JSON values of a line: two embeddings, or the tensors of two answers, and commas in texts, which are counted too."""
 REPEATS: Final = 32
+AT_ONCE: Final = 64
+"""Units that judges are asked about before the next ones are."""
 _ID_DIGITS: Final = 24
 _REPLY: Final = frozenset({"seconds", "status", "body", "failure", "message"})
 _OK: Final = range(200, 300)
+
+
+Heard = Callable[[Case, Sequence[Repeat]], Awaitable[Sequence[Repeat]]]
+"""The repeats of a case, with what judges and containers made of them (`remote.panel`)."""
 
 
 class PairsRefused(ValueError):
@@ -101,18 +108,23 @@ def read_pairs(raw: bytes, rules: Rules) -> Pairs:
     return Pairs(cases=found, repeats=repeats, left_out=left_out, alike=alike)
 
 
-def score_pairs(plan: Plan, pairs: Pairs, metrics: Metrics, *, sink: Sink | None, keep: Keep) -> Merged:
-    """Count all units in the random order of the plan, which has one shard. Raises OSError when samples cannot be written."""
+async def score_pairs(plan: Plan, pairs: Pairs, metrics: Metrics, *, heard: Heard, sink: Sink | None, keep: Keep) -> Merged:
+    """Count all units in the random order of the plan, which has one shard; judges and containers are `heard`.
+
+    Raises OSError when samples cannot be written.
+    """
     units = draw(pairs.cases.all, seed=plan.seed, planned=plan.planned)
     counting = Counting(plan, shard=0, metrics=metrics, units=len(units))
     gates = dict.fromkeys(metrics.gates, 0)
-    for rank, case in enumerate(units):
-        repeats = pairs.repeats[case.id]
-        unit = compare(case, repeats, metrics)
-        counting.take(rank, case, unit)
-        gates = add((gates, unit.gates))
-        if sink is not None:
-            sink.write(sample_line(rank, case, repeats, unit.pairs, keep=keep))
+    for start in range(0, len(units), AT_ONCE):
+        some = units[start : start + AT_ONCE]
+        judged = await asyncio.gather(*(heard(case, pairs.repeats[case.id]) for case in some))
+        for rank, case, repeats in zip(range(start, len(units)), some, judged, strict=False):
+            unit = compare(case, repeats, metrics)
+            counting.take(rank, case, unit)
+            gates = add((gates, unit.gates))
+            if sink is not None:
+                sink.write(sample_line(rank, case, repeats, unit.pairs, keep=keep))
     statistics = ShardStatistics(
         plan=plan.digest,
         shard=0,

@@ -97,6 +97,14 @@ def test_no_secret_is_in_what_is_written(tmp_path: Path) -> None:
     assert {tag for case in read_cases(captured.cases).all for tag in case.tags} == {"plain", "safe"}
 
 
+def test_numbers_of_tensors_stay_and_those_of_fields_do_not(tmp_path: Path) -> None:
+    card = 4111111111111111
+    tensors = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT64", "data": [card]}]}
+    captured = drawn(recorded(tmp_path, request(1, request=tensors), request(2, request={"fields": {"card": card}})))
+    assert captured.manifest["replaced"] == {"CARD": 1}
+    assert f'"data":[{card}]' in captured.cases.decode()
+
+
 def test_the_manifest_says_how_it_came_about(tmp_path: Path) -> None:
     path = recorded(tmp_path, request(1), b"\n", b"GET /healthz\n", {"prompt": ""}, {"prompt": "not that"})
     captured = drawn(path, suits="question")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sluice.scoring.answer import Answer, Failure, NoAnswer
+from sluice.scoring.case import Case, Prompt
 from sluice.scoring.compare import Metrics, Repeat
 from sluice.scoring.plan import Plan
 from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType
@@ -39,6 +45,11 @@ def read(*lines: Any, rules: Rules = RULES) -> Pairs:  # noqa: ANN401 - any JSON
     return read_pairs(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines), rules)
 
 
+async def unheard(_case: Case, repeats: Sequence[Repeat]) -> Sequence[Repeat]:
+    """A suite without judges and containers."""
+    return repeats
+
+
 def only(pairs: Pairs) -> Repeat:
     ((repeat,),) = pairs.repeats.values()
     return repeat
@@ -54,7 +65,7 @@ async def test_pairs_count_as_if_both_sides_had_been_asked(tmp_path: Path) -> No
     lines[4]["baseline"] = {"failure": "Timeout"}
     pairs = read(*lines)
     of = plan(planned=40)
-    recorded = score_pairs(of, pairs, METRICS, sink=FileSink(tmp_path / "recorded"), keep=Keep.TEXTS)
+    recorded = await score_pairs(of, pairs, METRICS, heard=unheard, sink=FileSink(tmp_path / "recorded"), keep=Keep.TEXTS)
     candidate, baseline = ({name: [getattr(repeats[0], side).answer] for name, repeats in pairs.repeats.items()} for side in ("candidate", "baseline"))
     worker = Worker(
         of, pairs.cases.all, shard=0, metrics=METRICS, candidate=Side(candidate), baseline=Side(baseline), sink=FileSink(tmp_path / "asked"), keep=Keep.TEXTS
@@ -147,24 +158,48 @@ def test_what_depends_on_the_question_alone_is_left_out_and_counted() -> None:
         read(pair(2, request=chat))
 
 
-def test_a_question_that_came_often_is_one_unit() -> None:
+async def test_a_question_that_came_often_is_one_unit() -> None:
     pairs = read(*(pair(1, says("yes" if number % 2 else "no"), id=str(number)) for number in range(40)), pair(2, says("yes")))
     assert sorted(map(len, pairs.repeats.values())) == [1, 32]
     assert pairs.alike == 8
-    merged = score_pairs(plan(planned=2), pairs, METRICS, sink=None, keep=Keep.DIGESTS)
+    merged = await score_pairs(plan(planned=2), pairs, METRICS, heard=unheard, sink=None, keep=Keep.DIGESTS)
     assert merged.looks[-1].tallies["accuracy"]["all"] == {-500: 1000, 0: 1000}
 
 
-def test_a_baseline_that_was_asked_twice_tells_the_noise() -> None:
-    merged = score_pairs(plan(planned=2), read(pair(1, says("yes"), again=says("no")), pair(2, says("yes"))), METRICS, sink=None, keep=Keep.DIGESTS)
+async def test_a_hit_of_a_gate_counts() -> None:
+    pairs = read(pair(1, says("secret")), pair(2, says("no secrets")), pair(3, says("yes"), says("secret")))
+    merged = await score_pairs(plan(planned=3), pairs, METRICS, heard=unheard, sink=None, keep=Keep.DIGESTS)
+    assert merged.gates == {"exfiltration": 2}
+
+
+async def test_a_judge_is_heard_on_recorded_pairs_in_the_order_of_their_ranks() -> None:
+    async def heard(case: Case, repeats: Sequence[Repeat]) -> Sequence[Repeat]:
+        number = int(case.input.text[:-1]) if isinstance(case.input, Prompt) else 0
+        for _ in range(number % 5):
+            await asyncio.sleep(0)
+        return [replace(repeat, said={"length": Fraction(-1) if number % 2 else Fraction(1)}) for repeat in repeats]
+
+    pairs = read(*(pair(number, says("yes")) for number in range(150)))
+    merged = await score_pairs(plan(planned=150), pairs, METRICS, heard=heard, sink=None, keep=Keep.DIGESTS)
+    total = {-1000: 0, 1000: 0}
+    for look in merged.looks:
+        for point, weight in look.tallies["length"]["all"].items():
+            total[point] += weight
+    assert total == {-1000: 75_000, 1000: 75_000}
+    assert [look.units for look in merged.looks] == [after - before for before, after in pairwise((0, *plan(planned=150).looks))]
+
+
+async def test_a_baseline_that_was_asked_twice_tells_the_noise() -> None:
+    pairs = read(pair(1, says("yes"), again=says("no")), pair(2, says("yes")))
+    merged = await score_pairs(plan(planned=2), pairs, METRICS, heard=unheard, sink=None, keep=Keep.DIGESTS)
     assert merged.looks[-1].tallies["noise:accuracy"] == {"all": {-1000: 1000}}
 
 
-def test_a_latency_without_a_limit_is_measured_on_the_recorded_baseline() -> None:
+async def test_a_latency_without_a_limit_is_measured_on_the_recorded_baseline() -> None:
     rules = Rules(protocol=COMPLETIONS, limits=Limits(), metrics=TIMED)
     pairs = read(*(pair(number, says("yes", 0.3 if number < 10 else 0.1), says("yes", 0.2)) for number in range(40)), rules=rules)
     of: Plan = plan(planned=40, noise_units=30)
-    merged = score_pairs(of, pairs, TIMED, sink=None, keep=Keep.DIGESTS)
+    merged = await score_pairs(of, pairs, TIMED, heard=unheard, sink=None, keep=Keep.DIGESTS)
     assert sum(look.tallies.get("latency", {}).get("all", {}).get(-1000, 0) for look in merged.looks) == 10_000
 
 
