@@ -131,10 +131,10 @@ def plan_of(files: Path, candidate: str, baseline: str) -> Plan:
 
 
 @asynccontextmanager
-async def shard_of(files: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, aiohttp.ClientSession]]:
+async def shard_of(files: Path, *flags: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, aiohttp.ClientSession]]:
     """Shard 1 as a Job starts it, when it listens, and a client of it."""
     async with started(
-        "--plan", str(files / "plan.json"), "--cases", str(files / "cases.jsonl"), "--listen", "127.0.0.1:0", JOB_COMPLETION_INDEX="1"
+        "--plan", str(files / "plan.json"), "--cases", str(files / "cases.jsonl"), "--listen", "127.0.0.1:0", *flags, JOB_COMPLETION_INDEX="1"
     ) as process:
         assert process.stderr is not None
         while b" listens on " not in (line := await process.stderr.readline()):
@@ -160,6 +160,38 @@ async def test_a_shard_serves_what_it_counted_and_stays_until_it_is_ended(files:
             async with session.post("/v1/end", headers={"Authorization": f"Bearer {plan.end_token}"}) as response:
                 assert response.status == 202
             assert await process.wait() == 0
+
+
+async def test_a_shard_shows_what_every_answer_was_to_who_has_the_token(files: Path) -> None:
+    async with ModelServer(right(0.9)) as side:
+        plan = plan_of(files, side.address, side.address)
+        async with shard_of(files, "--samples", str(files / "samples.jsonl")) as (_, session), asyncio.timeout(60):
+            async with session.get("/v1/samples", headers={"Authorization": "Bearer another"}) as response:
+                assert response.status == 403
+            lines: list[bytes] = []
+            while len(lines) < 100:
+                async with session.get("/v1/samples", headers={"Authorization": f"Bearer {plan.end_token}"}) as response:
+                    assert response.status == 200
+                    lines = (await response.read()).splitlines()
+                await asyncio.sleep(0.02)
+            assert [json.loads(line)["rank"] for line in lines] == list(range(1, 200, 2))
+
+
+async def test_a_shard_without_samples_says_so(files: Path) -> None:
+    async with ModelServer(right(0.9)) as side:
+        plan = plan_of(files, side.address, side.address)
+        headers = {"Authorization": f"Bearer {plan.end_token}"}
+        async with shard_of(files) as (_, session), asyncio.timeout(60), session.get("/v1/samples", headers=headers) as response:
+            assert response.status == 404
+
+
+async def test_a_shard_that_cannot_use_its_cases_ends_at_once_and_says_why_last(files: Path) -> None:
+    plan_of(files, "http://127.0.0.1:1", "http://127.0.0.1:1")
+    (files / "cases.jsonl").write_text(CASES + "{}\n")
+    async with started("--plan", str(files / "plan.json"), "--cases", str(files / "cases.jsonl"), "--listen", "127.0.0.1:0") as process:
+        _, told = await process.communicate()
+    assert process.returncode == 65
+    assert told.decode().splitlines()[-1] == "line 201: has no 'id'; a case needs an id and an input"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

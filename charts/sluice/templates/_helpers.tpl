@@ -78,6 +78,13 @@ spec:
         {{- if and (eq .component "controller") .root.Values.scorers.queueName }}
         - --scorer-queue={{ .root.Values.scorers.queueName }}
         {{- end }}
+        {{- if and (eq .component "controller") .root.Values.samples.repository }}
+        - --samples-repository={{ .root.Values.samples.repository }}
+        - --samples-keep={{ .root.Values.samples.keep }}
+        {{- if .root.Values.samples.authSecret }}
+        - --samples-auth-file=/etc/sluice/samples/.dockerconfigjson
+        {{- end }}
+        {{- end }}
         {{- if and (eq .component "controller") $prometheus.url }}
         - --prometheus-url={{ $prometheus.url }}
         {{- if $prometheus.tokenSecret.name }}
@@ -126,6 +133,9 @@ spec:
         - {name: controller-keys, mountPath: /etc/sluice/controller-keys, readOnly: true}
         {{- end }}
         {{- if eq .component "controller" }}
+        {{- if .root.Values.samples.authSecret }}
+        - {name: samples-auth, mountPath: /etc/sluice/samples, readOnly: true}
+        {{- end }}
         {{- if $prometheus.tokenSecret.name }}
         - {name: prometheus-token, mountPath: /etc/prometheus/token, readOnly: true}
         {{- end }}
@@ -140,6 +150,9 @@ spec:
       - {name: controller-keys, configMap: {name: sluice-controller-key, optional: true}}
       {{- end }}
       {{- if eq .component "controller" }}
+      {{- with .root.Values.samples.authSecret }}
+      - {name: samples-auth, secret: {secretName: {{ . }}}}
+      {{- end }}
       {{- with $prometheus.tokenSecret }}
       {{- if .name }}
       - name: prometheus-token

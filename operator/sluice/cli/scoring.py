@@ -172,7 +172,7 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
 
 def _scoring(flags: dict[str, Any]) -> Scoring:
     from sluice.scoring.process import Scoring  # noqa: PLC0415
-    from sluice.scoring.samples import FileSink, Keep  # noqa: PLC0415
+    from sluice.scoring.samples import SAMPLES_BYTES, FileSink, Keep  # noqa: PLC0415
 
     if (flags["plan_file"] is None) == (flags["suite_file"] is None):
         raise click.UsageError("give --plan, or --suite with --candidate and --baseline")
@@ -183,7 +183,7 @@ def _scoring(flags: dict[str, Any]) -> Scoring:
         raise click.UsageError(f"the plan has {plan.shards} shards; --once scores all units of a plan with one")
     token = None if flags["token_file"] is None else _token(flags["token_file"])
     judge_tokens = {name: _token(path) for name, path in flags["judge_token_files"]}
-    sink = None if flags["samples"] is None else FileSink(flags["samples"])
+    sink = None if flags["samples"] is None else FileSink(flags["samples"], limit=None if flags["once"] else SAMPLES_BYTES)
     return Scoring(plan=plan, cases=cases, token=token, judge_tokens=judge_tokens, sink=sink, keep=Keep(flags["keep"]))
 
 

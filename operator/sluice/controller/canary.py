@@ -26,6 +26,7 @@ from sluice.cluster.resource import CANARY_RUNS
 from sluice.controller.canary_exposure import begin, is_exposing, schedule_of, seen_of, standing_of
 from sluice.controller.canary_inputs import Inputs, resolve
 from sluice.controller.canary_metrics import CanaryMetrics, step_of
+from sluice.controller.canary_samples import SampleKeeper
 from sluice.controller.canary_start import asked_for
 from sluice.controller.canary_status import FINAL, Seen, completed, decision_of, recorded, status_of_run
 from sluice.controller.writing import write_status
@@ -82,7 +83,7 @@ class CanaryReconciler:
 
     def __init__(
         self, *, client: ApiClient, feed: WorldFeed, events: EventRecorder, scorers: StatisticsClient, image: ScorerImage | None,
-        start_seconds: float, max_age_seconds: float, metrics: CanaryMetrics, key: Callable[[], SigningKey],
+        start_seconds: float, max_age_seconds: float, metrics: CanaryMetrics, key: Callable[[], SigningKey], samples: SampleKeeper,
     ) -> None:  # fmt: skip
         self._client = client
         self._feed = feed
@@ -93,6 +94,7 @@ class CanaryReconciler:
         self._max_age_seconds = max_age_seconds
         self._metrics = metrics
         self._key = key
+        self._samples = samples
         self._router: Router = PodRouter(client)
         self._decided_at: dict[Key, float] = {}
         self._memories: dict[Key, _Memory] = {}
@@ -170,7 +172,7 @@ class CanaryReconciler:
         blind = self._feed.blind(max_age_seconds=self._max_age_seconds)
         if blind or Key.of(run) not in self._feed.world.canaries.runs:
             return seen_of(await pause(run, standing, hands, why=f"the controller cannot decide now: {blind or 'it has not seen this run yet'}"))
-        if not memory.compared:
+        if not memory.compared and await self._samples.keep(run):
             memory.compared = await end_comparison(self._client, run)
         try:
             self._demand(run, spec)
@@ -211,7 +213,6 @@ class CanaryReconciler:
         shown: tuple[Standing, ...] = ()
         if decided or time.monotonic() - memory.told_at >= WAIT_SECONDS:
             shown = await asyncio.to_thread(standings, progress.merged, inputs.terms, looks=judgement.looks)
-        samples = progress.merged.samples
         return Seen(
             phase=CanaryPhase.DECIDED if decided else CanaryPhase.SCORING,
             decision=decision,
@@ -221,7 +222,6 @@ class CanaryReconciler:
             judgement=judgement,
             standings=shown,
             started_at=progress.started_at,
-            samples=samples[0] if samples else None,
         )
 
     async def _tell(self, run: Object, seen: Seen, memory: _Memory) -> None:
@@ -247,8 +247,10 @@ class CanaryReconciler:
         self._memories.pop(key, None)
         self._metrics.stands(key, step)
         if step.complete:
+            self._samples.forget(run)
             return None
-        if not await tidy_up(self._client, run, self._router, now=datetime.now(UTC)):
+        # The scorers, who know every answer, go with the rest.
+        if not await self._samples.keep(run) or not await tidy_up(self._client, run, self._router, now=datetime.now(UTC)):
             return LOOK_SECONDS
         if await write_status(self._client, CANARY_RUNS, run, completed) is not None:
             told = self._decided_at.pop(key, None)

@@ -46,6 +46,14 @@ class Inputs:
     terms: Terms
 
 
+def end_token(run: Object) -> str:
+    """What a scorer of this run wants to see before it ends, or shows answers.
+
+    Whoever can read the ConfigMap of the plan has it, too: a scorer that was ended is started again, and who reads ConfigMaps there can ask the models as well.
+    """
+    return hashlib.sha256(f"{run['metadata']['uid']} {run['spec']['seed']}".encode()).hexdigest()
+
+
 async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient) -> Inputs | Waiting:
     """Look up what a run pins. Raises `Ending` when it is not there any more, and `ApiError`."""
     namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
@@ -60,8 +68,6 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
     judges = _judges(run, suite.spec, world)
     if isinstance(judges, Waiting):
         return judges
-    # Whoever can read the ConfigMap can end scorers early; a scorer that was ended is started again.
-    token = hashlib.sha256(f"{run['metadata']['uid']} {spec.seed}".encode()).hexdigest()
     try:
         known = _read(cases) if isinstance(cases, str) else cases.stated
         # Planned are as many as policy asks; asked are no more than there are.
@@ -75,7 +81,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             planned=spec.planned,
             minimum=spec.minimum,
             shards=shards,
-            end_token=token,
+            end_token=end_token(run),
         )
         # What is asked and when it is looked at does not depend on where the models are.
         anywhere = plan(candidate="http://candidate", baseline="http://baseline", scorer_endpoints={judge.metric: ["http://judge:80"] for judge in judges})

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus, GateStatus, MetricEvidence, MetricStatus, SamplesStatus, StatisticsStatus, Towards
+from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus, GateStatus, MetricEvidence, MetricStatus, StatisticsStatus, Towards
 from sluice.api.exposure import ExposureStatus
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, REASON_LIMIT, Moment, cut, wire
 from sluice.evidence.canary_record import sign_record
 from sluice.provenance.signing import SigningKey
 from sluice.scoring.judgement import Judgement, Standing
-from sluice.scoring.tally import Samples
 
 FINAL: Final = frozenset({CanaryDecision.PROMOTE, CanaryDecision.ROLL_BACK, CanaryDecision.INCONCLUSIVE})
 COMPLETE: Final = "Complete"
@@ -36,7 +35,6 @@ class Seen:
     judgement: Judgement | None = None
     standings: tuple[Standing, ...] = ()
     started_at: datetime | None = None
-    samples: Samples | None = None
     exposure: ExposureStatus | None = None
     statistics: StatisticsStatus | None = None
 
@@ -72,7 +70,7 @@ def status_of_run(seen: Seen, moment: Moment) -> Object | None:
         gates=[GateStatus(name=name, hits=min(hits, 1_000_000)) for name, hits in (judgement.gates if judgement else {}).items()],
         started_at=started,
         decided_at=moment.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if decided else None,
-        samples=SamplesStatus(digest=seen.samples.digest, uri=seen.samples.uri) if seen.samples else moment.previous.get("samples"),
+        samples=moment.previous.get("samples"),
         statistics=seen.statistics or moment.previous.get("statistics"),
         exposure=seen.exposure or moment.previous.get("exposure"),
         conditions=[moment.condition(COMPLETE, False, seen.reason, seen.message)],  # noqa: FBT003 - the condition's status

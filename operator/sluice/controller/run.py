@@ -31,6 +31,7 @@ from sluice.cluster.queue import WorkQueue
 from sluice.cluster.resource import CANARY_RUNS, DRILLS, MONITORS, PODS, RELEASES
 from sluice.controller.canary import CanaryReconciler
 from sluice.controller.drill import DrillReconciler
+from sluice.controller.canary_samples import SampleKeeper
 from sluice.controller.handlers import Deliveries, registry_of
 from sluice.controller.monitor_sources import PrometheusSource
 from sluice.controller.monitors import MonitorReconciler
@@ -84,6 +85,12 @@ class Settings:
     """The Kueue LocalQueue that scoring Jobs wait in, in each namespace that has releases."""
     canary_start: float = 600.0
     """How long the Pods of a canary run may take until they can be asked."""
+    samples_repository: str = ""
+    """Where the samples of canary runs are pushed, `registry.example.com/team/samples`; empty: there are none. `http://` before it: without TLS."""
+    samples_auth_file: Path | None = None
+    """Docker configuration with user and password for it."""
+    samples_keep: str = "digests"
+    """What samples have of answers: their digests, or their texts, too."""
     prometheus_url: str = ""
     """The Prometheus that monitors ask. Without it, those that have a query are silent."""
     prometheus_token_file: Path | None = None
@@ -103,7 +110,16 @@ class Settings:
             return None
         if not _PINNED.fullmatch(self.scorer_image):
             raise ValueError(f"--scorer-image is {self.scorer_image[:200]!r}; name the image by digest, REPOSITORY@sha256:…")
-        return ScorerImage(reference=self.scorer_image, controller_namespace=self.namespace, queue=self.scorer_queue)
+        keep = self.samples_keep if self.samples_repository else None
+        return ScorerImage(reference=self.scorer_image, controller_namespace=self.namespace, queue=self.scorer_queue, keep=keep)
+
+    @property
+    def samples(self) -> Repository | None:
+        """Where samples are pushed. Raises ValueError for what is no repository or no configuration, and OSError."""
+        if not self.samples_repository:
+            return None
+        credentials = {} if self.samples_auth_file is None else read_credentials(self.samples_auth_file)
+        return Repository.parse(self.samples_repository, credentials=credentials)
 
     @property
     def prometheus(self) -> PrometheusServer | None:
@@ -144,6 +160,7 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
         start_seconds=settings.canary_start, max_age_seconds=settings.world_max_age, metrics=metrics.canaries, key=lambda: own.signing,
     )  # fmt: skip
     drills = DrillReconciler(
+        samples=SampleKeeper(client=client, scorers=scorers, events=events, repository=settings.samples),
         client=client, feed=feed, events=events, key=lambda: own.signing, start_seconds=settings.canary_start,
         max_age_seconds=settings.world_max_age, metrics=metrics.drills,
     )  # fmt: skip

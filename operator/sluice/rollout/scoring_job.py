@@ -42,6 +42,8 @@ class ScorerImage:
 
     reference: str
     controller_namespace: str
+    keep: str | None = None
+    """What samples have of answers (`digests`, `texts`); None: there are none."""
     queue: str = ""
     """The Kueue LocalQueue that scoring Jobs wait in, in the namespace of the release; empty: they wait in none."""
 
@@ -103,6 +105,8 @@ def scoring_job(
     arguments += ["--listen", f"0.0.0.0:{STATISTICS_PORT}"]
     mounts: list[Object] = [{"name": "plan", "mountPath": _FOLDER, "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - of the Pod
     volumes: list[Object] = [{"name": "plan", "configMap": {"name": plan_name(run)}}, {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}]
+    if image.keep is not None:
+        arguments += ["--samples", "/tmp/samples.jsonl", "--keep", image.keep]  # noqa: S108 - of the Pod
     if isinstance(cases, CasesImage):
         # The node fetches it, with the pull secrets of the namespace's own service account: neither we nor a scorer calls a registry.
         mounts.append({"name": "cases", "mountPath": _CASES_FOLDER, "readOnly": True})

@@ -19,6 +19,7 @@ from sluice.rollout.scoring_job import STATISTICS_PORT
 from sluice.scoring.wire import STATISTICS_BYTES
 
 ANSWER_SECONDS: Final = 3.0
+SAMPLES_SECONDS: Final = 15.0
 _AT_ONCE: Final = 8
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 
@@ -50,7 +51,7 @@ class StatisticsClient:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+            cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
         )
         return self
 
@@ -70,14 +71,26 @@ class StatisticsClient:
         answers = await asyncio.gather(*(one(shard, pod) for shard, pod in scorers.items()))
         return dict(answer for answer in answers if answer is not None)
 
+    async def samples(self, pod: Object, *, token: str, limit: int) -> bytes | None:
+        """Read what one scorer has kept of single answers; None when it gives nothing, or more than `limit` bytes."""
+        content = await self._get(pod, "/v1/samples", headers={"Authorization": f"Bearer {token}"}, limit=limit, seconds=SAMPLES_SECONDS)
+        return content if content is not None and len(content) <= limit else None
+
     async def _one(self, shard: int, pod: Object) -> tuple[int, bytes] | None:
+        # One byte too many is enough for the reader to refuse it.
+        content = await self._get(pod, "/v1/statistics", headers={}, limit=STATISTICS_BYTES, seconds=ANSWER_SECONDS)
+        return None if content is None else (shard, content)
+
+    async def _get(self, pod: Object, path: str, *, headers: Mapping[str, str], limit: int, seconds: float) -> bytes | None:
+        """What a scorer answers, as long as that is not more than a byte above `limit`."""
         if self._session is None:
             raise RuntimeError("StatisticsClient is used outside its `async with`")
         address = pod["status"]["podIP"]
         host = f"[{address}]" if ":" in address else address
         name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         try:
-            async with self._session.get(f"http://{host}:{self._port}/v1/statistics", allow_redirects=False) as response:
+            timeout = aiohttp.ClientTimeout(total=seconds)
+            async with self._session.get(f"http://{host}:{self._port}{path}", headers=headers, timeout=timeout, allow_redirects=False) as response:
                 if response.status != 200:  # noqa: PLR2004 - HTTP OK
                     log.info("scorer %s answers %d", name, response.status)
                     self._on_failure("Status")
@@ -85,11 +98,10 @@ class StatisticsClient:
                 content = bytearray()
                 async for chunk in response.content.iter_any():
                     content += chunk
-                    if len(content) > STATISTICS_BYTES:
-                        # One byte too many is enough for the reader to refuse it.
+                    if len(content) > limit:
                         break
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             log.info("scorer %s does not answer: %s: %.200s", name, type(error).__name__, error)
             self._on_failure("Unreachable")
             return None
-        return shard, bytes(content)
+        return bytes(content[: limit + 1])

@@ -60,7 +60,7 @@ async def serve(scoring: Scoring, *, shard: int, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, terminated.set)
     async with _worker(scoring, shard=shard) as worker:
-        server = StatisticsServer(scoring.plan, worker)
+        server = StatisticsServer(scoring.plan, worker, sink=scoring.sink)
         await server.start(host=host, port=port)
         log.info("%s: shard %d of %d, %s listens on %s:%d", scoring.plan.run, shard, scoring.plan.shards, scoring.plan.digest, host, server.port)
         try:
@@ -80,6 +80,9 @@ async def score_once(scoring: Scoring) -> Merged:
 async def _worker(scoring: Scoring, *, shard: int) -> AsyncIterator[Worker]:
     plan = scoring.plan
     prepared = prepare(plan, scoring.cases)
+    homeless = sorted(set(prepared.metrics.remotes) - plan.scorer_endpoints.keys())
+    if homeless:
+        raise SuiteRefused(f"nobody says where scorer {homeless[0]} answers: at a desk, add --scorer {homeless[0]}=http://127.0.0.1:8100")
     try:
         candidate = client_of(prepared.protocol, plan.candidate, token=scoring.token, limits=prepared.limits)
         baseline = client_of(prepared.protocol, plan.baseline, token=scoring.token, limits=prepared.limits)

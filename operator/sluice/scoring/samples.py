@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from enum import StrEnum
@@ -21,8 +22,13 @@ from sluice.scoring.case import Case
 from sluice.scoring.compare import Pair, Repeat, Reply
 from sluice.scoring.tally import BASELINE, CANDIDATE, Samples
 
+SAMPLES_BYTES: Final = 16 << 20
+"""Of one shard in a cluster."""
 TEXT_LENGTH: Final = 16_384
 """Characters of an answer that are kept, where answers are kept at all."""
+
+
+log: Final = logging.getLogger(__name__)
 
 
 class Keep(StrEnum):
@@ -41,28 +47,47 @@ class Sink(Protocol):
     def finish(self) -> Samples:
         """Close and tell where everything is. Raises OSError."""
 
+    def so_far(self) -> Path:
+        """Give a file that holds all lines taken so far. Raises OSError."""
+
 
 class FileSink:
-    """A file that appears under its name only when it is complete."""
+    """A file that appears under its name only when it is complete. Lines beyond `limit` bytes are left out, and said to be."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, limit: int | None = None) -> None:
         self._path = path
+        self._left = limit
+        self._missing = 0
         self._partial = path.with_name(path.name + ".partial")
         self._digest = hashlib.sha256()
         self._file = self._partial.open("wb")
 
     def write(self, line: bytes) -> None:
         """Take one line."""
+        if self._left is not None:
+            self._left -= len(line) + 1
+            if self._left < 0:
+                self._missing += 1
+                return
         self._digest.update(line + b"\n")
         self._file.write(line + b"\n")
 
     def finish(self) -> Samples:
         """Make it durable and give it its name."""
+        if self._missing:
+            log.warning("%s is full: %d lines are left out", self._path, self._missing)
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         self._partial.replace(self._path)
         return Samples(digest="sha256:" + self._digest.hexdigest(), uri=self._path.absolute().as_uri())
+
+    def so_far(self) -> Path:
+        """The file under its name, or the one that is still being written."""
+        if self._file.closed:
+            return self._path
+        self._file.flush()
+        return self._partial
 
 
 def sample_line(rank: int, case: Case, repeats: Sequence[Repeat], pairs: Sequence[Pair], *, keep: Keep) -> bytes:

@@ -1,7 +1,8 @@
-"""What a scorer answers: `GET /v1/statistics`, `GET /healthz`, `POST /v1/end`.
+"""What a scorer answers: `GET /v1/statistics`, `GET /v1/samples`, `GET /healthz`, `POST /v1/end`.
 
 The controller reads, as often as it likes and from the beginning if it was restarted; so the scorer stays when everything is scored, and goes when it is
-told to, with the token of its plan. Nothing that is sent here changes a number. Requests are small and bounded; a NetworkPolicy says who may send them at all.
+told to, with the token of its plan. The same token shows what every answer was, which may be what users wrote. Nothing that is sent here changes a number.
+Requests are small and bounded; a NetworkPolicy says who may send them at all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from sluice.scoring.plan import Plan
+from sluice.scoring.samples import Sink
 from sluice.scoring.wire import as_json, look_as_json
 from sluice.scoring.worker import Worker
 
@@ -20,12 +22,17 @@ KEEP_ALIVE_SECONDS: Final = 30.0
 SHUTDOWN_SECONDS: Final = 1.0
 
 
+def _forbidden() -> web.Response:
+    return web.Response(status=403, text="show the endToken of the plan as `Authorization: Bearer …`\n")
+
+
 class StatisticsServer:
     """Serves one worker; `ended` is set when somebody with the token has asked to end."""
 
-    def __init__(self, plan: Plan, worker: Worker) -> None:
+    def __init__(self, plan: Plan, worker: Worker, *, sink: Sink | None = None) -> None:
         self._plan = plan
         self._worker = worker
+        self._sink = sink
         self._looks: list[bytes] = []
         self._runner: web.AppRunner | None = None
         self.ended = asyncio.Event()
@@ -36,6 +43,7 @@ class StatisticsServer:
         application = web.Application(client_max_size=BODY_BYTES)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/v1/statistics", self._statistics)
+        application.router.add_get("/v1/samples", self._samples)
         application.router.add_post("/v1/end", self._end)
         self._runner = web.AppRunner(
             application, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
@@ -58,9 +66,19 @@ class StatisticsServer:
         self._looks.extend(look_as_json(look) for look in statistics.looks[len(self._looks) :])
         return web.Response(body=as_json(statistics, self._looks), content_type="application/json")
 
-    async def _end(self, request: web.Request) -> web.Response:
+    async def _samples(self, request: web.Request) -> web.StreamResponse:
+        if not self._permitted(request):
+            return _forbidden()
+        if self._sink is None:
+            return web.Response(status=404, text="no samples are kept: the scorer was started without --samples\n")
+        return web.FileResponse(self._sink.so_far(), headers={"Content-Type": "application/jsonl"})
+
+    def _permitted(self, request: web.Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or not self._plan.ends(token):
-            return web.Response(status=403, text="show the endToken of the plan as `Authorization: Bearer …`\n")
+        return scheme == "Bearer" and self._plan.ends(token)
+
+    async def _end(self, request: web.Request) -> web.Response:
+        if not self._permitted(request):
+            return _forbidden()
         self.ended.set()
         return web.Response(status=202, text="ending\n")

@@ -18,6 +18,7 @@ from sluice.cluster.resource import CANARY_RUNS, CONFIG_MAPS, DEPLOYMENTS, JOBS,
 from sluice.controller.canary import CanaryReconciler
 from sluice.controller.canary_exposure import begin, seen_of, standing_of
 from sluice.controller.canary_inputs import resolve
+from sluice.controller.canary_samples import SampleKeeper
 from sluice.controller.canary_start import asked_for, start_runs
 from sluice.controller.canary_status import Seen, completed, decision_of, is_complete, status_of_run
 from sluice.controller.conditions import Moment
@@ -35,7 +36,6 @@ from sluice.rollout.statistics_client import StatisticsClient
 from sluice.scoring.cases import StatedCases
 from sluice.scoring.judgement import Decision, Judgement, Standing
 from sluice.scoring.plan import read_plan
-from sluice.scoring.tally import Samples
 from tests.unit.api_memory import MemoryClient
 from tests.unit.decision import case as c
 from tests.unit.decision.test_monitors import finding, watching
@@ -297,7 +297,7 @@ def test_a_run_of_which_nothing_is_left_says_so_and_nothing_else_changes() -> No
 
 
 def test_a_live_share_keeps_what_the_comparison_came_to() -> None:
-    compared = replace(SEEN, judgement=JUDGED, standings=(STANDING,), decision=CanaryDecision.PROMOTE, samples=Samples(digest=c.digest_of("s"), uri="s3://s"))
+    compared = replace(SEEN, judgement=JUDGED, standings=(STANDING,), decision=CanaryDecision.PROMOTE)
     status = status_of_run(begin(compared, now=c.NOW), moment())
     assert status is not None
     assert (status["phase"], status["decision"], status["exposure"]["startedAt"]) == ("Exposing", "Pending", "2026-11-20T12:00:00Z")
@@ -305,8 +305,8 @@ def test_a_live_share_keeps_what_the_comparison_came_to() -> None:
     later = status_of_run(seen_of(Exposing(standing=standing, reason=RunReason.Exposing, message="stage 2")), moment(status))
     assert later is not None
     CanaryStatus.model_validate(later)
-    assert {name: later[name] for name in ("metrics", "units", "planned", "startedAt", "samples")} == {
-        name: status[name] for name in ("metrics", "units", "planned", "startedAt", "samples")
+    assert {name: later[name] for name in ("metrics", "units", "planned", "startedAt")} == {
+        name: status[name] for name in ("metrics", "units", "planned", "startedAt")
     }
     assert standing_of({"status": later}) == replace(standing, share=Decimal(0), pods=0), "what is counted anew at each look is not believed"
     lost = Seen(phase=CanaryPhase.DECIDED, decision=CanaryDecision.INCONCLUSIVE, reason="CandidateLost", message="it is gone")
@@ -342,6 +342,7 @@ def reconciler(client: MemoryClient, feed: Feed, *, image: ScorerImage | None = 
         max_age_seconds=90,
         metrics=(metrics or Metrics(leads=lambda: True)).canaries,
         key=c.controller_key,
+        samples=SampleKeeper(client=client, scorers=StatisticsClient(), events=events, repository=None),
     )
 
 

@@ -191,6 +191,14 @@ def test_scorers_reach_the_pods_of_a_judge_and_have_its_token() -> None:
     assert judges_of({"metadata": {"annotations": {"sluice.dev/judges": "["}}}) == ()
 
 
+def test_scorers_keep_every_answer_where_the_installation_wants_it() -> None:
+    for keep in (None, "texts"):
+        job = scoring_job(RUN, replace(IMAGE, keep=keep), shards=1, seconds=60, token=None, serving_baseline=None, cases="{}")
+        arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert ("--samples" in arguments) == (keep is not None)
+        assert keep is None or arguments[arguments.index("--keep") + 1] == keep
+
+
 def test_the_plan_cannot_be_changed_once_it_is_there() -> None:
     assert plan_map(RUN, plan="{}", cases="")["immutable"] is True
 
