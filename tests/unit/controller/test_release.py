@@ -79,10 +79,13 @@ async def test_a_finding_is_told_once_and_so_is_its_end() -> None:
     assert bench.told[1:] == [("Warning", "MonitorSilent", "Alarm")]
     await bench.look(finding("Alert"), finding("Alert", "Silence"))
     assert bench.told[2:] == [("Warning", "DriftFound", "Alarm")], "another finding is news"
+    bench.world.remove("ReleaseApproval", case.Key(case.NAMESPACE, "by-owner"))
+    await bench.look(finding("Alert"), finding("Alert", "Silence"))
+    assert bench.told[3:] == [("Normal", "ApprovalMissing", "AwaitingApproval")], "the same findings are none, whatever else changes"
     for _ in range(2):
         await bench.look()
-    assert bench.told[3:] == [("Normal", "WithinEnvelope", "Healthy")]
-    assert (bench.phase, bench.pods) == ("Serving", ["a", "b"])
+    assert bench.told[4:] == [("Normal", "WithinEnvelope", "Healthy")]
+    assert bench.pods == ["a", "b"]
 
 
 async def test_what_is_withdrawn_goes_though_nobody_stands_in_and_people_are_told() -> None:
