@@ -11,6 +11,7 @@ import click
 from sluice import __version__
 from sluice.cli.canary import canary
 from sluice.cli.decisions import approve, reject
+from sluice.cli.probe import probe
 from sluice.cli.processes import controller, webhook
 from sluice.cli.replay import replay
 from sluice.cli.scoring import score
@@ -30,7 +31,7 @@ def main() -> None:
                  sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
                  sluice canary plan --margin 0.02 --planned 3000
                  sluice replay monday.jsonl --suite suite.yaml -o cases.jsonl
-    Processes:   sluice controller, sluice webhook (the chart starts them), sluice score (the controller starts it)
+    Processes:   sluice controller, sluice webhook (the chart starts them), sluice score and sluice probe (the controller starts them)
 
     As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
@@ -38,6 +39,7 @@ def main() -> None:
 
 main.add_command(approve)
 main.add_command(canary)
+main.add_command(probe)
 main.add_command(reject)
 main.add_command(controller)
 main.add_command(replay)

@@ -62,7 +62,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
         raise Ending(
             CanaryDecision.INCONCLUSIVE, RunReason.SuiteChanged, f"ScoringSuite {spec.suite.name} is not the one of digest {spec.suite_digest} any more"
         )
-    cases = await _cases(suite.spec, namespace, client)
+    cases = await cases_of(suite.spec, namespace, client)
     if isinstance(cases, Waiting):
         return cases
     judges = _judges(run, suite.spec, world)
@@ -155,7 +155,7 @@ def _judges(run: Object, suite: SuiteSpec, world: World) -> tuple[JudgePods, ...
     return tuple(found)
 
 
-async def _cases(suite: SuiteSpec, namespace: str, client: ApiClient) -> str | CasesImage | Waiting:
+async def cases_of(suite: SuiteSpec, namespace: str, client: ApiClient) -> str | CasesImage | Waiting:
     """Give the text, checked against its digest; or the image, which the nodes fetch and the scorers check: a suite must not make us call a registry."""
     cases = suite.cases
     if cases.inline is not None:

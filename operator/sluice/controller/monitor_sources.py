@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from sluice.api.durations import parse_duration
 from sluice.api.monitor import Detects, MonitorSpec
+from sluice.cluster.client import Object
 from sluice.cluster.prometheus import PrometheusClient
 from sluice.scoring.drift.histogram import Histogram
 from sluice.scoring.drift.mean import MeanReference
@@ -26,14 +27,21 @@ _STEPS: Final = 5000
 """Numbers of one series in a reference, at most: fewer than the 11,000 that Prometheus gives, and an answer of them is small enough."""
 
 
-class Sources(Protocol):
-    """Where readings come from."""
+class Pending(Exception):
+    """It is under way: ask again in a moment."""
 
-    async def reading(self, monitor: Monitor, state: MonitorState, *, namespace: str, release: str, now: datetime) -> Reading | None:
-        """What there is to take in at `now`; None when nothing was observed. Raises PrometheusError, and DriftRefused for what cannot be used."""
+
+class Sources(Protocol):
+    """Where readings come from. `monitor` is the object as the API server has it."""
+
+    async def reading(self, monitor: Object, watching: Monitor, state: MonitorState, *, now: datetime) -> Reading | None:
+        """What there is to take in at `now`; None when nothing was observed.
+
+        Raises PrometheusError and Pending, DriftRefused for what cannot be used, and `ApiError`.
+        """
         ...
 
-    async def learn(self, spec: MonitorSpec, *, namespace: str, release: str, start: datetime, end: datetime) -> MeanReference | Histogram | None:
+    async def learn(self, monitor: Object, spec: MonitorSpec, *, release: str, start: datetime, end: datetime) -> MeanReference | Histogram | None:
         """What `release` showed from `start` to `end`; None for next to nothing. Raises as `reading` does."""
         ...
 
@@ -44,18 +52,19 @@ class PrometheusSource:
     def __init__(self, client: PrometheusClient) -> None:
         self._client = client
 
-    async def reading(self, monitor: Monitor, state: MonitorState, *, namespace: str, release: str, now: datetime) -> Reading | None:
+    async def reading(self, monitor: Object, watching: Monitor, state: MonitorState, *, now: datetime) -> Reading | None:
         """See `Sources`."""
-        query = monitor.source
+        query = watching.source
         if not isinstance(query, Query):
             raise DriftRefused("Prometheus answers queries, and this monitor has none")
         unheard = min(now - heard_until(state), LONGEST)
-        promql = filled(query.promql, namespace=namespace, release=release, period=unheard)
-        return read(await self._client.instant(promql, at=now), query, monitor.detector)
+        release = monitor["spec"]["release"]["name"]
+        promql = filled(query.promql, namespace=monitor["metadata"]["namespace"], release=release, period=unheard)
+        return read(await self._client.instant(promql, at=now), query, watching.detector)
 
-    async def learn(self, spec: MonitorSpec, *, namespace: str, release: str, start: datetime, end: datetime) -> MeanReference | Histogram | None:
+    async def learn(self, monitor: Object, spec: MonitorSpec, *, release: str, start: datetime, end: datetime) -> MeanReference | Histogram | None:
         """See `Sources`."""
-        definition = spec.monitor
+        definition, namespace = spec.monitor, monitor["metadata"]["namespace"]
         if definition.prometheus is None:
             raise DriftRefused("Prometheus answers queries, and this monitor has none")
         asked = definition.prometheus

@@ -17,15 +17,14 @@ from pydantic import ValidationError
 from sluice.api.base import parse_time
 from sluice.api.durations import parse_duration
 from sluice.api.monitor import MonitorFinding, MonitorSpec
-from sluice.api.names import FOR_USERS, RELEASE_LABEL
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.prometheus import PrometheusError
-from sluice.cluster.resource import MONITORS, PODS
+from sluice.cluster.resource import MONITORS
 from sluice.controller.conditions import Moment
 from sluice.controller.monitor_metrics import MonitorMetrics
-from sluice.controller.monitor_sources import Sources
+from sluice.controller.monitor_sources import Pending, Sources
 from sluice.controller.monitor_start import freeze_reference, start_monitors
 from sluice.controller.monitor_status import (
     Heard,
@@ -44,12 +43,15 @@ from sluice.decision.model import Allowance, Release
 from sluice.decision.monitors import wanted_for
 from sluice.decision.records import Key
 from sluice.rollout.owned import delete, found, typed
+from sluice.rollout.serving import serving_pods
 from sluice.scoring.drift.refused import DriftRefused
 from sluice.scoring.monitor import Finding, Monitor, MonitorState, due, judge, rested, start, take
 from sluice.scoring.watched import freeze, monitor_of
 
 BLIND_SECONDS: Final = 5.0
 """How soon to look again when the controller does not know enough to decide."""
+PENDING_SECONDS: Final = 1.0
+"""How soon to look again at what is under way."""
 AGAIN_SECONDS: Final = 15.0
 """How soon a source that did not answer is asked again, if its period is not shorter."""
 
@@ -74,7 +76,8 @@ class MonitorReconciler:
     feed: WorldFeed
     events: EventRecorder
     metrics: MonitorMetrics
-    sources: Sources | None
+    prometheus: Sources | None
+    probes: Sources
     max_age_seconds: float
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _patience: dict[Key, datetime] = field(default_factory=dict)
@@ -149,22 +152,25 @@ class MonitorReconciler:
         state = stored_state(status)
         if not isinstance(release, Release) or not self._is_asked_for(key, release):
             return _Seen(state=state, heard=Heard(reason=Hearing.NOT_ASKED_FOR, message="no policy that can be used asks for it"))
-        if self.sources is None:
+        source = self.probes if spec.monitor.probe else self.prometheus
+        if source is None:
             message = "the controller knows no Prometheus: start it with --prometheus-url (chart value prometheus.url)"
             state = state or (start(monitor_of(spec.monitor, spec.reference), now=now) if spec.reference else None)
             return self._waiting(key, spec, state, Heard(reason=Hearing.UNREADABLE, message=message), now)
+        serves = await self._serves(key.namespace, release, now)
+        resting = Heard(reason=Hearing.NOT_SERVING, message="no Pod of the release serves, so nothing is expected; it goes on when one does")
         if spec.reference is None:
-            return await self._learnt(monitor, spec, release, self.sources, now)
+            # What Prometheus has of the baseline is there, whoever serves now.
+            return await self._learnt(monitor, spec, release, source, now) if serves or spec.monitor.prometheus else _Seen(state=None, heard=resting)
         watching = monitor_of(spec.monitor, spec.reference)
-        if not await self._serves(key.namespace, release, now):
-            message = "no Pod of the release serves, so nothing is expected; it goes on when one does"
-            return _Seen(state=state or start(watching, now=now), heard=Heard(reason=Hearing.NOT_SERVING, message=message))
+        if not serves:
+            return _Seen(state=state or start(watching, now=now), heard=resting)
         if state is None or rests(status):
             state = start(watching, now=now) if state is None else rested(state, now=now)
             return _Seen(
                 state=state, heard=Heard(reason=Hearing.STARTED, message="the release serves; it is asked when its period is over"), again_seconds=0.05
             )
-        return await self._read(monitor, spec, watching, state, self.sources, now)
+        return await self._read(monitor, spec, watching, state, source, now)
 
     def _is_asked_for(self, key: Key, release: Release) -> bool:
         return any(one.name == key.name for one in wanted_for(self.feed.world.case(release)))
@@ -173,8 +179,7 @@ class MonitorReconciler:
         verdict = self.feed.world.verdict(Key(namespace=namespace, name=release.name), now=now)
         if verdict is None or verdict.allows is not Allowance.SERVE:
             return False
-        pods = await self.client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release.name},{FOR_USERS}")
-        return any(_is_ready(pod) for pod in pods)
+        return bool(await serving_pods(self.client, namespace, release.name))
 
     async def _learnt(self, monitor: Object, spec: MonitorSpec, release: Release, sources: Sources, now: datetime) -> _Seen:
         """Freeze what is normal, if enough was seen of it."""
@@ -183,10 +188,13 @@ class MonitorReconciler:
             raise DriftRefused("its reference is missing, and the policy gave one: delete the ReleaseMonitor, it is made again")
         if (left := self._left(key, now)) > 0:
             return _Seen(state=None, heard=heard_before(monitor), again_seconds=left)
-        baseline, made = release.spec.change.baseline, parse_time(monitor["metadata"]["creationTimestamp"])
+        # A probe can be made of who serves only.
+        baseline, made = release.spec.change.baseline if spec.monitor.prometheus else None, parse_time(monitor["metadata"]["creationTimestamp"])
         subject, begin = (baseline.name, made - parse_duration(asked.window)) if baseline else (release.name, made)
         try:
-            reference = await sources.learn(spec, namespace=key.namespace, release=subject, start=begin, end=max(now, begin + timedelta(seconds=1)))
+            reference = await sources.learn(monitor, spec, release=subject, start=begin, end=max(now, begin + timedelta(seconds=1)))
+        except Pending:
+            return _Seen(state=None, heard=heard_before(monitor), again_seconds=PENDING_SECONDS)
         except (PrometheusError, DriftRefused) as error:
             return self._waiting(key, spec, None, self._unread(key, error), now)
         seen = reference.n if reference else 0
@@ -208,8 +216,10 @@ class MonitorReconciler:
         if left > 0:
             return _Seen(state=state, heard=heard_before(monitor), findings=judge(watching, state, now=now), again_seconds=left)
         try:
-            reading = await sources.reading(watching, state, namespace=key.namespace, release=spec.release.name, now=now)
+            reading = await sources.reading(monitor, watching, state, now=now)
             after = state if reading is None else take(watching, state, reading, now=now)
+        except Pending:
+            return _Seen(state=state, heard=heard_before(monitor), findings=judge(watching, state, now=now), again_seconds=PENDING_SECONDS)
         except (PrometheusError, DriftRefused) as error:
             return self._waiting(key, spec, state, self._unread(key, error), now)
         if after is state:
@@ -255,8 +265,3 @@ class MonitorReconciler:
         for finding in findings:
             log.warning("monitor %s: %s, which asks for %s: %s", Key.of(monitor), finding.cause, finding.ask, finding.message)
             await self.events.record(monitor, type_="Warning", reason=str(finding.cause), action=str(finding.ask), note=finding.message)
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return "deletionTimestamp" not in pod["metadata"] and any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)

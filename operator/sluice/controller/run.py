@@ -37,6 +37,7 @@ from sluice.controller.monitor_sources import PrometheusSource
 from sluice.controller.monitors import MonitorReconciler
 from sluice.controller.objects import ObjectReconciler
 from sluice.controller.observe import Heartbeat, Metrics, Probes
+from sluice.controller.probes import ProbeSource
 from sluice.controller.release import Reconciler
 from sluice.controller.signing_key import ControllerKey
 from sluice.controller.triggers import Triggers
@@ -173,7 +174,8 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     prometheus = PrometheusClient(server) if server else None
     monitors = MonitorReconciler(
         client=client, feed=feed, events=events, metrics=metrics.monitors,
-        sources=PrometheusSource(prometheus) if prometheus else None, max_age_seconds=settings.world_max_age,
+        prometheus=PrometheusSource(prometheus) if prometheus else None,
+        probes=ProbeSource(client=client, world=lambda: feed.world, image=settings.scorers), max_age_seconds=settings.world_max_age,
     )  # fmt: skip
     # Monitors wait for Prometheus, and nothing else shall wait for it: they have workers of their own.
     watching: WorkQueue[Item] = WorkQueue()

@@ -54,13 +54,13 @@ class Prometheus:
         self.asked: list[tuple[str, datetime, datetime]] = []
         self.reference: MeanReference | Histogram | None = None
 
-    async def reading(self, monitor: Monitor, state: MonitorState, *, namespace: str, release: str, now: datetime) -> Reading | None:  # noqa: ARG002 - the protocol
-        self.asked.append((release, heard_until(state), now))
+    async def reading(self, monitor: Object, watching: Monitor, state: MonitorState, *, now: datetime) -> Reading | None:  # noqa: ARG002 - the protocol
+        self.asked.append((monitor["spec"]["release"]["name"], heard_until(state), now))
         if self.fails:
             raise self.fails
         return Counts(at=now, counts=(self.answered, self.refused)) if self.answered + self.refused else None
 
-    async def learn(self, spec: MonitorSpec, *, namespace: str, release: str, start: datetime, end: datetime) -> MeanReference | Histogram | None:  # noqa: ARG002
+    async def learn(self, monitor: Object, spec: MonitorSpec, *, release: str, start: datetime, end: datetime) -> MeanReference | Histogram | None:  # noqa: ARG002
         self.asked.append((release, start, end))
         if self.fails:
             raise self.fails
@@ -88,7 +88,8 @@ class Bench:
         """Another process."""
         self.reconciler = MonitorReconciler(
             client=self.client, feed=cast("WorldFeed", self.feed), events=EventRecorder(self.client, controller="sluice", instance="t"),
-            metrics=self.metrics.monitors, sources=self.prometheus if self.uses_prometheus else None, max_age_seconds=90, clock=lambda: self.now,
+            metrics=self.metrics.monitors, prometheus=self.prometheus if self.uses_prometheus else None, probes=self.prometheus,
+            max_age_seconds=90, clock=lambda: self.now,
         )  # fmt: skip
 
     def asks(self, *definitions: Object) -> None:
@@ -96,9 +97,11 @@ class Bench:
         self.world.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", policy, namespace=""))
 
     def pod(self, *, ready: bool) -> None:
-        conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
-        metadata = {"namespace": c.NAMESPACE, "name": "churn-1", "labels": {"sluice.dev/release": c.NAME}}
-        self.client.put(PODS, {"metadata": metadata, "status": {"conditions": conditions}})
+        since = "2026-11-20T11:00:00Z"
+        types = {"PodScheduled": True, "ContainersReady": ready, "Ready": ready}
+        conditions = [{"type": type_, "status": "True" if holds else "False", "lastTransitionTime": since} for type_, holds in types.items()]
+        metadata = {"namespace": c.NAMESPACE, "name": "churn-1", "labels": {"sluice.dev/release": c.NAME}, "creationTimestamp": since}
+        self.client.put(PODS, {"metadata": metadata, "spec": {}, "status": {"phase": "Running", "podIP": "10.0.0.7", "conditions": conditions}})
 
     async def made(self) -> c.Key:
         """Make the monitor."""
