@@ -109,10 +109,7 @@ def _pinned(findings: _Findings, spec: CanarySpec, suite: SuiteSpec, cases: Case
     from sluice.api.digests import cases_digest, suite_digest  # noqa: PLC0415 - see the package
 
     findings.compare("suite", spec.suite_digest, suite_digest(suite))
-    if suite.cases.oci is not None:
-        findings.unknown("cases", f"{cases.digest}; the suite names the manifest {cases_digest(suite.cases)}, whose only layer must have this digest")
-    else:
-        findings.compare("cases", cases_digest(suite.cases), cases.digest)
+    findings.compare("cases", cases_digest(suite.cases), cases.digest)
 
 
 def _decided(findings: _Findings, spec: CanarySpec, status: CanaryStatus, plan: Plan, repeated: Repeated) -> int:

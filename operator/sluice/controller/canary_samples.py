@@ -91,8 +91,10 @@ class SampleKeeper:
         for _, pod in sorted(scorers_of(run, job, pods).items()):
             part = await self._scorers.samples(pod, token=end_token(run), limit=min(SAMPLES_BYTES, left))
             if part is not None:
-                parts.append(part)
-                left -= len(part)
+                # A scorer that was still writing may have shown half a line at its end.
+                whole = part[: part.rfind(b"\n") + 1]
+                parts.append(whole)
+                left -= len(whole)
         if not any(parts):
             return None
         return _Kept(content=b"".join(parts), shards=len(parts))

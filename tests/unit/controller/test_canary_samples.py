@@ -104,6 +104,11 @@ async def test_what_all_shards_kept_is_one_object_that_the_run_names(pushed: lis
     assert len(pushed) == 1, "it was kept twice"
 
 
+async def test_half_a_line_at_the_end_of_a_shard_is_left_out(pushed: list[bytes]) -> None:
+    assert await Bench({0: LINES[0] + b'{"ra', 1: LINES[1]}).keep()
+    assert pushed == [LINES[0] + LINES[1]]
+
+
 async def test_a_shard_that_says_nothing_is_left_out(pushed: list[bytes]) -> None:
     assert await Bench({0: None, 1: LINES[1]}).keep()
     assert pushed == [LINES[1]]
