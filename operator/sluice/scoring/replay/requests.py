@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sluice.api.strict_json import VALUE_LIMIT, JsonObject, JsonRefused, JsonValue, canonical, parse
+from sluice.api.strict_json import VALUE_LIMIT, JsonObject, JsonRefused, JsonTooLarge, JsonValue, canonical, parse
 from sluice.scoring.protocols.template import Pointer, TemplateError
 
 LINE_BYTES: Final = 1 << 20
@@ -72,7 +72,7 @@ def document_of(line: bytes, *, limit: int = LINE_BYTES, values: int = VALUE_LIM
     try:
         document = parse(line, limit=limit, values=values)
     except JsonRefused as error:
-        raise Unusable(LeftOut.NOT_JSON, f"the line {error}") from None
+        raise Unusable(LeftOut.TOO_LONG if isinstance(error, JsonTooLarge) else LeftOut.NOT_JSON, f"the line {error}") from None
     if not isinstance(document, dict):
         raise Unusable(LeftOut.NOT_JSON, "the line is not a JSON object")
     return document

@@ -124,7 +124,7 @@ def test_the_manifest_says_how_it_came_about(tmp_path: Path) -> None:
 
 def test_a_line_that_is_too_long_is_left_out_and_the_next_one_is_read(tmp_path: Path) -> None:
     path = recorded(tmp_path, {"prompt": "x" * (2 << 20)}, request(1))
-    assert drawn(path).manifest["leftOut"] == {"NotJson": 1}
+    assert drawn(path).manifest["leftOut"] == {"TooLong": 1}
     assert len(ids(drawn(path))) == 1
 
 
