@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e.cluster import Cluster
+from tests.cluster.gate import CONTROLLER, ROOT
 from tests.cluster.namespace import Namespace
 from tests.cluster.release import ReleaseCase
 from tests.cluster.webhook import Webhook
@@ -114,6 +116,34 @@ def test_an_owner_that_its_own_people_paused_stays_paused_when_it_comes_to_name_
     assert held(approved.apply(owner(paused=True))) == (True, "")
     approved.kubectl("rollout", "resume", "deployment/churn")
     assert held(approved.get("deployment", "churn")) == (False, "")
+
+
+def test_a_release_that_was_withdrawn_waits_and_one_that_drifted_is_denied_by_every_replica(approved: Namespace, release: ReleaseCase) -> None:
+    spec = yaml.safe_load((ROOT / "examples/ReleaseMonitor.yaml").read_text())["spec"] | {
+        "release": {"name": release.name}, "releaseDigest": approved.get("releaseapproval", "by-owner")["spec"]["releaseDigest"],
+    }  # fmt: skip
+
+    rbac = "rbac.authorization.k8s.io"
+    role, subject = ({"apiGroup": rbac, "kind": kind, "name": name} for kind, name in (("ClusterRole", "cluster-admin"), ("User", CONTROLLER)))
+    approved.apply({"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": {"name": "all"}, "roleRef": role, "subjects": [subject]})
+
+    def find(ask: str) -> None:
+        finding = {"cause": "Drift", "ask": ask, "at": "2026-11-21T12:00:00Z", "message": "mean: rise to 0.3"}
+        monitor = {"apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseMonitor", "metadata": {"name": ask.lower()}, "spec": spec}
+        approved.create(monitor, as_user=CONTROLLER)
+        words = ("apply", "--server-side", "--field-manager=test", "--subresource=status", "--filename=-")
+        approved.kubectl(*words, stdin=json.dumps(monitor | {"status": {"findings": [finding]}}), as_user=CONTROLLER)
+
+    find("Withdraw")
+    _dry_run_until(approved, pod(gated=False), lambda obj: obj is not None and gates(obj) == ([SCHEDULING], [READINESS]))
+    find("RollBack")
+    _dry_run_until(approved, pod(gated=False), lambda obj: obj is None)
+    denied = approved.kubectl("create", "--filename=-", stdin=json.dumps(pod(gated=False)), check=False).stderr
+    assert "churn/2.1.0 was rolled back" in denied
+    assert "(DriftRolledBack)" in denied
+    # Only the platform team brings back what was found.
+    approved.kubectl("delete", "mrm", "--all")
+    _dry_run_until(approved, pod(gated=False), lambda obj: obj is not None and gates(obj) == ([], []))
 
 
 # The last of this module: there are no replicas after it.
