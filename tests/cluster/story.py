@@ -34,18 +34,23 @@ class Story:
         self.image = ns.cluster.images["busybox"]
         self.image_digest = self.image.rpartition("@")[2]
         ns.label({"sluice.dev/govern": "true", "sluice.dev/stage": "production", "sluice.dev/test": ns.name})
-        ns.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "churn"}})
+        rbac = "rbac.authorization.k8s.io"
         rules = [{"apiGroups": ["sluice.dev"], "resources": ["releaseapprovals", "releasewaivers"], "verbs": ["create", "get", "delete"]}]
         meta = {"name": "deciders"}
-        ns.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": rules})
-        who = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "deciders"}]
-        ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deciders"}
-        ns.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": meta, "roleRef": ref, "subjects": who})
+        who = [{"apiGroup": rbac, "kind": "Group", "name": "deciders"}]
+        ref = {"apiGroup": rbac, "kind": "Role", "name": "deciders"}
+        ns.apply_all(
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "churn"}},
+            {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": rules},
+            {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": meta, "roleRef": ref, "subjects": who},
+        )
 
     def platform(self) -> None:
         """The trust root and the policy, for this namespace only."""
-        self.ns.apply(_object("TrustRoot", self.ns.name, case.trust_root()["spec"]))
-        self.ns.apply(_object("ReleasePolicy", self.ns.name, self.policy_spec()))
+        self.ns.apply_all(
+            _object("TrustRoot", self.ns.name, case.trust_root()["spec"]),
+            _object("ReleasePolicy", self.ns.name, self.policy_spec()),
+        )
 
     def policy_spec(self) -> Object:
         policy = case.policy_spec()
@@ -80,15 +85,18 @@ class Story:
 
     def prove(self, *, leave_out: tuple[str, ...] = (), **instead: bytes) -> None:
         """Pipelines apply their evidence; `instead` replaces the bundle of a name."""
-        for name, bundle in (self.bundles | instead).items():
-            if name not in leave_out:
-                self.evidence(name, bundle)
+        proved = (self.bundles | instead).items()
+        self.ns.apply_all(*(self.evidence_object(name, bundle) for name, bundle in proved if name not in leave_out))
 
     def evidence(self, name: str, bundle: bytes) -> None:
+        """A pipeline applies one of them."""
+        self.ns.apply(self.evidence_object(name, bundle))
+
+    def evidence_object(self, name: str, bundle: bytes) -> Object:
         spec: Object = {"bundle": {"inline": base64.b64encode(bundle).decode()}}
         if name == "evaluation":
             spec["attachments"] = [{"name": "results.json", "inline": base64.b64encode(case.raw_results()).decode()}]
-        self.ns.apply(_object("ReleaseEvidence", name, spec))
+        return _object("ReleaseEvidence", name, spec)
 
     def decide(self, name: str, role: str, person: Person, *, decision: str = "Approve") -> None:
         """One person decides on exactly what the status shows."""
