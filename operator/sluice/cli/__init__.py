@@ -11,6 +11,7 @@ import click
 from sluice import __version__
 from sluice.cli.canary import canary
 from sluice.cli.decisions import approve, reject
+from sluice.cli.drills import drill
 from sluice.cli.probe import probe
 from sluice.cli.processes import controller, webhook
 from sluice.cli.replay import replay
@@ -26,6 +27,7 @@ def main() -> None:
     \b
     People:      sluice approve mr/churn-2-1-0 -n payments --role security
                  sluice reject  mr/churn-2-1-0 -n payments --role security --comment "refuses too little"
+    Rehearse:    sluice drill mr/churn-2-1-0 -n payments
     Look:        kubectl get mr -n payments -o wide;  kubectl describe mr/churn-2-1-0 -n payments
     Compare:     sluice suite check suite.yaml
                  sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
@@ -42,6 +44,7 @@ main.add_command(canary)
 main.add_command(probe)
 main.add_command(reject)
 main.add_command(controller)
+main.add_command(drill)
 main.add_command(replay)
 main.add_command(score)
 main.add_command(suite)
