@@ -73,6 +73,8 @@ class Monitors:
         touched = set()
         if (before := self._release_of.pop(key, None)) is not None:
             del self._of[before][key]
+            if not self._of[before]:
+                del self._of[before]
             touched.add(before)
         if item is not None:
             after = self._release_of[key] = Key(namespace=key.namespace, name=_release_named(item))
