@@ -46,6 +46,30 @@ def test_helm_finds_nothing_wrong(cluster: Cluster) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_controller_alone_is_told_where_prometheus_is_and_how_to_prove_who_it_is(cluster: Cluster) -> None:
+    def containers(*values: str) -> dict[str, Object]:
+        done = template(cluster, *IMAGE, "--show-only=templates/deployments.yaml", *(f"--set={value}" for value in values))
+        assert done.returncode == 0, done.stderr
+        pods = [obj["spec"]["template"]["spec"] for obj in yaml.safe_load_all(done.stdout) if obj and obj["kind"] == "Deployment"]
+        return {pod["containers"][0]["name"]: pod for pod in pods}
+
+    url = "prometheus.url=https://prometheus.monitoring:9090/x"
+    plain, told = containers(), containers(url, "prometheus.tokenSecret.name=token", "prometheus.caConfigMap.name=ca")
+    assert "prometheus" not in str(plain)
+    assert told["webhook"] == plain["webhook"]
+    flags = [word for word in told["controller"]["containers"][0]["args"] if "prometheus" in word]
+    assert flags == [
+        "--prometheus-url=https://prometheus.monitoring:9090/x",
+        "--prometheus-token-file=/etc/prometheus/token/token",
+        "--prometheus-ca-file=/etc/prometheus/ca/ca.crt",
+    ]
+    mounts = {mount["mountPath"] for mount in told["controller"]["containers"][0]["volumeMounts"] if mount.get("readOnly")}
+    assert {"/etc/prometheus/token", "/etc/prometheus/ca"} <= mounts
+    refused = template(cluster, *IMAGE, "--set=prometheus.url=http://me:secret@prometheus")
+    assert refused.returncode != 0
+    assert "prometheus/url" in refused.stderr
+
+
 def test_an_older_kubernetes_is_refused(cluster: Cluster) -> None:
     done = helm(cluster, "template", "sluice", str(CHART), "--kube-version=1.35.9", *IMAGE)
     assert "requires kubeVersion: >=1.36.0-0" in done.stderr

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -102,3 +103,12 @@ async def test_a_process_that_lost_the_lease_exits_at_once(monkeypatch: pytest.M
 def test_a_lease_that_is_not_safe_is_refused() -> None:
     with pytest.raises(ValueError, match="a lease needs"):
         _ = Settings(lease_renew_deadline=30.0).timing
+
+
+def test_where_prometheus_is_is_checked_when_the_process_starts() -> None:
+    assert Settings().prometheus is None
+    server = Settings(prometheus_url="https://prometheus:9090/x", prometheus_token_file=Path("token")).prometheus
+    assert server is not None
+    assert (server.url, server.token_file) == ("https://prometheus:9090/x", Path("token"))
+    with pytest.raises(ValueError, match="prometheus-url"):
+        _ = Settings(prometheus_url="prometheus:9090").prometheus
