@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import subprocess
@@ -63,7 +64,7 @@ def image(cluster: Cluster) -> str:
 @pytest.fixture(scope="module")
 def controller(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     with Controller(cluster, tmp_path_factory.mktemp("controller")) as installed:
-        yield installed.lead("controller-0", scorer_image=image, canary_start=30.0)
+        yield installed.lead("controller-0", scorer_image=image, canary_start=30.0, samples_repository=f"http://{cluster.registry}/samples")
 
 
 def cases_image(cluster: Cluster, folder: Path) -> str:
@@ -132,3 +133,12 @@ def test_cases_scorers_and_judges_from_elsewhere_promote_a_good_candidate(
     assert {metric["name"]: float(metric["estimate"]) for metric in status["metrics"]} == {"accuracy": 0, "own": 0, "judged": 0}
     assert status["planned"] == 150
     story.wait_phase("Serving")
+    # What every answer was is kept in the registry, as one object that the run names.
+    told = ns.wait("canaryrun", f"{story.release}-1", lambda item: item["status"].get("samples"), seconds=60)["status"]["samples"]
+    repository = told["uri"].removeprefix("oci://").partition("@")[0]
+    blob = [str(cluster.binaries["crane"]), "blob", "--insecure", f"{repository}@{told['digest']}"]
+    kept = subprocess.run(blob, check=True, capture_output=True, timeout=60).stdout
+    assert "sha256:" + hashlib.sha256(kept).hexdigest() == told["digest"]
+    ranks = [json.loads(line)["rank"] for line in kept.splitlines()]
+    assert ranks == list(range(len(ranks)))
+    assert len(ranks) >= status["units"]

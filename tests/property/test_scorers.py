@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from sluice.scoring.answer import Answer, ToolCall
 from sluice.scoring.case import Case, Prompt, Tensor
 from sluice.scoring.scorers.build import gate_of, pair_scorer_of, scorer_of
-from sluice.scoring.scorers.classification import Confusion
 from sluice.scoring.scorers.container import ReplyError, score_from
 from sluice.scoring.scorers.judge import verdict_of
 from sluice.scoring.scorers.latency import quantile_limit
@@ -172,19 +171,6 @@ def test_a_latency_limit_is_one_of_the_latencies_and_grows_with_confidence(laten
     surer = quantile_limit(latencies, quantile=quantile, tolerance=0.0, confidence=(1 + confidence) / 2)
     assert limit is None or limit in latencies
     assert surer is None or (limit is not None and surer >= limit)
-
-
-counts = st.dictionaries(st.tuples(st.sampled_from("abc"), st.none() | st.sampled_from("abc")), st.integers(min_value=1, max_value=9)).map(
-    lambda found: Confusion(counts=found)
-)
-
-
-@given(one=counts, two=counts, three=counts)
-def test_confusion_adds_in_any_order_and_its_figures_are_shares(one: Confusion, two: Confusion, three: Confusion) -> None:
-    assert (one + two) + three == three + (two + one)
-    for label in "abc":
-        for figure in (one.precision(label), one.recall(label), one.f1(label)):
-            assert figure is None or 0.0 <= figure <= 1.0
 
 
 @given(reply=st.binary(max_size=60) | json_values.map(lambda value: repr(value).encode("utf-8", "replace")))

@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from sluice.scoring import wire
+from sluice.scoring.classes import quantities
 from sluice.scoring.judgement import Judgement, Standing
 from sluice.scoring.plan import Plan
+from sluice.scoring.quality import qualities_of
 from sluice.scoring.tally import ALL, NOISE, SIDES, Merged, ShardStatistics, add
 
 
@@ -37,6 +39,7 @@ def as_json(merged: Merged, judgement: Judgement, standings: Sequence[Standing])
             for standing in standings
         ],
         "gates": dict(merged.gates),
+        "scorers": _qualities(merged, standings),
         "sums": _sums(merged),
         "samples": [{"digest": samples.digest, "uri": samples.uri} for samples in merged.samples],
     }
@@ -59,6 +62,9 @@ def as_table(merged: Merged, judgement: Judgement, standings: Sequence[Standing]
         console.print(table)
         for side, sums in _sums(merged).items():
             console.print(f"{side}: " + ", ".join(f"{name} {count:,}" for name, count in sorted(sums.items())))
+        for scorer in _qualities(merged, standings):
+            told = f"silent about {_share(scorer['lost'])}, contradicts itself on {_share(scorer['contradicts'])}"
+            console.print(f"scorer {scorer['name']}: {told}, right on {_share(scorer['right'])} of {scorer['known']:,} known cases")
         for name, hits in sorted(merged.gates.items()):
             console.print(f"gate {name}: {hits} answers")
         console.print(f"{judgement.decision} ({judgement.reason}) after {judgement.units:,} units: {judgement.message}")
@@ -90,4 +96,16 @@ def _noise(merged: Merged, metric: str) -> float | None:
 
 
 def _sums(merged: Merged) -> dict[str, dict[str, int]]:
-    return {side: add(look.sums.get(side, {}) for look in merged.looks) for side in SIDES}
+    return {side: quantities(add(look.sums.get(side, {}) for look in merged.looks)) for side in SIDES}
+
+
+def _qualities(merged: Merged, standings: Sequence[Standing]) -> list[dict[str, object]]:
+    metrics = sorted({standing.metric for standing in standings})
+    return [
+        {"name": each.metric, "units": each.units, "lost": each.lost, "contradicts": each.contradicts, "known": each.known, "right": each.right}
+        for each in qualities_of(merged.looks, metrics)
+    ]
+
+
+def _share(share: object) -> str:
+    return f"{share:.1%}" if isinstance(share, float) else "–"

@@ -12,14 +12,18 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from typing import Final
 
-from sluice.scoring.answer import Answer, NoAnswer
+from sluice.scoring.answer import Answer, Failure, NoAnswer
 from sluice.scoring.case import Case
+from sluice.scoring.classes import ClassCounter
 from sluice.scoring.remote.settings import JudgeSettings
 from sluice.scoring.scorers.latency import LatencySettings
 from sluice.scoring.scorers.score import Gate, Hit, PairScorer, Score, Scorer, Sum
 from sluice.scoring.tally import BASELINE, CANDIDATE, NOISE, WORST, add
+
+_SILENT: Final = NoAnswer(failure=Failure.MALFORMED, message="it cannot be read")
 
 log: Final = logging.getLogger(__name__)
 
@@ -34,6 +38,8 @@ class Metrics:
     """Latencies, whose limit the suite names or the baseline's first answers fix."""
     gates: Mapping[str, Gate] = field(default_factory=dict)
     sums: Mapping[str, Sum] = field(default_factory=dict)
+    classes: tuple[ClassCounter, ...] = ()
+    """Classifications that name their classes: what precision and recall come from."""
     containers: frozenset[str] = frozenset()
     """Scorers in containers of their own."""
     judges: Mapping[str, JudgeSettings] = field(default_factory=dict)
@@ -102,8 +108,13 @@ def compare(case: Case, repeats: Sequence[Repeat], metrics: Metrics) -> Unit:
         pairs=tuple(_pair(case, repeat, metrics) for repeat in repeats),
         void=all(isinstance(repeat.baseline.answer, NoAnswer) for repeat in repeats),
         sums={
-            CANDIDATE: add(_sums(repeat.candidate, metrics) for repeat in repeats),
-            BASELINE: add(_sums(reply, metrics) for repeat in repeats for reply in (repeat.baseline, repeat.again) if reply is not None),
+            CANDIDATE: add(chain((_sums(repeat.candidate, metrics) for repeat in repeats), _classes(case, repeats, CANDIDATE, metrics))),
+            BASELINE: add(
+                chain(
+                    (_sums(reply, metrics) for repeat in repeats for reply in (repeat.baseline, repeat.again) if reply is not None),
+                    _classes(case, repeats, BASELINE, metrics),
+                )
+            ),
         },
     )
 
@@ -175,6 +186,20 @@ def _in_time(seconds: tuple[float | None, float | None, float | None], limits: M
         yield name, WORST if candidate is None else Fraction(candidate <= limit) - own
         if again is not None:
             yield NOISE + name, Fraction(again <= limit) - own
+
+
+def _classes(case: Case, repeats: Sequence[Repeat], side: str, metrics: Metrics) -> Iterator[dict[str, int]]:
+    """Classes of one side, of the repeats that are pairs."""
+    for repeat in repeats:
+        if isinstance(repeat.baseline.answer, NoAnswer):
+            continue
+        answer = (repeat.candidate if side == CANDIDATE else repeat.baseline).answer
+        for counter in metrics.classes:
+            try:
+                yield counter.of(case, answer)
+            except Exception as error:  # noqa: BLE001 - as for scorers: an answer must not end the run
+                log.warning("case %s: an answer's class cannot be read, which counts as none: %s", case.id, type(error).__name__)
+                yield counter.of(case, _SILENT)
 
 
 def _sums(reply: Reply, metrics: Metrics) -> dict[str, int]:

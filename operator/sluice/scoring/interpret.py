@@ -13,11 +13,13 @@ from sluice.api.durations import parse_duration
 from sluice.api.remote_scorers import JudgeScorer
 from sluice.api.scorers import Scorer as AskedScorer
 from sluice.api.strict_json import JsonRefused, parse
+from sluice.scoring.classes import ClassCounter
 from sluice.scoring.compare import Metrics
 from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType, Sampling
 from sluice.scoring.protocols.settings import SettingsError as ProtocolError
 from sluice.scoring.remote.settings import JudgeSettings
 from sluice.scoring.scorers.build import gate_of, pair_scorer_of, scorer_of, sum_of
+from sluice.scoring.scorers.classification import classifier
 from sluice.scoring.scorers.latency import LatencySettings, latency_settings
 from sluice.scoring.scorers.score import Gate, PairScorer, Scorer, Sum
 from sluice.scoring.scorers.settings import GateType, PairScorerType, RemoteType, ScorerType, Settings, SettingsError, SumType
@@ -94,6 +96,11 @@ def metrics_of(scorers: Sequence[AskedScorer]) -> Metrics:
             raise SuiteRefused(f"scorer {scorer.name}: {error}") from None
     return Metrics(
         scorers=single, pair_scorers=pairs, timings=timings, gates=gates, sums=sums,
+        classes=tuple(
+            ClassCounter(index=index, labels=tuple(scorer.labels), predicted=classifier(_settings(scorer)))
+            for index, scorer in enumerate(scorers)
+            if scorer.labels and _TYPES.get(scorer.type) is ScorerType.CLASSIFICATION
+        ),
         containers=frozenset(scorer.name for scorer in scorers if scorer.container is not None),
         judges={scorer.name: _judge(scorer.name, scorer.judge) for scorer in scorers if scorer.judge is not None},
     )  # fmt: skip

@@ -19,12 +19,12 @@ STATISTICS_BYTES: Final = 32 << 20
 VALUES: Final = 2_000_000
 SLICES: Final = 256
 """Slices of one metric, `all` included: what the status of a run can hold."""
-SUMS: Final = 64
+SUMS: Final = 1024
 NAME_LENGTH: Final = 192
 """Of a slice: dimension, `=` and value, as cases may have them."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
+_NAME = re.compile(r"[A-Za-z0-9.-]{1,63}")
 _POINT = re.compile(r"0|-?[1-9][0-9]{0,3}")
 
 
@@ -179,7 +179,7 @@ def _counts(value: JsonValue, where: str, *, limit: int) -> dict[str, int]:
         raise StatisticsRefused(f"{where} has {len(counts)} members; at most {limit} belong there")
     for name in counts:
         if not _NAME.fullmatch(name):
-            raise StatisticsRefused(f"{where} names {name!r:.100}; at most 63 letters, digits and '-' belong there")
+            raise StatisticsRefused(f"{where} names {name!r:.100}; at most 63 letters, digits, '-' and '.' belong there")
     return {name: _count(count, f"{where}.{name}", None) for name, count in counts.items()}
 
 

@@ -87,7 +87,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda told: told["looks"][0]["tallies"]["accuracy"]["all"].update({"0": -1000}), "is -1000; a count"),
         (lambda told: told["looks"][0]["tallies"]["accuracy"]["all"].update({"0": True}), "is True; a count"),
         (lambda told: told["looks"][0]["sums"].pop("baseline"), "has members"),
-        (lambda told: told["looks"][0]["sums"]["candidate"].update({f"n{n}": 1 for n in range(70)}), "at most 64"),
+        (lambda told: told["looks"][0]["sums"]["candidate"].update({f"n{n}": 1 for n in range(1100)}), "at most 1024"),
         (lambda told: told["samples"].update(digest="sha256:x"), "samples is not"),
     ],
 )

@@ -256,6 +256,17 @@ async def test_samples_are_in_rank_order_and_hold_digests_of_answers(tmp_path: P
     assert os.listdir(tmp_path) == ["samples.jsonl"]  # noqa: PTH208 - nothing else is left behind
 
 
+async def test_samples_can_be_seen_while_they_are_written_and_end_where_they_must(tmp_path: Path) -> None:
+    sink = FileSink(tmp_path / "samples.jsonl", limit=10)
+    sink.write(b"12345")
+    assert sink.so_far().read_bytes() == b"12345\n"
+    sink.write(b"1234")
+    sink.write(b"1")
+    found = sink.finish()
+    assert sink.so_far().read_bytes() == b"12345\n"
+    assert found.digest == "sha256:" + hashlib.sha256(b"12345\n").hexdigest()
+
+
 async def test_texts_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "samples.jsonl")
     worker = Worker(plan(planned=2), cases(2), shard=0, metrics=METRICS, candidate=Side(said("ye\ud800s")), baseline=Side(YES), sink=sink, keep=Keep.TEXTS)
@@ -272,6 +283,9 @@ async def test_a_scorer_that_cannot_write_its_samples_ends_with_that_error() -> 
 
         def finish(self) -> Samples:
             raise AssertionError("it went on")
+
+        def so_far(self) -> Path:
+            raise AssertionError("nobody asked")
 
     worker = Worker(plan(), cases(40), shard=0, metrics=METRICS, candidate=Side(YES), baseline=Side(YES), sink=Full())
     with pytest.raises(OSError, match="no space left"):

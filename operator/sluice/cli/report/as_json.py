@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from sluice.cli.report.detail import Detail, Point
 from sluice.cli.report.numbers import Compared, Comparison, Metric
+from sluice.scoring.classes import ClassFigures, macro_f1
+from sluice.scoring.quality import Quality
 
 VERSION: Final = 1
 """Of the form. Members may be added; what is there keeps its meaning, or this changes."""
@@ -70,6 +72,12 @@ def _detail(detail: Detail) -> dict[str, Any]:
         "void": detail.void,
         "sides": {side: dict(sorted(counts.items())) for side, counts in detail.sides.items()},
         "noise": [{"name": noise.metric, "units": noise.units, "difference": round(noise.difference, _DIGITS)} for noise in detail.noise],
+        "scorers": [_quality(quality) for quality in detail.qualities],
+        "classes": [
+            {"name": metric, "side": side, "macroF1": _rounded(macro_f1(figures)), "labels": [_class(each) for each in figures]}
+            for metric, sides in detail.classes.items()
+            for side, figures in sides.items()
+        ],
         "latencies": list(detail.latencies),
         "paths": [{"name": path.metric, "slice": path.slice, "points": [_point(point) for point in path.points]} for path in detail.paths],
         "differences": [
@@ -77,6 +85,31 @@ def _detail(detail: Detail) -> dict[str, Any]:
             for spread in detail.differences
         ],
     }
+
+
+def _quality(quality: Quality) -> dict[str, Any]:
+    return {
+        "name": quality.metric,
+        "units": quality.units,
+        "lost": _rounded(quality.lost),
+        "contradicts": _rounded(quality.contradicts),
+        "known": quality.known,
+        "right": _rounded(quality.right),
+    }
+
+
+def _class(figures: ClassFigures) -> dict[str, Any]:
+    return {
+        "label": figures.label,
+        "expected": figures.expected,
+        "precision": _rounded(figures.precision),
+        "recall": _rounded(figures.recall),
+        "f1": _rounded(figures.f1),
+    }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, _DIGITS)
 
 
 def _point(point: Point) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from typing import Final
 from sluice.api.canary import CanaryDecision, CanaryPhase
 from sluice.api.scorers import ScorerType
 from sluice.cli.report.numbers import Compared, Comparison, Inputs, clean, from_standings
+from sluice.scoring.classes import ClassFigures, figures_of, quantities
 from sluice.scoring.judgement import Judgement, Terms, judge, standings
 from sluice.scoring.plan import Plan
+from sluice.scoring.quality import Quality, qualities_of
 from sluice.scoring.tally import ALL, NOISE, SIDES, Merged, Samples, add, merge
 from sluice.scoring.wire import read_statistics
 
@@ -72,6 +74,10 @@ class Detail:
     void: int
     sides: Mapping[str, Mapping[str, int]]
     noise: tuple[Noise, ...]
+    qualities: tuple[Quality, ...]
+    """Of the scorers that somebody else runs."""
+    classes: Mapping[str, Mapping[str, tuple[ClassFigures, ...]]]
+    """Metric to side to classes."""
     latencies: tuple[str, ...]
     paths: tuple[Path, ...]
     differences: tuple[Spread, ...]
@@ -122,11 +128,15 @@ def _detail(plan: Plan, merged: Merged, terms: Terms, judgement: Judgement, show
     chosen = {*pools, *[key for key in shown if key[1] != ALL][: max(1, 4 - len(pools))]}
     drawn = [key for key in shown if key in chosen]
     spread = {(metric, name): add(_named(look.tallies.get(metric, {}).get(name, {})) for look in looks) for metric, name in drawn}
+    sums = {side: add(look.sums.get(side, {}) for look in looks) for side in SIDES}
+    classes = {side: figures_of(plan.scorers, sums[side]) for side in SIDES}
     return Detail(
         plan=plan.digest,
         void=sum(look.void for look in looks),
-        sides={side: add(look.sums.get(side, {}) for look in looks) for side in SIDES},
+        sides={side: quantities(counts) for side, counts in sums.items()},
         noise=tuple(noise for metric in sorted(terms.margins) if (noise := _noise(merged, metric)) is not None),
+        qualities=qualities_of(looks, sorted(terms.margins)),
+        classes={metric: {side: classes[side][metric] for side in SIDES} for metric in classes[SIDES[0]]},
         latencies=tuple(scorer.name for scorer in plan.scorers if scorer.type == ScorerType.LATENCY),
         paths=_paths(_only(merged, drawn), terms, judgement.looks, drawn),
         differences=tuple(

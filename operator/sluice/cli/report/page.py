@@ -17,6 +17,7 @@ from sluice.cli.report.detail import Detail
 from sluice.cli.report.glossary import GLOSSARY
 from sluice.cli.report.numbers import Compared, Comparison, Metric
 from sluice.cli.report.words import OUTCOMES, SIGNS, consequence, duration, headline, points, progress, rate, signed, to_decide, verdict
+from sluice.scoring.classes import macro_f1
 from sluice.scoring.tally import BASELINE, CANDIDATE, SIDES
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -43,7 +44,11 @@ def page(comparison: Comparison, detail: Detail | None, *, differs: str = "") ->
             _where(comparison),
             *([] if detail is None else [_path(detail), _differences(detail)]),
             _gates(comparison),
-            *([_only_run()] if detail is None else [_noise(detail), _missing(detail), _latency(comparison, detail), _sums(detail)]),
+            *(
+                [_only_run()]
+                if detail is None
+                else [_noise(detail), _scorers(detail), _classes(detail), _missing(detail), _latency(comparison, detail), _sums(detail)]
+            ),
             _glossary(),
         ]
     )
@@ -78,6 +83,8 @@ def _compared(comparison: Comparison, detail: Detail | None) -> str:
         ("Time", _times(comparison)),
         ("Decision", f"{comparison.decision} ({_code(comparison.reason)}): {escape(comparison.message)}"),
     ]
+    if comparison.live_share:
+        rows.append(("Live share after it", escape(comparison.live_share)))
     if detail is not None:
         rows.append(("Plan", _code(detail.plan)))
     rows += [("Every answer is kept in", _named(sample)) for sample in comparison.samples]
@@ -182,6 +189,52 @@ def _noise(detail: Detail) -> str:
         "0 means that it always answers alike; a high number means that many cases are needed to see anything.</p>\n"
         + _table(("Metric", "Cases asked twice", "Mean distance in points"), rows, numbers=[1, 2]),
     )
+
+
+def _scorers(detail: Detail) -> str:
+    if not detail.qualities:
+        return ""
+    rows = [
+        (
+            f"<td>{escape(each.metric)}</td>",
+            *(
+                f'<td class="number">{told}</td>'
+                for told in (f"{each.units:,}", _share(each.lost), _share(each.contradicts), f"{each.known:,}", _share(each.right))
+            ),
+        )
+        for each in detail.qualities
+    ]
+    return _section(
+        "Scorers of your own, and judges",
+        "<p>How far to trust them. Silent: cases about which the scorer said nothing, which count for neither side; with more than 1 % nothing is decided. "
+        "Contradicts itself: pairs of answers that a judge prefers by their place. "
+        "Right: cases of which people know the better answer, and it found that one.</p>\n"
+        + _table(("Metric", "Cases", "Silent", "Contradicts itself", "Known cases", "Right"), rows, numbers=range(1, 6)),
+    )
+
+
+def _classes(detail: Detail) -> str:
+    parts = []
+    for metric, sides in detail.classes.items():
+        rows = [
+            (
+                f"<td>{escape(candidate.label)}</td>",
+                f'<td class="number">{candidate.expected:,}</td>',
+                *(f'<td class="number">{_share(share)}</td>' for side in (candidate, baseline) for share in (side.precision, side.recall, side.f1)),
+            )
+            for candidate, baseline in zip(sides[CANDIDATE], sides[BASELINE], strict=True)
+        ]
+        told = ", ".join(f"{side} {_share(macro_f1(sides[side]))}" for side in (CANDIDATE, BASELINE))
+        heads = ("Class", "Answers", *(f"{side}: {figure}" for side in ("Candidate", "Baseline") for figure in ("precision", "recall", "F1")))
+        parts.append(f"<p>{escape(metric)}: macro F1 of the {told}.</p>\n" + _table(heads, rows, numbers=range(1, len(heads))))
+    if not parts:
+        return ""
+    why = "<p>Figures of all cases together. Nothing is decided on them: what decides is whether each case was right, beside the baseline.</p>\n"
+    return _section("Classes", why + "".join(parts))
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
 
 
 def _missing(detail: Detail) -> str:

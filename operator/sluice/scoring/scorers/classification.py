@@ -1,15 +1,12 @@
-"""Classification: which class an answer names, whether it is the right one, and the figures of a whole set.
+"""Classification: which class an answer names, and whether it is the right one.
 
-Precision, recall and F1 belong to a set of cases, not to one: they come from counts of (expected, predicted) that add up over shards. The decision engine works
-on correctness case by case, for which its promise holds; these figures are for the report.
+The decision engine works on correctness case by case, for which its promise holds. Precision, recall and F1 belong to a set of cases: `sluice.scoring.classes`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from sluice.scoring.answer import Answer
 from sluice.scoring.case import Case, Json, Tensor
@@ -86,51 +83,6 @@ def classifier(settings: Settings) -> Callable[[Answer], str | None]:
         return from_text(answer.text) if tensor is None else from_tensor(tensor)
 
     return predict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confusion:
-    """How many cases with which label were given which label (None: none). Adds up in any order."""
-
-    counts: Mapping[tuple[str, str | None], int] = field(default_factory=dict)
-    """(expected, predicted) → cases."""
-
-    def __add__(self, other: Confusion) -> Confusion:
-        return Confusion(counts=Counter(self.counts) + Counter(other.counts))
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All labels that were expected, sorted."""
-        return tuple(sorted({wanted for wanted, _ in self.counts}))
-
-    def accuracy(self) -> float | None:
-        """Share of cases with the right label; None without cases."""
-        return _share(sum(count for (wanted, given), count in self.counts.items() if wanted == given), sum(self.counts.values()))
-
-    def precision(self, label: str) -> float | None:
-        """Share of the cases given `label` that have it; None when none was given it."""
-        return _share(self._both(label), sum(count for (_, given), count in self.counts.items() if given == label))
-
-    def recall(self, label: str) -> float | None:
-        """Share of the cases with `label` that were given it; None when there is none."""
-        return _share(self._both(label), sum(count for (wanted, _), count in self.counts.items() if wanted == label))
-
-    def f1(self, label: str) -> float | None:
-        """2·hits / (expected + given): the harmonic mean of precision and recall, also where one of them is undefined. None when `label` does not occur."""
-        either = sum(count * ((wanted == label) + (given == label)) for (wanted, given), count in self.counts.items())
-        return _share(2 * self._both(label), either)
-
-    def macro_f1(self) -> float | None:
-        """Mean F1 of the expected labels, each with the same weight; None without cases."""
-        values = [value for label in self.labels if (value := self.f1(label)) is not None]
-        return sum(values) / len(values) if values else None
-
-    def _both(self, label: str) -> int:
-        return self.counts.get((label, label), 0)
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def _name(value: Json, labels: tuple[str, ...]) -> str:

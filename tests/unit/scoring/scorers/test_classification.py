@@ -5,7 +5,7 @@ import pytest
 from sluice.scoring.answer import Answer
 from sluice.scoring.case import Json
 from sluice.scoring.scorers.build import scorer_of
-from sluice.scoring.scorers.classification import Confusion, classifier
+from sluice.scoring.scorers.classification import classifier
 from sluice.scoring.scorers.settings import ExpectError, ScorerType, Settings, SettingsError
 from tests.unit.scoring.scorers.said import case, said
 
@@ -89,26 +89,3 @@ def test_a_case_without_a_label_is_not_for_it_and_a_strange_one_is_refused() -> 
 def test_labels_that_cannot_be_told_apart_are_refused() -> None:
     with pytest.raises(SettingsError, match="differ in more than case"):
         predicted(said(), labels=["Spam", "spam"])
-
-
-def test_the_figures_of_a_set_come_from_its_counts() -> None:
-    some = Confusion(counts={("a", "a"): 6, ("a", "b"): 2, ("b", "b"): 1, ("b", None): 1})
-    assert some.accuracy() == pytest.approx(0.7)
-    assert [some.precision("a"), some.recall("a"), some.f1("a")] == pytest.approx([1, 3 / 4, 6 / 7])
-    assert [some.precision("b"), some.recall("b"), some.f1("b")] == pytest.approx([1 / 3, 1 / 2, 2 / 5])
-    assert some.macro_f1() == pytest.approx((6 / 7 + 0.4) / 2)
-
-
-def test_a_figure_that_is_not_defined_is_none() -> None:
-    assert Confusion().accuracy() is None
-    assert Confusion().macro_f1() is None
-    never = Confusion(counts={("a", "b"): 1})
-    assert never.precision("a") is None
-    assert never.recall("b") is None
-    assert never.f1("a") == 0.0
-    assert never.f1("c") is None
-
-
-def test_counts_add_in_any_order() -> None:
-    one, other = Confusion(counts={("a", "a"): 1}), Confusion(counts={("a", "a"): 2, ("a", None): 1})
-    assert one + other == other + one == Confusion(counts={("a", "a"): 3, ("a", None): 1})
