@@ -28,7 +28,7 @@ OTHER_IMAGE = f"registry.example.com/other@{DIGEST}"
 
 Object = dict[str, Any]
 
-_TEMPLATES = ("rbac", "policies-pods", "policies-owners", "policies-people", "policies-canaries", "policies-monitors")
+_TEMPLATES = ("rbac", "policies-pods", "policies-owners", "policies-people", "policies-canaries", "policies-monitors", "policies-drills")
 _EFFECTIVE_SECONDS = 30
 _PROBE = "sluice-gate-probe"
 """A user who may do everything but what the policies refuse."""

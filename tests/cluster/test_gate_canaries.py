@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.cluster import Cluster, StepFailed
-from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, GOVERN_LABEL
+from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, DRILL_LABEL, DRILL_ROLE_LABEL, GOVERN_LABEL
 from tests.cluster.gate import CONTROLLER, EDITOR, GITOPS, ROOT, Object, patched, pod
 from tests.cluster.namespace import Namespace
 
@@ -173,6 +173,35 @@ def test_a_deployment_makes_no_pods_of_a_run(cluster: Cluster, scored: Namespace
 
 def test_where_nobody_opted_in_the_labels_are_anybodys(cluster: Cluster, gate: None, ns: Namespace) -> None:  # noqa: ARG001 - the policies are effective
     assert ns.create(labelled(pod(cluster, "churn"), **MINE))["metadata"]["labels"][CANARY_LABEL] == MINE[CANARY_LABEL]
+
+
+# Drills.
+
+
+def test_pods_of_a_drill_are_the_controllers_and_its_services_are_those_of_drills(cluster: Cluster, scored: Namespace) -> None:
+    mine = {DRILL_LABEL: "monday", DRILL_ROLE_LABEL: "release"}
+    refused = rf"the labels {DRILL_LABEL} and {DRILL_ROLE_LABEL} are set by the controller only"
+    for who in (None, EDITOR, GITOPS):
+        for label, value in mine.items():
+            with pytest.raises(StepFailed, match=refused):
+                scored.create(labelled(pod(cluster, "churn", release="churn-2"), **{label: value}), as_user=who)
+    stored = scored.create(labelled(pod(cluster, "churn", release="churn-2"), **mine), as_user=CONTROLLER)
+    assert [gate["name"] for gate in stored["spec"]["schedulingGates"]] == ["sluice.dev/release"]
+    with pytest.raises(StepFailed, match=refused):
+        patched(scored, "pod/churn", {"metadata": {"labels": dict.fromkeys(mine)}}, as_user=GITOPS)
+
+    def service(name: str, labels: Object, selector: Object) -> Object:
+        return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": labels}, "spec": {"clusterIP": "None", "selector": selector}}
+
+    label = {DRILL_LABEL: "monday"}
+    for labels, selector in (({}, label), (label, {"app": "churn"}), (label, {DRILL_LABEL: "tuesday"}), ({"app": "churn"}, {"app": "churn"})):
+        with pytest.raises(StepFailed, match="denied by sluice: the controller makes and deletes services of drills only"):
+            scored.create(service("other", labels, selector), as_user=CONTROLLER)
+    scored.create(service("users", {}, {"app": "churn"}), as_user=EDITOR)
+    with pytest.raises(StepFailed, match="denied by sluice: the controller makes and deletes services of drills only"):
+        scored.kubectl("delete", "service", "users", as_user=CONTROLLER)
+    scored.create(service("monday", label, label), as_user=CONTROLLER)
+    scored.kubectl("delete", "service", "monday", as_user=CONTROLLER)
 
 
 # The controller itself.

@@ -68,6 +68,7 @@ CANARY_FIELDS: Object = {
     "suite": {"name": "s"}, "margin": "0.1", "margins": {"m": "0.1"}, "falseRollbackRate": "0.1", "falsePromotionRate": "0.1", "planned": 100, "minimum": 20,
     "maxDuration": "1h", "onInconclusive": "Hold", "baselinePods": "Own",
 }  # fmt: skip
+DRILL: Object = {"name": "way-back", "type": "RollbackDrill", "maxAge": "30d", "every": "7d"}
 MONITOR, MONITORED = "spec.monitors.0", "spec.monitors.1"
 QUERY: Object = {"query": "latency_seconds", "answer": "Values"}
 SCALE: Object = {"low": "0", "high": "10"}
@@ -163,6 +164,9 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("margin-below-zero", "ReleasePolicy", [(f"{CANARY}.margins", {"latency": "-0.1"})], "margins.latency in body should match"),
     ("rate-of-zero", "ReleasePolicy", [(f"{CANARY}.falseRollbackRate", "0.000")], "falseRollbackRate in body should match"),
     ("rate-of-one-half", "ReleasePolicy", [(f"{CANARY}.falsePromotionRate", "0.5")], "falsePromotionRate in body should match"),
+    ("drill-of-any-age", "ReleasePolicy", [(CANARY, DRILL | {"maxAge": None})], "maxAge goes with type RollbackDrill, and it needs it"),
+    ("canary-every-week", "ReleasePolicy", [(f"{CANARY}.every", "7d")], "every goes with type RollbackDrill"),
+    ("drill-of-weights", "ReleasePolicy", [(CANARY, DRILL | {"artifactTypes": ["Weights"]})], "drills are for the release, not for artifacts"),
     ("inconclusive-promotes", "ReleasePolicy", [(f"{CANARY}.onInconclusive", "Promote")], 'Unsupported value: "Promote"'),
     # ScoringSuite
     ("cases-nowhere", "ScoringSuite", [("spec.cases", {})], "set exactly one of inline, configMap, oci"),
@@ -266,6 +270,7 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
      [(MONITOR, {k: v for k, v in PROBE.items() if k != "probe"} | {
          "name": "latency", "prometheus": {"query": "sum by (le) (increase(x[$period]))", "answer": "Buckets"}, "detects": "Distribution",
          "reference": {"baseline": {"window": "1d"}}})]),
+    ("a-drill-every-week", "ReleasePolicy", [(CANARY, DRILL), (f"{SIGNER}.may", ["RollbackDrill"])]),
     ("a-monitor-that-learns", "ReleaseMonitor", [("spec.reference", GONE)]),
     ("a-monitor-of-a-distribution", "ReleaseMonitor", [("spec.reference", {"distribution": "x" * 32_768})]),
     ("inline-cases", "ScoringSuite", [("spec.cases", {"inline": "x" * 262_144})]),
@@ -308,6 +313,7 @@ IMMUTABLE: dict[str, Object] = {
         "margin": "0.5", "margins": {"o": "0.5"}, "falseRollbackRate": "0.4", "falsePromotionRate": "0.4", "maxDuration": "2h", "baselinePods": "Serving",
     },
     "ReleaseMonitor": {"release": {"name": "o"}, "releaseDigest": DIGEST, "policy": "o", "monitor": PROBE},
+    "ReleaseDrill": {"release": {"name": "o"}, "deployment": {"name": "o"}},
 }  # fmt: skip
 
 
