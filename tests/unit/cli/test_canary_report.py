@@ -315,6 +315,24 @@ def test_statistics_of_a_run_whose_live_share_goes_on_promote_nothing(files: Pat
     assert told["detail"] is not None
 
 
+@pytest.mark.parametrize(
+    ("exposure", "told"),
+    [
+        (None, "it has not begun"),
+        ({"stage": 0}, "stage 1 waits"),
+        ({"stage": 1, "since": "2026-11-21T07:05:00Z"}, "stage 2 since 2026-11-21T07:05:00Z, at 0.2"),
+        ({"stage": 2}, "all stages are over"),
+    ],
+)
+def test_a_page_says_how_far_a_live_share_is(exposure: Object | None, told: str) -> None:
+    status = {"exposure": {"pods": 1, "share": "0.2000", "ends": 0, "startedAt": "2026-11-21T07:02:05Z", **exposure}} if exposure else {}
+    asked = run(phase="Exposing", decision="Pending", **status)
+    assert "Live share" not in page(read_run(asked), None)
+    asked["spec"]["exposure"] = [{"share": "0.05", "for": "10m"}, {"share": "0.25", "for": "1h"}]
+    shown = page(read_run(asked), None)
+    assert f"at most 0.05 of the users for 10m, then at most 0.25 of the users for 1h; {told}" in shown
+
+
 def test_half_of_the_statistics_is_a_comparison_that_goes_on(files: Path) -> None:
     for shard, text in enumerate(statistics(plan(), loss=0.0, upto=0.3)):
         (files / f"shard-{shard}.json").write_bytes(text)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec, CanaryStatus, MetricStatus
+from sluice.api.exposure import ExposureStatus
 from sluice.scoring.judgement import Standing
 from sluice.scoring.tally import ALL
 
@@ -109,6 +110,8 @@ class Comparison:
     decided_at: datetime | None = None
     samples: tuple[Compared, ...] = ()
     """URI and digest of the objects that hold every answer."""
+    live_share: str = ""
+    """Which stages of a live share follow, and how far they are, in words; empty: policy asks for none."""
 
     @property
     def is_decided(self) -> bool:
@@ -171,7 +174,23 @@ def read_run(run: object) -> Comparison:
         started_at=_moment(status.started_at),
         decided_at=_moment(status.decided_at),
         samples=(Compared(name=clean(status.samples.uri), digest=status.samples.digest),) if status.samples else (),
+        live_share=_live_share(spec, status.exposure),
     )
+
+
+def _live_share(spec: CanarySpec, told: ExposureStatus | None) -> str:
+    stages = [f"at most {float(stage.share):.4g} of the users for {stage.for_}" for stage in spec.exposure or ()]
+    if not stages:
+        return ""
+    if told is None:
+        how_far = "it has not begun"
+    elif told.stage >= len(stages):
+        how_far = "all stages are over"
+    elif told.since is None:
+        how_far = f"stage {told.stage + 1} waits"
+    else:
+        how_far = f"stage {told.stage + 1} since {told.since}, at {float(told.share):.4g}"
+    return f"{', then '.join(stages)}; {how_far}"
 
 
 def from_standings(standings: Sequence[Standing], margins: Mapping[str, float], inputs: Inputs) -> tuple[Metric, ...]:
