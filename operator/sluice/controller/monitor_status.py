@@ -31,7 +31,7 @@ class Hearing(StrEnum):
     NOT_ASKED_FOR = "NotAskedFor"
     """No policy wants this watched any more; what was found still counts."""
     NOT_SERVING = "NotServing"
-    """The release has no Pod that serves, so nothing is expected."""
+    """The release has no Pod that runs, so nothing is expected."""
     LEARNING = "TooFewObservations"
     """There are too few observations to say what is normal."""
     NOTHING_OBSERVED = "NothingObserved"

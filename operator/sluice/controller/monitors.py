@@ -17,11 +17,12 @@ from pydantic import ValidationError
 from sluice.api.base import parse_time
 from sluice.api.durations import parse_duration
 from sluice.api.monitor import MonitorFinding, MonitorSpec
+from sluice.api.names import FOR_USERS, RELEASE_LABEL
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.prometheus import PrometheusError
-from sluice.cluster.resource import MONITORS
+from sluice.cluster.resource import MONITORS, PODS
 from sluice.controller.conditions import Moment
 from sluice.controller.monitor_metrics import MonitorMetrics
 from sluice.controller.monitor_sources import Pending, Sources
@@ -43,7 +44,6 @@ from sluice.decision.model import Allowance, Release
 from sluice.decision.monitors import wanted_for
 from sluice.decision.records import Key
 from sluice.rollout.owned import delete, found, typed
-from sluice.rollout.serving import serving_pods
 from sluice.scoring.drift.refused import DriftRefused
 from sluice.scoring.monitor import Finding, Monitor, MonitorState, due, judge, rested, start, take
 from sluice.scoring.watched import freeze, monitor_of
@@ -158,7 +158,7 @@ class MonitorReconciler:
             state = state or (start(monitor_of(spec.monitor, spec.reference), now=now) if spec.reference else None)
             return self._waiting(key, spec, state, Heard(reason=Hearing.UNREADABLE, message=message), now)
         serves = await self._serves(key.namespace, release, now)
-        resting = Heard(reason=Hearing.NOT_SERVING, message="no Pod of the release serves, so nothing is expected; it goes on when one does")
+        resting = Heard(reason=Hearing.NOT_SERVING, message="no Pod of the release runs, so nothing is expected; it goes on when one does")
         if spec.reference is None:
             # What Prometheus has of the baseline is there, whoever serves now.
             return await self._learnt(monitor, spec, release, source, now) if serves or spec.monitor.prometheus else _Seen(state=None, heard=resting)
@@ -179,7 +179,9 @@ class MonitorReconciler:
         verdict = self.feed.world.verdict(Key(namespace=namespace, name=release.name), now=now)
         if verdict is None or verdict.allows is not Allowance.SERVE:
             return False
-        return bool(await serving_pods(self.client, namespace, release.name))
+        # Ready or not: users are sent to it now and then, and one that is hardly ever ready has to be heard, too.
+        pods = await self.client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release.name},{FOR_USERS}")
+        return any("deletionTimestamp" not in pod["metadata"] and (pod.get("status") or {}).get("phase") == "Running" for pod in pods)
 
     async def _learnt(self, monitor: Object, spec: MonitorSpec, release: Release, sources: Sources, now: datetime) -> _Seen:
         """Freeze what is normal, if enough was seen of it."""

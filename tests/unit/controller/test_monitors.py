@@ -96,12 +96,12 @@ class Bench:
         policy = c.policy_spec() | {"monitors": list(definitions)}
         self.world.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", policy, namespace=""))
 
-    def pod(self, *, ready: bool) -> None:
+    def pod(self, *, ready: bool, phase: str = "Running") -> None:
         since = "2026-11-20T11:00:00Z"
         types = {"PodScheduled": True, "ContainersReady": ready, "Ready": ready}
         conditions = [{"type": type_, "status": "True" if holds else "False", "lastTransitionTime": since} for type_, holds in types.items()]
         metadata = {"namespace": c.NAMESPACE, "name": "churn-1", "labels": {"sluice.dev/release": c.NAME}, "creationTimestamp": since}
-        self.client.put(PODS, {"metadata": metadata, "spec": {}, "status": {"phase": "Running", "podIP": "10.0.0.7", "conditions": conditions}})
+        self.client.put(PODS, {"metadata": metadata, "spec": {}, "status": {"phase": phase, "podIP": "10.0.0.7", "conditions": conditions}})
 
     async def made(self) -> c.Key:
         """Make the monitor."""
@@ -363,7 +363,7 @@ async def test_silence_that_withdraws_stays() -> None:
     assert [found["ask"] for found in bench.status(key)["findings"]] == ["Withdraw"]
 
 
-@pytest.mark.parametrize("away", [lambda bench: bench.pod(ready=False), lambda bench: bench.asks()], ids=["no Pod", "no policy"])
+@pytest.mark.parametrize("away", [lambda bench: bench.pod(ready=False, phase="Pending"), lambda bench: bench.asks()], ids=["no Pod", "no policy"])
 async def test_of_a_release_that_nobody_uses_nothing_is_expected(away: Callable[[Bench], None]) -> None:
     bench = Bench()
     key = await bench.started()
@@ -381,6 +381,15 @@ async def test_of_a_release_that_nobody_uses_nothing_is_expected(away: Callable[
     assert "findings" not in bench.status(key), "the clock begins anew"
     assert bench.prometheus.asked[-1][1] == c.NOW + 2 * MINUTE + timedelta(hours=9), "what was meanwhile does not count"
     await bench.look(key, after=2 * MINUTE)
+    assert [found["cause"] for found in bench.status(key)["findings"]] == ["Silence"]
+
+
+async def test_a_release_whose_pods_are_hardly_ever_ready_is_silent_like_any_other() -> None:
+    bench = Bench()
+    key = await bench.started()
+    for minute in range(7):
+        bench.pod(ready=bool(minute % 2))
+        await bench.look(key, after=MINUTE)
     assert [found["cause"] for found in bench.status(key)["findings"]] == ["Silence"]
 
 
