@@ -173,7 +173,8 @@ class CanaryReconciler:
         if blind or Key.of(run) not in self._feed.world.canaries.runs:
             return seen_of(await pause(run, standing, hands, why=f"the controller cannot decide now: {blind or 'it has not seen this run yet'}"))
         if not memory.compared and await self._samples.keep(run):
-            memory.compared = await end_comparison(self._client, run)
+            # The scorers, who know every answer, go with the rest.
+            memory.compared = await self._samples.keep(run) and await end_comparison(self._client, run)
         try:
             self._demand(run, spec)
         except Ending as end:

@@ -28,10 +28,11 @@ from sluice.cluster.feed import WorldFeed
 from sluice.cluster.lease import Lease, Timing
 from sluice.cluster.prometheus import PrometheusClient, PrometheusServer
 from sluice.cluster.queue import WorkQueue
+from sluice.cluster.registry import Repository, read_credentials
 from sluice.cluster.resource import CANARY_RUNS, DRILLS, MONITORS, PODS, RELEASES
 from sluice.controller.canary import CanaryReconciler
-from sluice.controller.drill import DrillReconciler
 from sluice.controller.canary_samples import SampleKeeper
+from sluice.controller.drill import DrillReconciler
 from sluice.controller.handlers import Deliveries, registry_of
 from sluice.controller.monitor_sources import PrometheusSource
 from sluice.controller.monitors import MonitorReconciler
@@ -84,14 +85,14 @@ class Settings:
     """What the scorers of canary runs run: the image of Sluice itself, by digest. Without it runs wait."""
     scorer_queue: str = ""
     """The Kueue LocalQueue that scoring Jobs wait in, in each namespace that has releases."""
-    canary_start: float = 600.0
-    """How long the Pods of a canary run may take until they can be asked."""
     samples_repository: str = ""
     """Where the samples of canary runs are pushed, `registry.example.com/team/samples`; empty: there are none. `http://` before it: without TLS."""
     samples_auth_file: Path | None = None
     """Docker configuration with user and password for it."""
     samples_keep: str = "digests"
     """What samples have of answers: their digests, or their texts, too."""
+    canary_start: float = 600.0
+    """How long the Pods of a canary run may take until they can be asked."""
     prometheus_url: str = ""
     """The Prometheus that monitors ask. Without it, those that have a query are silent."""
     prometheus_token_file: Path | None = None
@@ -159,9 +160,9 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     canaries = CanaryReconciler(
         client=client, feed=feed, events=events, scorers=scorers, image=settings.scorers,
         start_seconds=settings.canary_start, max_age_seconds=settings.world_max_age, metrics=metrics.canaries, key=lambda: own.signing,
+        samples=SampleKeeper(client=client, scorers=scorers, events=events, repository=settings.samples),
     )  # fmt: skip
     drills = DrillReconciler(
-        samples=SampleKeeper(client=client, scorers=scorers, events=events, repository=settings.samples),
         client=client, feed=feed, events=events, key=lambda: own.signing, start_seconds=settings.canary_start,
         max_age_seconds=settings.world_max_age, metrics=metrics.drills,
     )  # fmt: skip
