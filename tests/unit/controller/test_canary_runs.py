@@ -1,9 +1,8 @@
-"""Which runs are made, what their status says, and that a decision is never made twice or changed."""
+"""What the status of a run says, and that a decision is never made twice or changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,237 +10,30 @@ from typing import Any, cast
 
 import pytest
 
-from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec, CanaryStatus
+from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
-from sluice.cluster.resource import CANARY_RUNS, CONFIG_MAPS, DEPLOYMENTS, JOBS, PODS, SERVICES
+from sluice.cluster.resource import CANARY_RUNS, DEPLOYMENTS, JOBS, PODS, SERVICES
 from sluice.controller.canary import CanaryReconciler
 from sluice.controller.canary_exposure import begin, seen_of, standing_of
-from sluice.controller.canary_inputs import resolve
 from sluice.controller.canary_samples import SampleKeeper
-from sluice.controller.canary_start import asked_for, start_runs
 from sluice.controller.canary_status import Seen, completed, decision_of, is_complete, status_of_run
 from sluice.controller.conditions import Moment
 from sluice.controller.observe import Metrics
-from sluice.decision.model import Verdict
 from sluice.decision.run_reasons import RunReason
 from sluice.decision.world import World
-from sluice.rollout.canary import Endpoints, Waiting
-from sluice.rollout.endings import Ending
 from sluice.rollout.exposure import Exposing
 from sluice.rollout.exposure import Standing as Exposure
-from sluice.rollout.remote_scorers import JudgePods
-from sluice.rollout.scoring_job import CasesImage, ScorerImage
+from sluice.rollout.scoring_job import ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
-from sluice.scoring.cases import StatedCases
 from sluice.scoring.judgement import Decision, Judgement, Standing
-from sluice.scoring.plan import read_plan
 from tests.unit.api_memory import MemoryClient
+from tests.unit.controller.canary_made import RUN, Object, made
 from tests.unit.decision import case as c
 from tests.unit.decision.test_monitors import finding, watching
-from tests.unit.rollout.canary_bench import Killed
 
-Object = dict[str, Any]
-RUN = f"{c.NAME}-1"
 AT = c.Key(c.NAMESPACE, RUN)
 IMAGE = ScorerImage(reference="registry.example.com/sluice@sha256:" + "1" * 64, controller_namespace="sluice-system")
-
-
-def verdict_of(world: World) -> Verdict:
-    verdict = world.verdict(c.KEY, now=c.NOW)
-    assert verdict is not None
-    return verdict
-
-
-def held(release: str = c.NAME, name: str = "churn") -> Object:
-    return {"metadata": {"namespace": c.NAMESPACE, "name": name, "uid": "d1", "annotations": {"sluice.dev/held": release}}, "spec": {"template": {}}}
-
-
-def runs_in(client: MemoryClient) -> list[Object]:
-    return [obj for path, obj in client.objects.items() if "/canaryruns/" in path]
-
-
-async def made(world: World | None = None) -> tuple[MemoryClient, World]:
-    """A run that was just made, and a world that has seen it."""
-    client, world = MemoryClient(), world or c.canary_world()
-    client.put(DEPLOYMENTS, held())
-    await start_runs(client, c.KEY, verdict_of(world))
-    (run,) = runs_in(client)
-    world.put("CanaryRun", run)
-    return client, world
-
-
-# Making runs.
-
-
-async def test_a_run_is_made_once_a_deployment_is_held_for_the_release() -> None:
-    client, world = MemoryClient(), c.canary_world()
-    client.put(DEPLOYMENTS, held("another"))
-    await start_runs(client, c.KEY, verdict_of(world))
-    assert runs_in(client) == []
-    client.put(DEPLOYMENTS, held())
-    await start_runs(client, c.KEY, verdict_of(world))
-    (run,) = runs_in(client)
-    spec = CanarySpec.model_validate(run["spec"])
-    assert (run["metadata"]["name"], spec.workload.name, spec.release.name, spec.baseline.name) == (RUN, "churn", c.NAME, c.BASELINE)
-    assert "ownerReferences" not in run["metadata"], "a release that is deleted and applied again stays rolled back"
-    world.put("CanaryRun", run)
-    assert [result.run for result in verdict_of(world).open] == [RUN]
-
-
-async def test_a_run_is_never_made_a_second_time_though_nobody_has_seen_the_first_one_yet() -> None:
-    client, world = MemoryClient(), c.canary_world()
-    client.put(DEPLOYMENTS, held())
-
-    def die() -> None:
-        raise Killed
-
-    client.after_write = die
-    with suppress(Killed):
-        await start_runs(client, c.KEY, verdict_of(world))
-    client.after_write = lambda: None
-    for _ in range(3):
-        await start_runs(client, c.KEY, verdict_of(world))
-    assert len(runs_in(client)) == 1
-
-
-async def test_other_terms_are_another_run_with_another_seed() -> None:
-    client, world = await made()
-    world.put("ReleasePolicy", c.canary_policy(c.canary_requirement(margin="0.01")))
-    await start_runs(client, c.KEY, verdict_of(world))
-    names = [run["metadata"]["name"] for run in runs_in(client)]
-    assert names == [RUN, f"{c.NAME}-2"]
-    assert len({run["spec"]["seed"] for run in runs_in(client)}) == 2
-    old, new = runs_in(client)
-    assert not asked_for(old, verdict_of(world).due)
-    assert asked_for(new, verdict_of(world).due)
-
-
-async def test_a_run_pins_the_stages_that_policy_asks_for_as_they_are_written() -> None:
-    world = c.canary_world()
-    asked = {"exposure": [{"share": "0.050", "for": "90m"}], "onShareTooSmall": "Skip"}
-    world.put("ReleasePolicy", c.canary_policy(c.canary_requirement(**asked)))
-    client, world = await made(world)
-    (run,) = runs_in(client)
-    assert {name: run["spec"][name] for name in asked} == asked
-    assert asked_for(run, verdict_of(world).due)
-
-
-async def test_nothing_is_made_for_a_release_that_may_not_be_scored() -> None:
-    client = MemoryClient()
-    client.put(DEPLOYMENTS, held())
-    for world in (c.verified_world(), c.promoted_world()):
-        await start_runs(client, c.KEY, verdict_of(world))
-    assert runs_in(client) == []
-
-
-# What a run pins.
-
-
-async def test_what_a_run_compares_follows_from_its_spec_and_its_suite() -> None:
-    client, world = await made()
-    run = runs_in(client)[0]
-    inputs = await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
-    assert not isinstance(inputs, Waiting)
-    assert (inputs.comparison.candidate, inputs.comparison.baseline, str(inputs.comparison.workload)) == (c.NAME, c.BASELINE, "Deployment churn")
-    plans = [inputs.comparison.plan(Endpoints(candidate=f"http://10.0.0.{n}:80", baseline="http://10.0.0.9:80")) for n in (1, 1, 2)]
-    assert plans[0].digest == plans[1].digest != plans[2].digest
-    assert set(inputs.terms.margins) == {"accuracy"}
-
-
-async def test_there_are_no_more_scorers_than_the_cases_of_the_suite_need() -> None:
-    client, world = await made()
-    run = runs_in(client)[0]
-    assert run["spec"]["shards"] == 7, "planned are 3,000"
-    inputs = await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
-    assert not isinstance(inputs, Waiting)
-    assert (inputs.terms.planned, inputs.comparison.shards) == (1, 1)
-
-
-async def test_a_suite_that_became_another_one_ends_the_run() -> None:
-    client, world = await made()
-    run = runs_in(client)[0]
-    world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(repeats=2)))
-    with pytest.raises(Ending) as raised:
-        await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
-    assert (raised.value.decision, raised.value.reason) == (CanaryDecision.INCONCLUSIVE, "SuiteChanged")
-
-
-async def test_a_case_that_no_scorer_could_ask_ends_the_run_before_a_pod_is_made() -> None:
-    world = c.canary_world()
-    world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(cases={"inline": '{"id": "c-1", "input": {"prompt": "?"}}'})))
-    client, world = await made(world)
-    run = runs_in(client)[0]
-    with pytest.raises(Ending, match="case 'c-1': the Open Inference Protocol needs at least one tensor") as raised:
-        await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
-    assert (raised.value.decision, raised.value.reason) == (CanaryDecision.INCONCLUSIVE, "CasesInvalid")
-
-
-async def test_cases_in_a_config_map_are_those_of_the_digest_or_none() -> None:
-    text = c.CASE
-    cases = {"configMap": {"name": "cases", "key": "all", "digest": "sha256:" + __import__("hashlib").sha256(text.encode()).hexdigest()}}
-    world = c.canary_world()
-    world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(cases=cases)))
-    client, world = await made(world)
-    run = runs_in(client)[0]
-    spec = CanarySpec.model_validate(run["spec"])
-    for data in ({}, {"data": {"all": text + " "}}, {"data": {"all": 7}}):
-        client.put(CONFIG_MAPS, {"metadata": {"namespace": c.NAMESPACE, "name": "cases"}, **data})
-        waits = await resolve(run, spec, world, client)
-        assert isinstance(waits, Waiting)
-        assert waits.reason == "CasesNotFound"
-    client.put(CONFIG_MAPS, {"metadata": {"namespace": c.NAMESPACE, "name": "cases"}, "data": {"all": text}})
-    assert not isinstance(await resolve(run, spec, world, client), Waiting)
-
-
-async def test_cases_in_an_image_are_planned_by_what_the_suite_says_and_fetched_by_no_process_of_ours() -> None:
-    cases = {"oci": {"reference": "registry.example.com/cases@sha256:" + "2" * 64, "digest": "sha256:" + "3" * 64, "count": 250}}
-    world = c.canary_world()
-    world.put("ScoringSuite", c.item("ScoringSuite", "churn-core", c.suite_spec(cases=cases)))
-    client, world = await made(world)
-    run = runs_in(client)[0]
-    inputs = await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
-    assert not isinstance(inputs, Waiting)
-    plan = read_plan(inputs.comparison.plan(Endpoints(candidate="http://10.0.0.1:80", baseline="http://10.0.0.9:80")).text.encode())
-    assert (plan.cases_digest, plan.cases_count, plan.planned, inputs.terms.planned) == ("sha256:" + "3" * 64, 250, 250, 250)
-    stated = StatedCases(digest=plan.cases_digest, count=250)
-    assert inputs.comparison.cases == CasesImage(reference="registry.example.com/cases@sha256:" + "2" * 64, path="cases.jsonl", stated=stated)
-
-
-def judged_by(digest: str) -> Object:
-    judge = {"release": c.BASELINE, "releaseDigest": digest, "port": 9000, "model": "judge", "rubric": "Prefer the kinder one."}
-    own = {"image": "registry.example.com/own@sha256:" + "4" * 64}
-    scorers = [{"name": "own", "type": "Container", "container": own}, {"name": "helpful", "type": "LLMJudge", "judge": judge}]
-    return c.item("ScoringSuite", "churn-core", c.suite_spec(scorers=scorers))
-
-
-async def test_a_release_that_serves_may_judge_and_containers_are_asked_beside_the_scorer() -> None:
-    world = c.canary_world()
-    digest = world.releases[c.BASELINE_KEY].digest  # type: ignore[union-attr]
-    world.put("ScoringSuite", judged_by(digest))
-    client, world = await made(world)
-    run = runs_in(client)[0]
-    inputs = await resolve(run, CanarySpec.model_validate(run["spec"]), world, client)
-    assert not isinstance(inputs, Waiting)
-    assert inputs.comparison.judges == (JudgePods(metric="helpful", release=c.BASELINE, port=9000, token=None),)
-    at = Endpoints(candidate="http://10.0.0.1:80", baseline="http://10.0.0.9:80", judges=(("helpful", ("http://10.0.0.3:9000",)),))
-    plan = read_plan(inputs.comparison.plan(at).text.encode())
-    (own,) = inputs.comparison.containers
-    assert plan.scorer_endpoints == {"own": [f"http://127.0.0.1:{own.port}"], "helpful": ["http://10.0.0.3:9000"]}
-    assert {"lost:own", "lost:helpful", "swapped:helpful", "known:helpful"} <= set(plan.expected(0).metrics)
-
-
-async def test_a_judge_that_is_another_one_is_waited_for_and_ends_a_run_that_was_under_way() -> None:
-    world = c.canary_world()
-    world.put("ScoringSuite", judged_by("sha256:" + "0" * 64))
-    client, world = await made(world)
-    run = runs_in(client)[0]
-    spec = CanarySpec.model_validate(run["spec"])
-    waits = await resolve(run, spec, world, client)
-    assert isinstance(waits, Waiting)
-    assert waits.reason == "JudgeNotServing"
-    with pytest.raises(Ending, match="has release digest"):
-        await resolve(run | {"status": {"startedAt": "2026-11-20T12:00:00Z"}}, spec, world, client)
 
 
 # The status.
