@@ -44,6 +44,7 @@ from sluice.rollout.canary import Progress, Scoring, Tools, Waiting, advance
 from sluice.rollout.endings import Ending
 from sluice.rollout.exposure import Hands, expose, pause
 from sluice.rollout.kept_statistics import keep, statistics_name
+from sluice.rollout.nodes import Doubt, unanswered, waits_for
 from sluice.rollout.owned import found, typed
 from sluice.rollout.readings import Readings
 from sluice.rollout.routing import PodRouter, Router
@@ -72,6 +73,7 @@ class _Memory:
     judgement: Judgement | None = None
     told_at: float = 0.0
     told: tuple[CanaryPhase, str, ExposureStatus | None] | None = None
+    doubt: Doubt = field(default_factory=Doubt)
     plan: str = ""
     """What its scorers were told; empty while there are none."""
     compared: bool = False
@@ -209,7 +211,10 @@ class CanaryReconciler:
             memory.merged = progress.merged
         memory.plan = progress.plan
         judgement = memory.judgement
-        decision = CanaryDecision(judgement.decision)
+        decision, waits = CanaryDecision(judgement.decision), progress.waits
+        if decision is CanaryDecision.ROLL_BACK and judgement.reason != RunReason.GateHit and unanswered(progress.merged):
+            waits = await waits_for(self._client, progress.node, memory.doubt, now=datetime.now(UTC))
+            decision = CanaryDecision.PENDING if waits else decision
         decided = decision in FINAL
         shown: tuple[Standing, ...] = ()
         if decided or time.monotonic() - memory.told_at >= WAIT_SECONDS:
@@ -217,8 +222,8 @@ class CanaryReconciler:
         return Seen(
             phase=CanaryPhase.DECIDED if decided else CanaryPhase.SCORING,
             decision=decision,
-            reason=judgement.reason,
-            message="; ".join(part for part in (judgement.message, "" if decided else progress.waits) if part),
+            reason=judgement.reason if decided else RunReason.Scoring,
+            message="; ".join(part for part in (judgement.message, "" if decided else waits) if part),
             planned=inputs.terms.planned,
             judgement=judgement,
             standings=shown,

@@ -128,6 +128,8 @@ class Scoring:
     started_at: datetime
     plan: str
     """What the scorers were told."""
+    node: str
+    """Where the candidate runs."""
     waits: str = ""
     """What keeps a scorer from starting, for people; empty when nothing does."""
 
@@ -174,7 +176,9 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
     try:
         for shard, said in (await tools.scorers.read(scorers_of(run, scene.job, scene.pods))).items():
             readings.take(read_statistics(said, plan.expected(shard)))
-        return Scoring(merged=merge(readings.shards, plan=plan.digest, of=comparison.shards), started_at=started_at, plan=plan.text, waits=unstarted(scorers))
+        merged = merge(readings.shards, plan=plan.digest, of=comparison.shards)
+        node = str((scene.candidate or {"spec": {}})["spec"].get("nodeName") or "")
+        return Scoring(merged=merged, started_at=started_at, plan=plan.text, node=node, waits=unstarted(scorers))
     except (StatisticsRefused, NotMergeable) as error:
         message = f"{error}; did a Pod get another address, or somebody replace ConfigMap {plan_name(run)}?"
         raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.StatisticsRefused, message) from None
