@@ -72,9 +72,6 @@ spec:
         args:
         - {{ .component }}
         - --log-level={{ .root.Values.logLevel }}
-        {{- if eq .component "webhook" }}
-        - --controller-keys=/etc/sluice/controller-keys
-        {{- end }}
         {{- if and (eq .component "controller") .root.Values.scorers.queueName }}
         - --scorer-queue={{ .root.Values.scorers.queueName }}
         {{- end }}
@@ -129,9 +126,6 @@ spec:
           capabilities: {drop: [ALL]}
         volumeMounts:
         - {name: tmp, mountPath: /tmp}
-        {{- if eq .component "webhook" }}
-        - {name: controller-keys, mountPath: /etc/sluice/controller-keys, readOnly: true}
-        {{- end }}
         {{- if eq .component "controller" }}
         {{- if .root.Values.samples.authSecret }}
         - {name: samples-auth, mountPath: /etc/sluice/samples, readOnly: true}
@@ -145,10 +139,6 @@ spec:
         {{- end }}
       volumes:
       - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
-      {{- if eq .component "webhook" }}
-      # Made by the controller when it first leads; public keys only.
-      - {name: controller-keys, configMap: {name: sluice-controller-key, optional: true}}
-      {{- end }}
       {{- if eq .component "controller" }}
       {{- with .root.Values.samples.authSecret }}
       - {name: samples-auth, secret: {secretName: {{ . }}}}

@@ -28,7 +28,6 @@ _WEBHOOK_FLAGS = (
     click.option("--ca-lifetime", type=float, metavar="SECONDS", help="Lifetime of the CA of the serving certificate."),
     click.option("--certificate-lifetime", type=float, metavar="SECONDS", help="Lifetime of the serving certificate."),
     click.option("--ca-overlap", type=float, metavar="SECONDS", help="How long an old CA is still published beside its successor."),
-    click.option("--controller-keys", type=click.Path(path_type=Path), metavar="FOLDER", help="Public keys of the controller: its ConfigMap, mounted."),
     click.option("--certificate-check", type=float, metavar="SECONDS", help="How often the certificate is looked at."),
 )
 _COMMON_FLAGS = (

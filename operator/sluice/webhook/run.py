@@ -48,8 +48,6 @@ class Settings:
     certificate_lifetime: float = Lifetimes().leaf.total_seconds()
     ca_overlap: float = Lifetimes().overlap.total_seconds()
     certificate_check: float = 30.0
-    controller_keys: Path | None = None
-    """Folder with the public keys of the controller (its ConfigMap, mounted). Without them no promotion counts here, and the controller lifts alone."""
 
     @property
     def lifetimes(self) -> Lifetimes:
@@ -88,7 +86,7 @@ async def run(settings: Settings) -> None:
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(feed.run(), name="world"),
-                group.create_task(follow_keys(settings.controller_keys, feed.world), name="public keys of the controller"),
+                group.create_task(follow_keys(client, settings.namespace, feed.world), name="public keys of the controller"),
                 group.create_task(certificate.run(check_seconds=settings.certificate_check), name="serving certificate"),
             ]
             await server.start(host=settings.host, port=settings.port, probe_port=settings.probe_port)

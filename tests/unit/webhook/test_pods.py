@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sluice.decision.records import Key
 from sluice.decision.world import World
 from sluice.webhook.admission import Path
 from tests.unit.decision.case import (
@@ -267,3 +268,26 @@ def test_while_a_release_is_scored_its_pods_wait_and_once_rolled_back_they_are_d
     assert any("churn-2-1-0-1" in line for line in held_with(validate(world, pod()), "CanaryRunning"))
     world.put("CanaryRun", run("churn-2-1-0-1", decision="RollBack"))
     assert "was rolled back" in denied_with(validate(world, pod()), "CanaryRolledBack")
+
+
+def of_drill(release: str, role: str, **spec: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of the Pod's spec
+    obj = pod(release=release, **spec)
+    obj["metadata"]["labels"] |= {"sluice.dev/drill": "monday", "sluice.dev/drill-role": role}
+    return obj
+
+
+@pytest.mark.parametrize(("release", "role"), [(NAME, "release"), (BASELINE, "baseline")])
+def test_the_controller_may_let_a_pod_of_a_drill_go_while_the_drill_goes_on(release: str, role: str) -> None:
+    world = promoted_world()
+    held, free = of_drill(release, role), of_drill(release, role, schedulingGates=[])
+    for answer in (mutate, validate):
+        held_with(answer(world, held), "DrillPod")
+    denied_with(validate(world, free), "DrillPod")
+    assert "is not known to it yet" in denied_with(validate(world, free, old=held), "NotReady")
+    digests = {name: world.releases[Key(namespace=NAMESPACE, name=name)].digest for name in (NAME, BASELINE)}  # type: ignore[union-attr]
+    status = {"phase": "Starting", "releaseDigest": digests[NAME], "baseline": {"name": BASELINE}, "baselineDigest": digests[BASELINE]}
+    drill = {"metadata": {"namespace": NAMESPACE, "name": "monday"}, "spec": {"release": {"name": NAME}}}
+    world.put("ReleaseDrill", drill | {"status": status})
+    assert validate(world, free, old=held)["allowed"] is True
+    world.put("ReleaseDrill", drill | {"status": status | {"phase": "Passed"}})
+    denied_with(validate(world, free, old=held), "DrillPod")
