@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from e2e.cluster import Cluster
+from sluice.cli import main
 from sluice.scoring.cases import read_cases
 from sluice.scoring.cases_image import layout_of
 from tests.cluster.canary_story import BASELINE, PORT, Canary, Object, sluice_image
@@ -142,3 +145,13 @@ def test_cases_scorers_and_judges_from_elsewhere_promote_a_good_candidate(
     ranks = [json.loads(line)["rank"] for line in kept.splitlines()]
     assert ranks == list(range(len(ranks)))
     assert len(ranks) >= status["units"]
+    # From that, the suite and the cases, anybody comes to the same decision, without a cluster.
+    files = {"run.yaml": ns.get("canaryrun", f"{story.release}-1"), "suite.yaml": story.suite()}
+    for name, content in files.items():
+        (tmp_path / name).write_text(yaml.safe_dump(content))
+    (tmp_path / "cases.jsonl").write_bytes(CASES)
+    (tmp_path / "samples.jsonl").write_bytes(kept)
+    flags = [f"--{name}={tmp_path / file}" for name, file in (("suite", "suite.yaml"), ("cases", "cases.jsonl"), ("samples", "samples.jsonl"))]
+    repeated = CliRunner().invoke(main, ["canary", "verify", str(tmp_path / "run.yaml"), *flags])
+    assert repeated.exit_code == 0, repeated.output
+    assert "same     decision  Promote (WithinMargin)" in repeated.output

@@ -207,7 +207,7 @@ def _suite(suite_file: Path, cases_file: Path | None) -> tuple[SuiteSpec, Cases]
 
 
 def _plan(suite: SuiteSpec, cases: Cases, spec: CanarySpec, name: str) -> Plan:
-    from sluice.scoring.interpret import SuiteRefused, metrics_of  # noqa: PLC0415 - see the package
+    from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415 - see the package
     from sluice.scoring.plan import plan_run  # noqa: PLC0415
     from sluice.scoring.suite import prepare  # noqa: PLC0415
 
@@ -215,7 +215,7 @@ def _plan(suite: SuiteSpec, cases: Cases, spec: CanarySpec, name: str) -> Plan:
         # Where the models were changes neither what was asked nor what counts.
         plan = plan_run(
             suite, cases, run=name, candidate="recorded:candidate", baseline="recorded:baseline", seed=spec.seed, planned=spec.planned, minimum=spec.minimum,
-            shards=spec.shards, end_token=secrets.token_urlsafe(24), scorer_endpoints={name: ["recorded:judge"] for name in metrics_of(suite.scorers).judges},
+            shards=spec.shards, end_token=secrets.token_urlsafe(24),
         )  # fmt: skip
         prepare(plan, cases)
     except SuiteRefused as error:

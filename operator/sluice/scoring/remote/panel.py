@@ -15,7 +15,7 @@ from sluice.scoring.compare import Metrics, Repeat
 from sluice.scoring.order import candidate_first
 from sluice.scoring.plan import Plan
 from sluice.scoring.protocols.client import client_of
-from sluice.scoring.protocols.settings import Limits
+from sluice.scoring.protocols.settings import Limits, SettingsError
 from sluice.scoring.remote.container import ContainerClient
 from sluice.scoring.remote.judge import Judge
 from sluice.scoring.scorers.judge import REPLY_LIMIT
@@ -84,7 +84,13 @@ class Panel:
 
 
 def panel_of(plan: Plan, metrics: Metrics, *, timeout_seconds: float, tokens: Mapping[str, str]) -> Panel:
-    """Make clients of all that the plan says where they are; `tokens` by metric. Raises SettingsError for an address or a token that cannot be used."""
+    """Make clients of all scorers that somebody else runs; `tokens` by metric.
+
+    Raises SettingsError for one of which the plan does not say where it is, and for an address or a token that cannot be used.
+    """
+    homeless = sorted(set(metrics.remotes) - plan.scorer_endpoints.keys())
+    if homeless:
+        raise SettingsError(f"nobody says where scorer {homeless[0]} answers: at a desk, add --scorer {homeless[0]}=http://127.0.0.1:8100")
     remotes: dict[str, Remote] = {
         name: ContainerClient(name, plan.scorer_endpoints[name][0], timeout_seconds=timeout_seconds) for name in sorted(metrics.containers)
     }
