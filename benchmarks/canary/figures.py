@@ -267,6 +267,9 @@ over the cases' population is no promise about each user. Error rates below 5 % 
 approximation for small numbers, not a proof: these tables are the evidence. Peers were given a tenth of the releases, so their rates are known
 to five or ten points.
 
+Goals are figures that another engine reached on 30 pairs of models of which 2 to 13 % of the answers flip. The populations here are harder, so some are missed:
+[measured on such a mixture](design/0007-the-engine.md) (`benchmarks/canary_mixture.py`), no median is behind its goal for equally hard data.
+
 Known limit: plans of 10 to 25 pairs whose differences have three odd values. Computed exactly, 8 of 164 random problems of that kind were above α: one by a
 fifth, one by a tenth (5.5 % instead of 5 %), the others by less. Plan more pairs: so few decide nothing else either.
 
