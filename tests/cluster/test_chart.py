@@ -46,15 +46,33 @@ def test_helm_finds_nothing_wrong(cluster: Cluster) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_controller_alone_is_told_where_prometheus_is_and_how_to_prove_who_it_is(cluster: Cluster) -> None:
-    def containers(*values: str) -> dict[str, Object]:
-        done = template(cluster, *IMAGE, "--show-only=templates/deployments.yaml", *(f"--set={value}" for value in values))
-        assert done.returncode == 0, done.stderr
-        pods = [obj["spec"]["template"]["spec"] for obj in yaml.safe_load_all(done.stdout) if obj and obj["kind"] == "Deployment"]
-        return {pod["containers"][0]["name"]: pod for pod in pods}
+def pods_of(cluster: Cluster, *values: str) -> dict[str, Object]:
+    """The Pods of both Deployments with these values, by their container."""
+    done = template(cluster, *IMAGE, "--show-only=templates/deployments.yaml", *(f"--set={value}" for value in values))
+    assert done.returncode == 0, done.stderr
+    pods = [obj["spec"]["template"]["spec"] for obj in yaml.safe_load_all(done.stdout) if obj and obj["kind"] == "Deployment"]
+    return {pod["containers"][0]["name"]: pod for pod in pods}
 
+
+def test_the_controller_alone_pushes_samples_and_only_where_somebody_said_so(cluster: Cluster) -> None:
+    plain = pods_of(cluster)
+    told = pods_of(cluster, "samples.repository=registry.example.com/ml/samples", "samples.keep=texts", "samples.authSecret=push")
+    assert "samples" not in str(plain)
+    assert told["webhook"] == plain["webhook"]
+    controller = told["controller"]["containers"][0]
+    assert [word for word in controller["args"] if "samples" in word] == [
+        "--samples-repository=registry.example.com/ml/samples",
+        "--samples-keep=texts",
+        "--samples-auth-file=/etc/sluice/samples/.dockerconfigjson",
+    ]
+    assert {"name": "samples-auth", "mountPath": "/etc/sluice/samples", "readOnly": True} in controller["volumeMounts"]
+    assert {"name": "samples-auth", "secret": {"secretName": "push"}} in told["controller"]["volumes"]
+    assert template(cluster, *IMAGE, "--set=samples.keep=everything").returncode != 0
+
+
+def test_the_controller_alone_is_told_where_prometheus_is_and_how_to_prove_who_it_is(cluster: Cluster) -> None:
     url = "prometheus.url=https://prometheus.monitoring:9090/x"
-    plain, told = containers(), containers(url, "prometheus.tokenSecret.name=token", "prometheus.caConfigMap.name=ca")
+    plain, told = pods_of(cluster), pods_of(cluster, url, "prometheus.tokenSecret.name=token", "prometheus.caConfigMap.name=ca")
     assert "prometheus" not in str(plain)
     assert told["webhook"] == plain["webhook"]
     flags = [word for word in told["controller"]["containers"][0]["args"] if "prometheus" in word]
