@@ -6,6 +6,7 @@ is written, and for a bounded time: an upload that fails never changes a decisio
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from sluice.scoring.samples import SAMPLES_BYTES
 ARTIFACT_TYPE: Final = "application/vnd.sluice.canary-samples.v1"
 MEDIA_TYPE: Final = "application/vnd.sluice.canary-samples.v1+jsonl"
 ATTEMPTS: Final = 3
+FETCH_SECONDS: Final = 30.0
+"""For all shards together: so long may what is left of a run stay for its samples."""
 RUN_BYTES: Final = 4 * SAMPLES_BYTES
 """Of all shards together: what one controller holds in memory for a run."""
 
@@ -56,7 +59,12 @@ class SampleKeeper:
         uid = run["metadata"]["uid"]
         if self._repository is None or (run.get("status") or {}).get("samples") or self._attempts.get(uid, 0) >= ATTEMPTS:
             return True
-        kept = await self._fetched(run)
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                kept = await self._fetched(run)
+        except TimeoutError:
+            log.warning("canary run %s: its samples are not kept: the scorers did not give them within %.0f s", Key.of(run), FETCH_SECONDS)
+            kept = None
         if kept is None:
             # Nobody scored, or the scorers are gone: there is nothing to wait for.
             self._attempts[uid] = ATTEMPTS

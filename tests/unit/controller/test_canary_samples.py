@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -120,6 +121,18 @@ async def test_an_upload_that_fails_is_tried_some_times_and_then_told_and_the_de
     assert len(refusing) == ATTEMPTS
     assert (bench.status["decision"], "samples" in bench.status) == ("Promote", False)
     assert ["answers 503" in event["note"] for event in bench.events] == [True]
+
+
+async def test_scorers_that_never_finish_keep_nothing_of_a_run_from_being_tidied_up(pushed: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(_pod: Object, *, token: str, limit: int) -> bytes | None:
+        await asyncio.Event().wait()
+        raise AssertionError(token, limit)
+
+    bench = Bench()
+    monkeypatch.setattr(canary_samples, "FETCH_SECONDS", 0.01)
+    monkeypatch.setattr(bench.scorers, "samples", never)
+    assert await bench.keep()
+    assert pushed == []
 
 
 async def test_without_a_repository_or_without_scorers_nobody_is_asked_for_anything(pushed: list[bytes]) -> None:
