@@ -188,6 +188,15 @@ async def test_restarts_from_before_are_not_held_against_it_and_one_that_is_not_
     assert bench.standing.ends == 1
 
 
+async def test_how_often_it_had_ended_is_written_down_before_users_meet_it() -> None:
+    bench = Exposed()
+    restarted(bench)
+    await bench.look()
+    assert (bench.exposed, bench.standing.ends) == (False, 1)
+    await bench.until_exposed()
+    assert not (await bench.look()).over
+
+
 async def test_it_takes_no_longer_than_its_stages_and_the_patience_of_the_policy() -> None:
     bench = Exposed(others=18)
     assert not (await bench.look(seconds=3719)).over
