@@ -182,9 +182,9 @@ def test_pods_of_a_drill_are_the_controllers_and_its_services_are_those_of_drill
     mine = {DRILL_LABEL: "monday", DRILL_ROLE_LABEL: "release"}
     refused = rf"the labels {DRILL_LABEL} and {DRILL_ROLE_LABEL} are set by the controller only"
     for who in (None, EDITOR, GITOPS):
-        for label, value in mine.items():
+        for name, value in mine.items():
             with pytest.raises(StepFailed, match=refused):
-                scored.create(labelled(pod(cluster, "churn", release="churn-2"), **{label: value}), as_user=who)
+                scored.create(labelled(pod(cluster, "churn", release="churn-2"), **{name: value}), as_user=who)
     stored = scored.create(labelled(pod(cluster, "churn", release="churn-2"), **mine), as_user=CONTROLLER)
     assert [gate["name"] for gate in stored["spec"]["schedulingGates"]] == ["sluice.dev/release"]
     with pytest.raises(StepFailed, match=refused):
@@ -193,8 +193,9 @@ def test_pods_of_a_drill_are_the_controllers_and_its_services_are_those_of_drill
     def service(name: str, labels: Object, selector: Object) -> Object:
         return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": labels}, "spec": {"clusterIP": "None", "selector": selector}}
 
-    label = {DRILL_LABEL: "monday"}
-    for labels, selector in (({}, label), (label, {"app": "churn"}), (label, {DRILL_LABEL: "tuesday"}), ({"app": "churn"}, {"app": "churn"})):
+    label: Object = {DRILL_LABEL: "monday"}
+    others: list[tuple[Object, Object]] = [({}, label), (label, {"app": "churn"}), (label, {DRILL_LABEL: "tuesday"}), ({"app": "churn"}, {"app": "churn"})]
+    for labels, selector in others:
         with pytest.raises(StepFailed, match="denied by sluice: the controller makes and deletes services of drills only"):
             scored.create(service("other", labels, selector), as_user=CONTROLLER)
     scored.create(service("users", {}, {"app": "churn"}), as_user=EDITOR)

@@ -325,7 +325,7 @@ def test_statistics_of_a_run_whose_live_share_goes_on_promote_nothing(files: Pat
     ],
 )
 def test_a_page_says_how_far_a_live_share_is(exposure: Object | None, told: str) -> None:
-    status = {"exposure": {"pods": 1, "share": "0.2000", "ends": 0, "startedAt": "2026-11-21T07:02:05Z", **exposure}} if exposure else {}
+    status: Object = {"exposure": {"pods": 1, "share": "0.2000", "ends": 0, "startedAt": "2026-11-21T07:02:05Z", **exposure}} if exposure else {}
     asked = run(phase="Exposing", decision="Pending", **status)
     assert "Live share" not in page(read_run(asked), None)
     asked["spec"]["exposure"] = [{"share": "0.05", "for": "10m"}, {"share": "0.25", "for": "1h"}]

@@ -139,7 +139,7 @@ STAGES = [{"share": "0.05", "for": "10m"}, {"share": "0.25", "for": "1h"}]
     ids=str,
 )
 def test_a_promotion_counts_where_users_met_no_more_of_it_at_any_moment_than_policy_lets_them_now(kept: list[dict[str, str]] | None, counts: bool) -> None:
-    changes = {"exposure": kept} if kept else {}
+    changes: dict[str, Any] = {"exposure": kept} if kept else {}
     world = with_run(with_policy(c.canary_world(), exposure=STAGES), "Promote", **changes)
     assert (canary_of(world).reason is Reason.CanaryPassed) is counts
     # What policy does not ask for any more takes no promotion away.
