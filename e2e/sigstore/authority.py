@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 CERTIFICATE_LIFETIME = timedelta(minutes=10)
-_ISSUER_V1 = "1.3.6.1.4.1.57264.1.1"
-_ISSUER_V2 = "1.3.6.1.4.1.57264.1.8"
+_FULCIO = "1.3.6.1.4.1.57264.1"
+_ISSUER_V1 = f"{_FULCIO}.1"
+_ISSUER_V2 = f"{_FULCIO}.8"
 _SCT_LIST = "1.3.6.1.4.1.11129.2.4.2"
 _ORGANIZATION = "sluice private sigstore"
 
@@ -85,12 +86,15 @@ def issue(
     authority: Authority,
     transparency_key: ec.EllipticCurvePrivateKey,
     deprecated_issuer: str | None = None,
+    claims: Mapping[int, str] | None = None,
     lifetime: timedelta = CERTIFICATE_LIFETIME,
 ) -> x509.Certificate:
     """A signing certificate for `names`, vouched for by `issuer`, with an SCT.
 
     Fulcio writes the issuer twice, in a current and a deprecated extension; `deprecated_issuer` (default: the same) lets tests tell them apart, and an
     empty name leaves its extension out.
+
+    `claims` are what else the identity provider said, by the last number of Fulcio's extension (15: the repository's number).
     """
     serial = x509.random_serial_number()
     issuer_v1 = issuer if deprecated_issuer is None else deprecated_issuer
@@ -107,6 +111,7 @@ def issue(
             extensions.append((_ISSUER_V2, _der(0x0C, issuer.encode())))
         if issuer_v1:
             extensions.append((_ISSUER_V1, issuer_v1.encode()))
+        extensions += [(f"{_FULCIO}.{number}", _der(0x0C, text.encode())) for number, text in (claims or {}).items()]
         for oid, value in extensions:
             builder = builder.add_extension(x509.UnrecognizedExtension(ObjectIdentifier(oid), value), critical=False)
         return builder.sign(authority.key, hashes.SHA256())

@@ -118,10 +118,12 @@ class PrivateSigstore:
         payload_type: str = IN_TOTO,
         logged_after: timedelta = _LOGGED_AFTER,
         deprecated_issuer: str | None = None,
+        claims: Mapping[int, str] | None = None,
     ) -> bytes:
         """A bundle of `statement`, signed at `when` (default: the clock) by `identity` that `issuer` vouches for.
 
-        The last three arguments, and an identity of several names, are for tests of what must be refused.
+        `claims` are what the identity provider says of the build, by number of Fulcio's extension. `payload_type`, `logged_after`, `deprecated_issuer` and an
+        identity of several names are for tests of what must be refused.
         """
         when = (when or datetime.now(UTC)).replace(microsecond=0)
         key = ec.generate_private_key(ec.SECP256R1())
@@ -133,6 +135,7 @@ class PrivateSigstore:
             authority=self.intermediate,
             transparency_key=self.transparency_key,
             deprecated_issuer=deprecated_issuer,
+            claims=claims,
         )
         payload = _payload(statement)
         encoded = _signed_bytes(payload_type, payload)

@@ -8,8 +8,9 @@ trust root that holds the key holds no log key, so the entry proves nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from sluice.provenance.certificate import verify_certificate_bundle
 from sluice.provenance.envelope import IN_TOTO_PAYLOAD_TYPE, UnverifiedBundle, read_bundle
@@ -33,6 +34,12 @@ class Signer:
     """Who vouched for the identity (an OIDC issuer)."""
     key: str | None = None
     """The key's name in the trust root."""
+    claims: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    """What the identity provider said of the build (`buildSignerURI`, `sourceRepositoryIdentifier`, …: Fulcio's extensions); empty without a certificate."""
+    chain_fingerprints: tuple[str, ...] = ()
+    """`sha256:` over each DER certificate of the chain, the signer's own first; empty for a plain key."""
+    serial: str | None = None
+    """The certificate's serial number in lower-case hexadecimal digits without leading zeros."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +71,17 @@ def verify_bundle(raw: bytes, anchors: TrustAnchors) -> VerifiedEnvelope:
 def _by_certificate(bundle: UnverifiedBundle, anchors: TrustAnchors) -> tuple[Signer, datetime]:
     if anchors.root is None:
         raise ProvenanceError(Reason.CertificateUntrusted, f"the bundle carries a certificate and trust root {anchors.name!r} holds plain keys")
-    identity, issuer, fingerprint, signed_at = verify_certificate_bundle(bundle, anchors.root)
-    return Signer(trust_root=anchors.name, key_fingerprint=fingerprint, identity=identity, issuer=issuer), signed_at
+    certified = verify_certificate_bundle(bundle, anchors.root)
+    signer = Signer(
+        trust_root=anchors.name,
+        key_fingerprint=certified.key_fingerprint,
+        identity=certified.identity,
+        issuer=certified.issuer,
+        claims=certified.claims,
+        chain_fingerprints=certified.chain_fingerprints,
+        serial=certified.serial,
+    )
+    return signer, certified.signed_at
 
 
 def _by_key(bundle: UnverifiedBundle, anchors: TrustAnchors) -> Signer:

@@ -4,33 +4,26 @@ The library checks the chain, the SCT, the inclusion proof, the signed entry tim
 entry is about this signature. We add: windows of all trust material at the signing time (`sigstore_root`), the checkpoint's size (the library
 compares its root hash only), one name in the certificate, at most one timestamp. We never use the library's identity policies: who signed is
 reported, whether that is enough is decided later.
-
-Fulcio's certificate extensions: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import ObjectIdentifier
 from sigstore.errors import CertValidationError
 from sigstore.models import Bundle, InvalidBundle
 
+from sluice.provenance.certificate_names import claims_of, identity_of, issuer_of
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.envelope import UnverifiedBundle
 from sluice.provenance.errors import ProvenanceError, Reason, closed, quoted
 from sluice.provenance.sigstore_root import SigstoreRoot
 from sluice.provenance.strict_json import JsonObject, member, objects, optional
 
-_ISSUER_V2 = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
-_ISSUER_V1 = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
-_USERNAME = ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
-_DER_UTF8_STRING = 0x0C
-_DER_SHORT_LENGTH = 0x80
-_DER_ONE_BYTE_LENGTH = 0x81
-_NAME_LIMIT = 2048
 _PROOF_LIMIT = 64
 _NO_TIME = "nothing says when this was signed: no signed entry timestamp of a log, no RFC 3161 timestamp"
 _YEAR_9999 = 253_402_300_799
@@ -51,11 +44,24 @@ _LIBRARY_WORDS = (
 )
 
 
-def verify_certificate_bundle(bundle: UnverifiedBundle, root: SigstoreRoot) -> tuple[str, str, str, datetime]:
-    """Verify `bundle` against `root`; (identity, issuer, fingerprint of the certified key, time of signing).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certified:
+    """What a certificate that leads to the trust root says about who signed."""
 
-    The time is the log's when the log signed one, else the timestamp authority's. Raises ProvenanceError.
-    """
+    identity: str
+    issuer: str
+    claims: Mapping[str, str]
+    key_fingerprint: str
+    """`sha256:` over the certified key."""
+    chain_fingerprints: tuple[str, ...]
+    """`sha256:` over each DER certificate, the signer's first."""
+    serial: str
+    signed_at: datetime
+    """The log's time when the log signed one, else the timestamp authority's."""
+
+
+def verify_certificate_bundle(bundle: UnverifiedBundle, root: SigstoreRoot) -> Certified:
+    """Verify `bundle` against `root`. Raises ProvenanceError."""
     # 1. One log entry, at most one timestamp: with more, one that holds would cover for one that does not.
     entry = _only_log_entry(bundle.material)
     _check_checkpoint_size(entry)
@@ -66,7 +72,7 @@ def verify_certificate_bundle(bundle: UnverifiedBundle, root: SigstoreRoot) -> t
     with closed(Reason.BundleMalformed, "the bundle does not parse"):
         parsed = Bundle.from_json(bundle.raw)
         certificate = parsed.signing_certificate
-        identity, issuer = _identity(certificate), _issuer(certificate)
+        identity, issuer, claims = identity_of(certificate), issuer_of(certificate), claims_of(certificate)
         timestamps = parsed.verification_material.timestamp_verification_data
         stamped = [response.tst_info.gen_time for response in timestamps.rfc3161_timestamps] if timestamps else []
         certified_at = _certified_at(certificate)
@@ -90,7 +96,16 @@ def verify_certificate_bundle(bundle: UnverifiedBundle, root: SigstoreRoot) -> t
     if payload != bundle.payload:
         raise ProvenanceError(Reason.BundleMalformed, "two readings of the bundle disagree about its payload")
     fingerprint = sha256_of(certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
-    return identity, issuer, fingerprint, claimed[0]
+    chain = (certificate, *root.issuers_of(certificate))
+    return Certified(
+        identity=identity,
+        issuer=issuer,
+        claims=claims,
+        key_fingerprint=fingerprint,
+        chain_fingerprints=tuple(sha256_of(each.public_bytes(serialization.Encoding.DER)) for each in chain),
+        serial=format(certificate.serial_number, "x"),
+        signed_at=claimed[0],
+    )
 
 
 class _AnySigner:
@@ -135,51 +150,6 @@ def _check_checkpoint_size(entry: JsonObject) -> None:
     size = member(proof, "treeSize", str, where="inclusionProof", reason=Reason.LogEntryInvalid)
     if len(lines) < 2 or lines[1] != size:  # noqa: PLR2004 - origin and size
         raise ProvenanceError(Reason.LogEntryInvalid, f"the inclusion proof is for a tree of size {size[:24]}, the log signed another")
-
-
-def _identity(certificate: x509.Certificate) -> str:
-    """The one name in the certificate (Fulcio: an e-mail address, a URI, or a username as otherName)."""
-    names = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    if len(names) != 1:
-        raise ProvenanceError(Reason.IdentityMalformed, f"the certificate has {len(names)} subject alternative names; exactly one is an identity")
-    match names[0]:
-        case x509.RFC822Name(value=value) | x509.UniformResourceIdentifier(value=value):
-            return _printable(value, "identity")
-        case x509.OtherName(type_id=type_id, value=value) if type_id == _USERNAME:
-            return _printable(_utf8_string(value, "identity"), "identity")
-        case other:
-            raise ProvenanceError(
-                Reason.IdentityMalformed, f"the certificate names its owner by {type(other).__name__}; an e-mail address or a URI is an identity"
-            )
-
-
-def _issuer(certificate: x509.Certificate) -> str:
-    """Who vouched for the identity: extension .1.8 (a DER string), or the deprecated .1.1 (bare bytes). Both must agree when both are there."""
-    found: dict[ObjectIdentifier, str] = {}
-    for extension in certificate.extensions:
-        if extension.oid in {_ISSUER_V2, _ISSUER_V1} and isinstance(extension.value, x509.UnrecognizedExtension):
-            content = extension.value.value
-            found[extension.oid] = _printable(_utf8_string(content, "issuer") if extension.oid == _ISSUER_V2 else content.decode("utf-8"), "issuer")
-    if not found:
-        raise ProvenanceError(Reason.IdentityMalformed, "the certificate does not say who vouched for the identity (extension 1.3.6.1.4.1.57264.1.8)")
-    if len(set(found.values())) > 1:
-        raise ProvenanceError(Reason.IdentityMalformed, "the certificate names two issuers that differ (extensions .1.1 and .1.8)")
-    return next(iter(found.values()))
-
-
-def _utf8_string(der: bytes, what: str) -> str:
-    """The text of a DER UTF8String that is all of `der`; Fulcio writes up to 255 bytes."""
-    if len(der) >= 2 and der[0] == _DER_UTF8_STRING and der[1] < _DER_SHORT_LENGTH and len(der) == 2 + der[1]:  # noqa: PLR2004 - tag and length
-        return der[2:].decode("utf-8")
-    if len(der) >= 3 and der[:2] == bytes([_DER_UTF8_STRING, _DER_ONE_BYTE_LENGTH]) and der[2] >= _DER_SHORT_LENGTH and len(der) == 3 + der[2]:  # noqa: PLR2004 - tag, length of length, length
-        return der[3:].decode("utf-8")
-    raise ProvenanceError(Reason.IdentityMalformed, f"the {what} in the certificate is not a DER UTF8String")
-
-
-def _printable(text: str, what: str) -> str:
-    if not text or len(text) > _NAME_LIMIT or not text.isprintable():
-        raise ProvenanceError(Reason.IdentityMalformed, f"the {what} in the certificate is empty, too long or holds characters that cannot be shown")
-    return text
 
 
 def _certified_at(certificate: x509.Certificate) -> datetime:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.x509 import Certificate, load_der_x509_certificate
 from sigstore.models import TrustedRoot
 from sigstore.verify import Verifier
 from sigstore_models.common.v1 import TimeRange
@@ -85,6 +86,17 @@ class SigstoreRoot:
                 times = ", ".join(sorted({time.isoformat() for time in signed_at}))
                 raise ProvenanceError(Reason.TrustExpired, f"the trust root has no {what} that was valid when this was signed ({times})")
         return self._verifier((logs, authorities, ct_logs, timestamping))
+
+    def issuers_of(self, certificate: Certificate) -> tuple[Certificate, ...]:
+        """The chain that issued `certificate`, nearest first; empty when none of the trust root's did."""
+        for authority in self._inner.certificate_authorities:
+            chain = tuple(load_der_x509_certificate(each.raw_bytes) for each in authority.cert_chain.certificates)
+            try:
+                certificate.verify_directly_issued_by(chain[0])
+            except (InvalidSignature, TypeError, ValueError):
+                continue
+            return chain
+        return ()
 
     def _parts(
         self,

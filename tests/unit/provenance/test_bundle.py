@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ObjectIdentifier
 
 from e2e.sigstore import PrivateSigstore, model_signature_statement, sign_with_key
@@ -51,6 +52,30 @@ def test_a_certificate_bundle_says_who_signed_what_and_when(rekor: int) -> None:
     assert envelope.bundle_digest == sha256_of(bundle(rekor))
 
 
+@pytest.mark.parametrize("rekor", [1, 2])
+def test_the_signer_carries_what_the_identity_provider_claimed_and_the_chain_that_vouches(rekor: int) -> None:
+    claims = {9: TRAINER, 12: "https://git.example.com/payments/churn", 15: "4711", 17: "12", 20: "push", 99: "of an extension that nobody defined"}
+    signer = verify_bundle(sign(STATEMENT, rekor=rekor, claims=claims), anchors()).signer
+    assert dict(signer.claims) == {
+        "buildSignerURI": TRAINER,
+        "sourceRepositoryURI": claims[12],
+        "sourceRepositoryIdentifier": "4711",
+        "sourceRepositoryOwnerIdentifier": "12",
+        "buildTrigger": "push",
+    }
+    above = [sha256_of(each.certificate.public_bytes(serialization.Encoding.DER)) for each in (sigstore().intermediate, sigstore().root)]
+    assert signer.chain_fingerprints[1:] == tuple(above)
+    leaf = base64.b64decode(json.loads(bundle(rekor))["verificationMaterial"]["certificate"]["rawBytes"])
+    signer = verify_bundle(bundle(rekor), anchors()).signer
+    assert (signer.claims, signer.chain_fingerprints[0]) == ({}, sha256_of(leaf))
+    assert signer.serial == format(x509.load_der_x509_certificate(leaf).serial_number, "x")
+
+
+def test_a_claim_that_cannot_be_read_is_not_left_out() -> None:
+    assert refusal(sign(STATEMENT, claims={15: "4711\n"})) is Reason.IdentityMalformed
+    assert refusal(sign(STATEMENT, claims={15: "9" * 3000})) is Reason.IdentityMalformed
+
+
 def test_a_second_entry_of_the_log_verifies_as_the_first_did() -> None:
     for _ in range(9):
         assert verify_bundle(sign(STATEMENT), anchors()).signed_at == LOGGED
@@ -62,6 +87,7 @@ def test_a_key_bundle_says_which_key_signed(name: str) -> None:
     envelope = verify_bundle(raw, key_anchors())
     assert (envelope.signer.key, envelope.signer.identity, envelope.signer.issuer) == (name, None, None)
     assert envelope.signer.key_fingerprint == key_anchors().named_keys[name].fingerprint
+    assert (envelope.signer.claims, envelope.signer.chain_fingerprints, envelope.signer.serial) == ({}, (), None)
     assert envelope.signed_at is None, "nobody but the signer could have said when"
 
 
