@@ -16,7 +16,9 @@ from sluice.cli.probe import probe
 from sluice.cli.processes import controller, webhook
 from sluice.cli.replay import replay
 from sluice.cli.scoring import score
+from sluice.cli.sign import sign
 from sluice.cli.suite import suite
+from sluice.cli.verify import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -47,5 +49,7 @@ main.add_command(controller)
 main.add_command(drill)
 main.add_command(replay)
 main.add_command(score)
+main.add_command(sign)
 main.add_command(suite)
+main.add_command(verify)
 main.add_command(webhook)

@@ -1,0 +1,111 @@
+"""`sluice verify …`: whether this is what somebody whom I trust has signed.
+
+What the commands of this group share: how an answer is printed, and the exit codes 0 verified, 1 not verified, 2 usage, 3 could not tell. A script that sees
+anything but 0 has no proof; 3 says that trying again may help. Nothing but `answering` ends a command, so that no error is taken for another one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from sluice.api.strict_json import JsonValue
+
+VERIFIED: Final = 0
+NOT_VERIFIED: Final = 1
+USAGE: Final = 2
+UNKNOWN: Final = 3
+
+OUTPUT: Final = click.option(
+    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print the answer."
+)
+
+log = logging.getLogger(__name__)
+
+
+@click.group()
+def verify() -> None:
+    """Verify signatures, of files or of what is on a cluster.
+
+    \b
+    Ends with  0  verified: somebody whom you named has signed exactly this
+               1  not verified; the reason is printed
+               2  usage: options, or a file of trust that cannot be used
+               3  could not tell: something cannot be read or reached
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+
+
+class BadTrust(click.ClickException):
+    """Keys, certificates or a trust root that cannot be used: nothing was verified with them."""
+
+    exit_code = USAGE
+
+
+class CannotTell(click.ClickException):
+    """Something could not be read or reached, so that there is no answer."""
+
+    exit_code = UNKNOWN
+
+
+@contextmanager
+def answering(output: str) -> Iterator[None]:
+    """Turn what the enclosed code raises into an answer and an exit code.
+
+    ProvenanceError is the answer "not verified", printed as `output` says. What cannot be read or was not foreseen is no answer; Python itself would end
+    with 1, which is one.
+    """
+    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415 - see the package
+
+    try:
+        yield
+    except ProvenanceError as error:
+        tell({"verified": False, "reason": error.reason.value, "message": str(error)}, output)
+        sys.exit(NOT_VERIFIED)
+    except OSError as error:
+        raise CannotTell(f"{error.filename or 'a file'}: {error.strerror or error}") from error
+    except (click.exceptions.Exit, click.ClickException, click.Abort):
+        raise
+    except Exception:
+        log.exception("the verification broke off")
+        sys.exit(UNKNOWN)
+
+
+def tell(answer: Mapping[str, JsonValue], output: str) -> None:
+    """Print an answer: `verified` first, then what is known, one line a member; nested members are for programs and for the lines of a list."""
+    if output == "json":
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    elif output == "yaml":
+        import yaml  # noqa: PLC0415 - see the package
+
+        click.echo(yaml.safe_dump(dict(answer), sort_keys=False, allow_unicode=True).rstrip())
+    else:
+        for line in lines(answer):
+            click.echo(line)
+
+
+def lines(answer: Mapping[str, Any]) -> Iterator[str]:
+    """The answer for people. What strangers wrote is shown without control characters."""
+    head = "verified" if answer["verified"] else "NOT VERIFIED"
+    reason = answer.get("reason")
+    yield f"{head} ({reason})" if reason else head
+    for name, value in answer.items():
+        if name in {"verified", "reason"} or value in (None, [], {}):
+            continue
+        if isinstance(value, list):
+            yield from (f"  {name:<14} {_plain(each)}" for each in value)
+        elif isinstance(value, dict):
+            yield from (f"  {name + '.' + key:<14} {_plain(each)}" for key, each in value.items() if each is not None)
+        else:
+            yield f"  {name:<14} {_plain(value)}"
+
+
+def _plain(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "".join(character if character.isprintable() else "?" for character in text)
