@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from sluice.provenance.certificate import verify_certificate_bundle
-from sluice.provenance.envelope import IN_TOTO_PAYLOAD_TYPE, UnverifiedBundle, read_bundle
+from sluice.provenance.envelope import BUNDLE_LIMIT, IN_TOTO_PAYLOAD_TYPE, UnverifiedBundle, read_bundle
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.keys import VerificationKey
 from sluice.provenance.strict_json import member, optional
@@ -54,13 +54,13 @@ class VerifiedEnvelope:
     bundle_digest: str
 
 
-def verify_bundle(raw: bytes, anchors: TrustAnchors) -> VerifiedEnvelope:
-    """Verify the Sigstore bundle (v0.3, DSSE) in `raw` against `anchors`.
+def verify_bundle(raw: bytes, anchors: TrustAnchors, *, limit: int = BUNDLE_LIMIT) -> VerifiedEnvelope:
+    """Verify the Sigstore bundle (v0.3, DSSE) in `raw`, at most `limit` bytes, against `anchors`.
 
     Raises ProvenanceError and nothing else.
     """
     with closed(Reason.BundleMalformed, "the bundle does not parse"):
-        bundle = read_bundle(raw)
+        bundle = read_bundle(raw, limit=limit)
         if "publicKey" in bundle.material:
             signer, signed_at = _by_key(bundle, anchors), None
         else:

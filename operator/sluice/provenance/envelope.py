@@ -46,9 +46,9 @@ def signed_bytes(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def read_bundle(raw: bytes) -> UnverifiedBundle:
-    """Read `raw` (at most 1 MiB of JSON). Raises ProvenanceError: BundleTooLarge, BundleMalformed, PayloadTypeUnexpected."""
-    document = parse_object(raw, what="the bundle", limit=BUNDLE_LIMIT, reason=_MALFORMED, too_large=Reason.BundleTooLarge)
+def read_bundle(raw: bytes, *, limit: int = BUNDLE_LIMIT) -> UnverifiedBundle:
+    """Read `raw` (at most `limit` bytes of JSON). Raises ProvenanceError: BundleTooLarge, BundleMalformed, PayloadTypeUnexpected."""
+    document = parse_object(raw, what="the bundle", limit=limit, reason=_MALFORMED, too_large=Reason.BundleTooLarge)
     media_type = member(document, "mediaType", str, where="bundle", reason=_MALFORMED)
     if media_type not in MEDIA_TYPES:
         raise ProvenanceError(

@@ -40,10 +40,10 @@ class Statement:
     predicate: JsonObject
 
 
-def parse_statement(payload: bytes) -> Statement:
-    """Parse the payload of an envelope. Raises ProvenanceError: StatementMalformed, SubjectMissing."""
+def parse_statement(payload: bytes, *, limit: int = BUNDLE_LIMIT) -> Statement:
+    """Parse the payload of an envelope, at most `limit` bytes. Raises ProvenanceError: StatementMalformed, SubjectMissing."""
     with closed(Reason.StatementMalformed, "the statement does not parse"):
-        document = parse_object(payload, what="the statement", limit=BUNDLE_LIMIT, reason=Reason.StatementMalformed)
+        document = parse_object(payload, what="the statement", limit=limit, reason=Reason.StatementMalformed)
         kind = member(document, "_type", str, where="statement", reason=Reason.StatementMalformed)
         if kind != STATEMENT_TYPE:
             raise ProvenanceError(Reason.StatementMalformed, f"statement._type is {kind[:100]!r}; {STATEMENT_TYPE!r} is read")

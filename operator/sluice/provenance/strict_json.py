@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from sluice.api.strict_json import DEPTH_LIMIT, JsonObject, JsonRefused, JsonTooLarge, JsonValue, canonical, parse
+from sluice.api.strict_json import DEPTH_LIMIT, VALUE_LIMIT, JsonObject, JsonRefused, JsonTooLarge, JsonValue, canonical, parse
 from sluice.provenance.errors import ProvenanceError, Reason, quoted
 
 __all__ = ["DEPTH_LIMIT", "JsonObject", "JsonValue", "canonical", "member", "objects", "optional", "parse_object"]
+
+_BYTES_A_VALUE = 16
+"""Documents that may be large hold a value in this many bytes at most: lists of digests, not lists of empty lists."""
 
 T = TypeVar("T", str, int, bool, float, dict[str, JsonValue], list[JsonValue])
 _WORDS: Mapping[type, str] = {str: "a string", int: "an integer", bool: "true or false", float: "a number", dict: "an object", list: "a list"}
@@ -23,7 +26,7 @@ def parse_object(raw: bytes, *, what: str, limit: int, reason: Reason, too_large
     Raises ProvenanceError: `too_large` (or `reason`) for size, `reason` for everything else.
     """
     try:
-        value = parse(raw, limit=limit)
+        value = parse(raw, limit=limit, values=max(VALUE_LIMIT, limit // _BYTES_A_VALUE))
     except JsonTooLarge as error:
         raise ProvenanceError(too_large or reason, f"{what} {error}") from None
     except JsonRefused as error:
