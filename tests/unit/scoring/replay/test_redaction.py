@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from sluice.api.strict_json import JsonObject
+from sluice.scoring.replay import redaction
 from sluice.scoring.replay.redaction import RedactionRefused, Redactor, names_in
 from sluice.scoring.replay.requests import LeftOut, Unusable
+from sluice.scoring.scorers.personal_data import PersonalData, personal_data_places
 
 KEY = bytes(range(32))
 REDACTOR = Redactor(KEY)
@@ -99,3 +102,15 @@ def test_members_that_become_one_are_left_out() -> None:
     with pytest.raises(Unusable) as refused:
         REDACTOR.members({"Anna@firma.de": 1, "anna@firma.de": 2}, numbers=True)
     assert refused.value.reason is LeftOut.UNREDACTABLE
+
+
+def test_what_stands_between_many_secrets_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def places(text: str) -> Iterator[tuple[PersonalData, int, int]]:
+        looked.append(text)
+        return personal_data_places(text)
+
+    monkeypatch.setattr(redaction, "personal_data_places", places)
+    assert len(names_in(REDACTOR.text("://a:" * 2000))) >= 1999
+    assert len(looked) < 10
