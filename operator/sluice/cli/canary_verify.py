@@ -9,15 +9,19 @@ import hashlib
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sluice.api.canary import CanarySpec, CanaryStatus
     from sluice.api.scoring import SuiteSpec
+    from sluice.provenance.trust import TrustAnchors
     from sluice.scoring.cases import Cases
     from sluice.scoring.judgement import Judgement
     from sluice.scoring.plan import Plan
@@ -64,29 +68,44 @@ class _Findings:
             self.other(what, f"the run has {run}, the file {found}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A run as the file has it. `namespace`, `name` and `uid` are those that its record must name."""
+
+    spec: CanarySpec
+    status: CanaryStatus
+    namespace: str
+    name: str
+    uid: str
+
+
 @click.command()
 @click.argument("run_file", type=_FILE, metavar="RUN.yaml")
 @click.option("--suite", "suite_file", type=_FILE, required=True, help="ScoringSuite that the run names.")
 @click.option("--cases", "cases_file", type=_FILE, help="Its cases, JSON Lines. Not needed for a suite that holds its own.")
 @click.option("--samples", "samples_files", type=_FILE, multiple=True, required=True, help="Samples of the run; once for each shard that wrote its own.")
-def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples_files: tuple[Path, ...]) -> None:
+@click.option("--trust-root", "trust_file", type=_FILE, help="TrustRoot with the public keys of the controller, who signs what runs decide.")
+def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples_files: tuple[Path, ...], trust_file: Path | None) -> None:
     """Tell whether the decision of a run follows from what it names, by repeating it from its samples.
 
     \b
     Nobody is asked, and no cluster is needed:
       kubectl get mcr churn-2-1-0-canary-1 -n payments -o yaml > run.yaml
-      sluice canary verify run.yaml --suite suite.yaml --cases cases.jsonl --samples samples.jsonl
+      kubectl get configmap sluice-controller-key -n sluice-system -o jsonpath='{.data.trust-root\\.json}' > keys.json
+      sluice canary verify run.yaml --suite suite.yaml --cases cases.jsonl --samples samples.jsonl --trust-root keys.json
 
     It ends with 0 when everything is as the run says, 1 when something differs, 3 when the samples end before the decision.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     from sluice.scoring.repetition import SamplesRefused, repeat  # noqa: PLC0415 - see the package
     from sluice.scoring.suite import prepare  # noqa: PLC0415
 
-    spec, status, name = _run(run_file)
+    read, keys = _run(run_file), None if trust_file is None else _keys(trust_file)
+    spec, status = read.spec, read.status
     suite, cases = _suite(suite_file, cases_file)
     findings = _Findings()
+    _signed(findings, read, keys)
     _pinned(findings, spec, suite, cases)
-    plan = _plan(suite, cases, spec, name)
+    plan = _plan(suite, cases, spec, read.name)
     digests = [_digest(path) for path in samples_files]
     if status.samples is None:
         findings.unknown("samples", "the run does not name any: whether these are its own, nobody can tell")
@@ -103,6 +122,26 @@ def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples_fi
     findings.same("scores", f"{repeated.rescored:,} of {repeated.answers:,} answers, scored again from their texts")
     code = _decided(findings, spec, status, plan, repeated)
     sys.exit(DIFFERS if findings.differs else code)
+
+
+def _signed(findings: _Findings, read: _Read, keys: TrustAnchors | None) -> None:
+    """Verify what the controller has signed: this run, by its UID, all that it pins, and the decision."""
+    from sluice.api.canary import CanaryDecision  # noqa: PLC0415 - see the package
+    from sluice.decision.proof import problem_of  # noqa: PLC0415
+    from sluice.decision.runs import Run  # noqa: PLC0415
+
+    if keys is None:
+        findings.unknown("record", "whether the controller has signed this: give its public keys with --trust-root")
+        return
+    decision = read.status.decision or CanaryDecision.PENDING
+    run = Run(name=read.name, spec=read.spec, decision=decision)
+    problem = problem_of(run, read.status.record or "", keys, namespace=read.namespace, uid=read.uid)
+    if not problem:
+        findings.same("record", f"{decision}, signed by the controller")
+    elif read.status.record is None and decision is not CanaryDecision.PROMOTE:
+        findings.unknown("record", f"{problem}; only a Promote counts for nothing without one")
+    else:
+        findings.other("record", problem)
 
 
 def _pinned(findings: _Findings, spec: CanarySpec, suite: SuiteSpec, cases: Cases) -> None:
@@ -162,11 +201,8 @@ def _judged(spec: CanarySpec, plan: Plan, repeated: Repeated) -> Judgement:
     return judge(repeated.merged, terms)
 
 
-def _run(path: Path) -> tuple[CanarySpec, CanaryStatus, str]:
+def _manifest(path: Path, kind: str, remedy: str) -> Mapping[str, Any]:
     import yaml  # noqa: PLC0415 - see the package
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    from sluice.api.canary import CanarySpec, CanaryStatus  # noqa: PLC0415
 
     with path.open("rb") as file:
         content = file.read(_RUN_BYTES + 1)
@@ -176,8 +212,30 @@ def _run(path: Path) -> tuple[CanarySpec, CanaryStatus, str]:
         manifest = yaml.safe_load(content)
     except yaml.YAMLError as error:
         raise _Refused(f"{path}: no YAML: {' '.join(str(error).split())[:300]}") from None
-    if not isinstance(manifest, dict) or manifest.get("kind") != "CanaryRun":
-        raise _Refused(f"{path}: this is no CanaryRun: `kubectl get mcr NAME -n NAMESPACE -o yaml` writes one")
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        raise _Refused(f"{path}: this is no {kind}: {remedy}")
+    return manifest
+
+
+def _keys(path: Path) -> TrustAnchors:
+    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415 - see the package
+    from sluice.provenance.trust import TrustAnchors  # noqa: PLC0415
+
+    manifest = _manifest(path, "TrustRoot", "entry trust-root.json of ConfigMap sluice-controller-key is one")
+    try:
+        return TrustAnchors.keys("sluice-controller-key", {str(key["name"]): str(key["pem"]) for key in manifest["spec"]["keys"]})
+    except (KeyError, TypeError):
+        raise _Refused(f"{path}: spec.keys: the controller signs with a key; this TrustRoot has no list of names with their pem") from None
+    except ProvenanceError as error:
+        raise _Refused(f"{path}: {error}") from None
+
+
+def _run(path: Path) -> _Read:
+    from pydantic import ValidationError  # noqa: PLC0415 - see the package
+
+    from sluice.api.canary import CanarySpec, CanaryStatus  # noqa: PLC0415
+
+    manifest = _manifest(path, "CanaryRun", "`kubectl get mcr NAME -n NAMESPACE -o yaml` writes one")
     try:
         spec, status = CanarySpec.model_validate(manifest.get("spec")), CanaryStatus.model_validate(manifest.get("status") or {})
     except ValidationError as error:
@@ -185,7 +243,8 @@ def _run(path: Path) -> tuple[CanarySpec, CanaryStatus, str]:
         raise _Refused(f"{path}: {'.'.join(map(str, wrong['loc'])) or 'spec'}: {wrong['msg']}; is this command as new as the controller?") from None
     if status.decision is None or status.decision == "Pending":
         raise _Refused(f"{path}: the run has not decided yet")
-    return spec, status, str((manifest.get("metadata") or {}).get("name", ""))
+    metadata = manifest.get("metadata") or {}
+    return _Read(spec=spec, status=status, **{field: str(metadata.get(field, "")) for field in ("namespace", "name", "uid")})
 
 
 def _suite(suite_file: Path, cases_file: Path | None) -> tuple[SuiteSpec, Cases]:

@@ -39,20 +39,22 @@ class Claim:
         """The run as far as it is proven: a Promote that is not is undecided."""
         if not isinstance(self.run, Run) or self.run.decision is not CanaryDecision.PROMOTE:
             return self.run
-        why = self._problem(self.run, keys)
+        why = problem_of(self.run, self.record, keys, namespace=self.namespace, uid=self.uid)
         return replace(self.run, decision=CanaryDecision.PENDING, unproven=why) if why else self.run
 
-    def _problem(self, run: Run, keys: TrustAnchors | None) -> str:
-        if keys is None:
-            return "no public key of the controller is known here"
-        if not self.record:
-            return "it carries no record that the controller signed"
-        try:
-            record = read_record(self.record.encode(), keys)
-        except ProvenanceError as error:
-            return f"its record is refused ({error.reason}): {error}"
-        if (record.namespace, record.name, record.uid) != (self.namespace, run.name, self.uid):
-            return f"its record is of run {record.namespace}/{record.name}, uid {record.uid}"
-        if record.spec != run.spec:
-            return "its record is of a run that pins something else"
-        return "" if record.decision is run.decision else f"its record says {record.decision}"
+
+def problem_of(run: Run, record: str, keys: TrustAnchors | None, *, namespace: str, uid: str) -> str:
+    """Why a record does not prove what this very run says, whatever that is; empty when it does."""
+    if keys is None:
+        return "no public key of the controller is known here"
+    if not record:
+        return "it carries no record that the controller signed"
+    try:
+        signed = read_record(record.encode(), keys)
+    except ProvenanceError as error:
+        return f"its record is refused ({error.reason}): {error}"
+    if (signed.namespace, signed.name, signed.uid) != (namespace, run.name, uid):
+        return f"its record is of run {signed.namespace}/{signed.name}, uid {signed.uid}"
+    if signed.spec != run.spec:
+        return "its record is of a run that pins something else"
+    return "" if signed.decision is run.decision else f"its record says {signed.decision}"

@@ -13,10 +13,13 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from sluice.api.canary import CanaryPhase
+from sluice.api.canary import CanaryDecision, CanaryPhase
 from sluice.api.digests import suite_digest
 from sluice.api.scoring import SuiteSpec
 from sluice.cli import main
+from sluice.evidence.canary_record import sign_record
+from sluice.provenance.published import with_key
+from sluice.provenance.signing import SigningKey
 from sluice.scoring.cases import read_cases
 from sluice.scoring.judgement import Terms, judge, standings
 from sluice.scoring.plan import plan_run
@@ -88,8 +91,9 @@ async def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def verify(folder: Path, *, cases: str = "cases.jsonl", samples: tuple[str, ...] = ("0.jsonl", "1.jsonl")) -> Result:
+def verify(folder: Path, *, cases: str = "cases.jsonl", samples: tuple[str, ...] = ("0.jsonl", "1.jsonl"), keys: str | None = None) -> Result:
     given = [flag for name in samples for flag in ("--samples", str(folder / name))]
+    given += [] if keys is None else ["--trust-root", str(folder / keys)]
     return CliRunner().invoke(
         main, ["canary", "verify", str(folder / "run.yaml"), "--suite", str(folder / "suite.yaml"), "--cases", str(folder / cases), *given]
     )
@@ -105,8 +109,8 @@ def test_a_run_that_follows_from_what_it_names_is_said_to_be_the_same(folder: Pa
     result = verify(folder)
     assert result.exit_code == 0, result.output
     assert [line.split()[:2] for line in result.output.splitlines()] == [
-        ["same", what] for what in ("suite", "cases", "samples", "order", "scores", "decision", "numbers")
-    ]
+        ["unknown", "record"], *(["same", what] for what in ("suite", "cases", "samples", "order", "scores", "decision", "numbers"))
+    ]  # fmt: skip
     assert "RollBack (WorseThanMargin)" in result.output
     assert "240 of 240 answers, scored again from their texts" in result.output
 
@@ -168,6 +172,70 @@ def test_what_nobody_can_tell_ends_with_3(folder: Path, samples: tuple[str, ...]
     result = verify(folder, samples=samples)
     assert result.exit_code == 3, result.output
     assert complaint in " ".join(result.output.split())
+
+
+def sign(folder: Path, *, decision: CanaryDecision = CanaryDecision.ROLL_BACK) -> None:
+    """The controller signs the run, and publishes its key."""
+    key = SigningKey.generate()
+    published = with_key({}, fingerprint=key.fingerprint, public_pem=key.public_pem)
+    (folder / "keys.json").write_text(published["trust-root.json"])
+    there = yaml.safe_load((folder / "run.yaml").read_text())
+    there["metadata"]["uid"] = "run-uid"
+    record = sign_record(key, there, decision=decision, reason=there["status"]["reason"], decided_at="2026-11-21T07:02:05Z")
+    there["status"]["record"] = record
+    (folder / "run.yaml").write_text(yaml.safe_dump(there))
+
+
+def test_a_run_that_the_controller_has_signed_is_said_to_be(folder: Path) -> None:
+    sign(folder)
+    result = verify(folder, keys="keys.json")
+    assert result.exit_code == 0, result.output
+    assert "same     record    RollBack, signed by the controller" in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (_set("metadata", "uid", value="another"), "its record is of run payments/churn-2-1-0-canary-1, uid run-uid"),
+        (_set("spec", "policy", value="another"), "its record is of a run that pins something else"),
+        (_set("status", "record", value="{}"), "its record is refused"),
+    ],
+)
+def test_a_record_that_is_about_something_else_differs(folder: Path, change: Callable[[Any], None], complaint: str) -> None:
+    sign(folder)
+    tamper(folder, change)
+    result = verify(folder, keys="keys.json")
+    assert result.exit_code == 1, result.output
+    assert complaint in " ".join(result.output.split())
+
+
+def test_a_record_of_another_decision_or_by_another_key_differs(folder: Path) -> None:
+    sign(folder, decision=CanaryDecision.PROMOTE)
+    assert "its record says Promote" in verify(folder, keys="keys.json").output
+    others = with_key({}, fingerprint="sha256:" + "0" * 64, public_pem=SigningKey.generate().public_pem)
+    (folder / "others.json").write_text(others["trust-root.json"])
+    result = verify(folder, keys="others.json")
+    assert result.exit_code == 1
+    assert "its record is refused" in result.output
+
+
+def test_only_a_promotion_needs_a_record(folder: Path) -> None:
+    sign(folder)
+    tamper(folder, lambda there: there["status"].pop("record"))
+    result = verify(folder, keys="keys.json")
+    assert result.exit_code == 0
+    assert "unknown  record    it carries no record" in result.output
+    tamper(folder, _set("status", "decision", value="Promote"))
+    assert "DIFFERS  record    it carries no record" in verify(folder, keys="keys.json").output
+
+
+@pytest.mark.parametrize(
+    "text", ["kind: Pod", "kind: TrustRoot", "{kind: TrustRoot, spec: {keys: [{name: a, pem: b}]}}", "{kind: TrustRoot, spec: {keys: []}}"]
+)
+def test_a_trust_root_that_holds_no_key_cannot_be_used(folder: Path, text: str) -> None:
+    (folder / "keys.json").write_text(text)
+    result = verify(folder, keys="keys.json")
+    assert result.exit_code == 2, result.output
 
 
 def test_a_run_without_samples_of_its_own_is_repeated_all_the_same(folder: Path) -> None:
