@@ -172,6 +172,9 @@ class SeparatedFrom(StrEnum):
     EVALUATOR = "Evaluator"
 
 
+UncoveredPath = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f*?\[\\]+$")]
+"""A path below the model's folder; no glob: what is accepted without a signature is written down."""
+
 _CANARY_NEEDS = ("suite", "margin", "planned", "maxDuration")
 _CANARY_MAY = ("margins", "falseRollbackRate", "falsePromotionRate", "minimum", "onInconclusive", "baselinePods", "exposure", "onShareTooSmall")
 
@@ -196,6 +199,7 @@ class Requirement(Model):
             rule("(self.type == 'Approval') == has(self.counts)", "counts go with type Approval, and it needs them", field=".counts"),
             rule("self.type == 'Approval' || !has(self.distinctFrom)", "distinctFrom goes with type Approval", field=".distinctFrom"),
             rule("self.type == 'Provenance' || !has(self.builders)", "builders go with type Provenance", field=".builders"),
+            rule("self.type == 'ModelSignature' || !has(self.acceptUncovered)", "acceptUncovered goes with type ModelSignature", field=".acceptUncovered"),
             rule(
                 "self.type in ['Approval', 'Canary', 'RollbackDrill'] || has(self.artifactTypes)",
                 "say for which artifactTypes the evidence is required",
@@ -219,6 +223,8 @@ class Requirement(Model):
     """Every artifact of these types needs the evidence, and the release has at least one of them."""
     builders: Annotated[list[Uri], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
     """Provenance: accepted `builder.id`, exact. Absent: any builder that a permitted signer attests."""
+    accept_uncovered: Annotated[list[UncoveredPath], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)] | None = None
+    """ModelSignature: paths that the signer may have left out (`ignore_paths`), exact. Absent: none; nobody vouches for what lies there."""
     measures: Annotated[list[Measure], Field(min_length=1, max_length=32)] | None = None
     """Evaluation: the numbers to reach, all of them."""
     counts: Annotated[dict[str, Annotated[int, Field(ge=1, le=8)]], Field(min_length=1, max_length=8)] | None = None

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     SignerNotPermitted = "SignerNotPermitted"
     BuilderNotPermitted = "BuilderNotPermitted"
     CarrierUnbound = "CarrierUnbound"
+    UncoveredFiles = "UncoveredFiles"
     MeasureMissing = "MeasureMissing"
     ThresholdMissed = "ThresholdMissed"
     MetricOutOfRange = "MetricOutOfRange"
@@ -113,6 +114,7 @@ MEANING: dict[Reason, str] = {
     Reason.SignerNotPermitted: "The signature holds, but the policy does not let this signer make statements of this kind.",
     Reason.BuilderNotPermitted: "The provenance holds, but the policy does not accept its builder.",
     Reason.CarrierUnbound: "The uri pins an OCI manifest, and no provenance ties that manifest to the signed weights.",
+    Reason.UncoveredFiles: "The signer left paths of the model out of the signature. Sign all of it, or let the policy accept exactly these paths.",
     Reason.MeasureMissing: "No verified evaluation has this metric of this suite.",
     Reason.ThresholdMissed: "The metric, at its confidence bound, misses the threshold.",
     Reason.MetricOutOfRange: "The metric is outside [0, 1], where its confidence bound is not defined.",

@@ -20,6 +20,7 @@ from sluice.decision.model import Asked, Case, Policy, Result, carrier
 from sluice.decision.reasons import Reason
 from sluice.decision.signers import describe, kind_of, kind_of_predicate, permitted_signer
 from sluice.evidence.evaluation import Evaluation
+from sluice.provenance.model_signature import ModelManifest
 from sluice.provenance.slsa import BuildProvenance
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sluice.evidence.facts import Fact
     from sluice.evidence.measurement import Measurement
 
+_PATHS_SHOWN, _PATH_SHOWN = 8, 100
 _LATEST = datetime.max.replace(tzinfo=UTC)
 _SEVERITY = (Outcome.SATISFIED, Outcome.EXPIRED, Outcome.MISSING, Outcome.FAILED)
 
@@ -54,7 +56,12 @@ def check_evidence(asked: Asked, case: Case, *, now: datetime) -> Result:
 
 
 def _model_signature(asked: Asked, artifact: Artifact, case: Case, _now: datetime) -> list[Result]:
-    signed = _statement(asked, artifact.digest, artifact.name, Kind.MODEL_SIGNATURE, case=case)
+    accepted = asked.requirement.accept_uncovered or ()
+    signed = _statement(
+        asked, artifact.digest, artifact.name, Kind.MODEL_SIGNATURE, case=case,
+        also=lambda fact: isinstance(fact.content, ModelManifest) and not fact.content.uncovered_but(accepted),
+        otherwise=(Reason.UncoveredFiles, lambda fact: _left_out(fact, accepted)),
+    )  # fmt: skip
     pinned = carrier(artifact)
     if signed.outcome is not Outcome.SATISFIED or pinned in {None, artifact.digest}:
         return [signed]
@@ -67,6 +74,13 @@ def _model_signature(asked: Asked, artifact: Artifact, case: Case, _now: datetim
             remedy=f"sign SLSA provenance for {pinned} with {artifact.digest} among its resolvedDependencies",
         )
     ]  # fmt: skip
+
+
+def _left_out(fact: Fact, accepted: Sequence[str]) -> str:
+    paths = fact.content.uncovered_but(accepted) if isinstance(fact.content, ModelManifest) else ()
+    more = f" and {len(paths) - _PATHS_SHOWN:,} more" if len(paths) > _PATHS_SHOWN else ""
+    named = ", ".join(path[:_PATH_SHOWN] for path in paths[:_PATHS_SHOWN])
+    return f"{describe(fact)} left {named}{more} out of the signature; sign all, or write acceptUncovered with exactly these paths"
 
 
 def _ties(policy: Policy, artifact: Artifact, facts: Sequence[Fact]) -> list[Fact]:

@@ -110,6 +110,37 @@ def test_a_signer_counts_only_for_what_it_may_sign() -> None:
     assert result_of(verdict_of(with_policy(c.approved_world(), spec)), "weights-signed").reason is Reason.SignerNotPermitted
 
 
+def without_covering(*paths: str) -> c.World:
+    """The approved world, with a signature of the same weights whose signer left `paths` out."""
+    statement = model_signature_statement(c.WEIGHTS_FILES)
+    statement["predicate"]["serialization"]["ignore_paths"] = list(paths)
+    world = c.approved_world()
+    world.remove("ReleaseEvidence", c.Key(namespace=c.NAMESPACE, name="signature"))
+    world.put("ReleaseEvidence", c.evidence("left-out", c.sign(statement)))
+    return world
+
+
+def test_paths_that_the_signer_left_out_fail_and_are_named() -> None:
+    result = result_of(verdict_of(without_covering(".git", "hooks/run.py", "model.sig")), "weights-signed")
+    assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.UncoveredFiles)
+    assert ".git, hooks/run.py out of the signature" in result.message
+
+
+@pytest.mark.parametrize(
+    ("accepted", "outcome"),
+    [
+        ([".git", "hooks/run.py"], Outcome.SATISFIED),
+        ([".git", "hooks/run.py", "never-there"], Outcome.SATISFIED),
+        ([".git"], Outcome.FAILED),
+        ([".git", "hooks"], Outcome.FAILED),
+    ],
+)
+def test_a_policy_accepts_exactly_the_paths_that_it_names(accepted: list[str], outcome: Outcome) -> None:
+    spec = c.policy_spec()
+    spec["requirements"][0]["acceptUncovered"] = accepted
+    assert result_of(verdict_of(with_policy(without_covering(".git", "hooks/run.py"), spec)), "weights-signed").outcome is outcome
+
+
 def test_a_builder_that_policy_does_not_accept_fails() -> None:
     spec = c.policy_spec()
     spec["requirements"][1]["builders"] = ["https://ci.example.com/runners/other"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from e2e.sigstore import model_signature_statement
+from sluice.provenance.digests import HEX_DIGITS
 from sluice.provenance.errors import Reason
 from sluice.provenance.model_directory import manifest_of
 from sluice.provenance.model_signature import ModelFile, ModelManifest, name_binding_digest, parse_model_manifest
@@ -83,13 +84,21 @@ def test_an_unusual_name_is_a_name(name: str) -> None:
         (lambda d: resources(d).clear(), "empty"),
         (lambda d: resources(d)[0].update(algorithm="md5"), "algorithm"),
         (lambda d: resources(d)[0].update(algorithm="sha512"), "algorithm"),
-        (lambda d: resources(d)[0].update(algorithm="blake2b"), "128 lower-case"),
+        (lambda d: resources(d)[0].update(algorithm="blake2b"), "made with 'sha256'"),
+        (lambda d: resources(d)[0].update(algorithm="sha256-sharded-4"), "made with 'sha256'"),
+        (lambda d: [serialization(d).update(hash_type="blake2b"), *(each.update(algorithm="blake2b") for each in resources(d))], "128 lower-case"),
+        (lambda d: serialization(d).update(hash_type="md5"), "algorithm"),
+        (lambda d: serialization(d).pop("hash_type"), "hash_type"),
+        (lambda d: resources(d)[0].update(name="weights"), "as a folder"),
         (lambda d: resources(d)[0].update(digest=resources(d)[0]["digest"].upper()), "lower-case"),
         (lambda d: resources(d)[0].update(digest=resources(d)[0]["digest"] + "00"), "64 lower-case"),
         (lambda d: resources(d)[0].pop("name"), "name"),
-        (lambda d: serialization(d).update(method="shards"), "whole files"),
-        (lambda d: serialization(d).update(allow_symlinks=True), "links"),
+        (lambda d: serialization(d).update(method="chunks"), "'files' and 'shards'"),
+        (lambda d: serialization(d).update(method="shards"), "shard_size"),
+        (lambda d: serialization(d).update(shard_size=1024), "shard_size"),
         (lambda d: serialization(d).update(allow_symlinks="no"), "allow_symlinks"),
+        (lambda d: serialization(d).update(allow_symlinks=1), "allow_symlinks"),
+        (lambda d: serialization(d).pop("allow_symlinks"), "allow_symlinks"),
         (lambda d: d["predicate"].pop("serialization"), "serialization"),
         (lambda d: d["subject"].append(d["subject"][0]), "2 subjects"),
     ],
@@ -110,15 +119,67 @@ def test_files_listed_in_another_order_than_the_root_says_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "paths", [["."], ["*"], [""], ["../model.sig"], [".git"], ["a/b.sig"], ["*.sig"], ["weights.bin"], [None], [3], ["\x00.sig"], [["x.sig"]]]
+    "paths", [["."], ["*"], [""], ["../model.sig"], ["/etc/x"], ["./x"], ["a//b"], ["a/"], ["*.sig"], ["a?"], ["[ab]"], [None], [3], ["\x00.sig"], [["x.sig"]]]
 )
-def test_files_that_the_signer_left_uncovered_are_refused(paths: list[Json]) -> None:
-    assert error_of(lambda: parse(GOOD, lambda d: serialization(d).update(ignore_paths=paths))).reason is Reason.UncoveredFiles
+def test_what_the_signer_left_out_must_be_told_path_by_path(paths: list[Json]) -> None:
+    assert error_of(lambda: parse(GOOD, lambda d: serialization(d).update(ignore_paths=paths))).reason is Reason.ManifestMalformed
+
+
+def test_files_that_the_signer_left_out_are_listed_and_only_the_exact_path_accepts_one() -> None:
+    left_out = parse(GOOD, lambda d: serialization(d).update(ignore_paths=["weights.tmp", ".git", "model.sig", "a/b.sig", ".git"]))
+    assert left_out.uncovered == (".git", "a/b.sig", "weights.tmp")
+    assert left_out.digest == parse(GOOD).digest
+    assert left_out.uncovered_but([".git", "weights.tmp", "other"]) == ("a/b.sig",)
+    assert left_out.uncovered_but(["a", ".gi", "weights.tmp/", "*"]) == left_out.uncovered
 
 
 @pytest.mark.parametrize("paths", [[], None, ["model.sig"], ["model.sigstore.json"]])
 def test_the_bundles_own_file_may_be_left_out(paths: list[str] | None) -> None:
-    assert parse(GOOD, lambda d: serialization(d).update(ignore_paths=paths)).digest == parse(GOOD).digest
+    left_out = parse(GOOD, lambda d: serialization(d).update(ignore_paths=paths))
+    assert (left_out.digest, left_out.uncovered) == (parse(GOOD).digest, ())
+
+
+def test_whether_links_were_followed_is_told() -> None:
+    assert parse(GOOD, lambda d: serialization(d).update(allow_symlinks=True)).follows_links
+    assert not parse(GOOD).follows_links
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "blake2b", "blake3"])
+def test_every_algorithm_of_the_registry_is_read(algorithm: str) -> None:
+    digits = "0" * HEX_DIGITS[algorithm]
+
+    def rehash(document: Json) -> None:
+        serialization(document)["hash_type"] = algorithm
+        for each in resources(document):
+            each.update(algorithm=algorithm, digest=digits)
+
+    assert {file.tagged for file in parse(GOOD, rehash, root=True).files} == {f"{algorithm}:{digits}"}
+
+
+def one_file(listed: str, model: str) -> Callable[[Json], None]:
+    """Make the model one file, listed under a name."""
+
+    def edit(document: Json) -> None:
+        del resources(document)[1:]
+        resources(document)[0]["name"] = listed
+        document["subject"][0]["name"] = model
+
+    return edit
+
+
+def test_a_model_of_one_file_is_listed_under_its_name_as_well_as_under_a_dot() -> None:
+    dotted, named = (parse(GOOD, one_file(name, "model.gguf"), root=True) for name in (".", "model.gguf"))
+    assert dotted.digest == named.digest
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "../x"])
+def test_a_model_of_one_file_whose_name_is_none_is_refused(name: str) -> None:
+    assert error_of(lambda: parse(GOOD, one_file(".", name), root=True)).reason is Reason.ManifestMalformed
+
+
+def test_more_entries_than_are_read_are_refused() -> None:
+    statement = parse_statement(json.dumps(GOOD).encode())
+    assert "at most 1 " in str(error_of(lambda: parse_model_manifest(statement, limit=1)))
 
 
 def test_a_statement_of_another_type_is_no_model_signature() -> None:
