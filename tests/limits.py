@@ -43,7 +43,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         raise Hung(f"{item.nodeid} did not end within {seconds:g} s{_tasks()}")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, min(seconds, AGAIN_SECONDS))
+    signal.setitimer(signal.ITIMER_REAL, seconds, min(10 * seconds, AGAIN_SECONDS))
     try:
         return (yield)
     finally:

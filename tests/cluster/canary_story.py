@@ -95,7 +95,8 @@ class Canary(Story):
     def deployment_of(self, wrong: int, *, replicas: int = 2) -> Object:
         """The Deployment as Git has it: its template names this release."""
         labels = {"app": "churn", "sluice.dev/release": self.release}
-        probe = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1}
+        # A node that is busy with other tests is slow to ask, and users have nobody else.
+        probe = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 10}
         container = {
             "name": "server", "image": self.image, "command": ["/opt/sluice/bin/python3", "-c", _SERVER, self.release, str(wrong)],
             "ports": [{"containerPort": PORT}], "readinessProbe": probe, "lifecycle": {"preStop": {"sleep": {"seconds": 7}}},

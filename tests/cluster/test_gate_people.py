@@ -101,7 +101,7 @@ def everything(governed: Namespace) -> dict[str, str]:
     for kind in KINDS:
         obj = yaml.safe_load((ROOT / "examples" / f"{kind.name}.yaml").read_text())
         metadata = {"name": f"{governed.name}-{kind.short}"}
-        who = CONTROLLER if kind.name == "CanaryRun" else None
+        who = CONTROLLER if kind.name in {"CanaryRun", "ReleaseMonitor"} else None
         governed.create({"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata, "spec": obj["spec"]}, as_user=who)
         made[kind.name] = metadata["name"]
     return made

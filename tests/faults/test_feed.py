@@ -27,6 +27,8 @@ PATHS = {
     "TrustRoot": "trustroots",
     "ScoringSuite": "scoringsuites",
     "CanaryRun": "canaryruns",
+    "ReleaseMonitor": "releasemonitors",
+    "ReleaseDrill": "releasedrills",
 }
 
 

@@ -16,7 +16,7 @@ def test_our_kinds_are_served_where_the_generated_definitions_say() -> None:
     declared = {(kind.name, kind.plural, kind.namespaced) for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)}
     ours = {(known.kind, known.plural, known.namespaced) for known in CONSTANTS if known.group == "sluice.dev"}
     assert ours == declared
-    assert len(ours) == 8
+    assert len(ours) == 10
 
 
 def test_paths_are_those_of_kubernetes() -> None:
