@@ -1,47 +1,32 @@
-"""Bundles that carry a certificate: verified offline by sigstore-python, and what it leaves open, by us.
+"""Bundles that carry a certificate of a Sigstore instance: who it was issued to, and that they signed while it was good.
 
-The library checks the chain, the SCT, the inclusion proof, the signed entry timestamp or RFC 3161 timestamp, the DSSE signature and that the log
-entry is about this signature. We add: windows of all trust material at the signing time (`sigstore_root`), the checkpoint's size (the library
-compares its root hash only), one name in the certificate, at most one timestamp. We never use the library's identity policies: who signed is
-reported, whether that is enough is decided later.
+The steps are those of the Sigstore client specification, "Verification"; `docs/verification.md` lists them with what we ask beyond it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from itertools import pairwise
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from sigstore.errors import CertValidationError
-from sigstore.models import Bundle, InvalidBundle
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from sluice.provenance.certificate_chain import check_code_signing, is_issued_by
 from sluice.provenance.certificate_names import claims_of, identity_of, issuer_of
+from sluice.provenance.certificate_transparency import check_certificate_logged
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.envelope import UnverifiedBundle
-from sluice.provenance.errors import ProvenanceError, Reason, closed, quoted
-from sluice.provenance.sigstore_root import SigstoreRoot
-from sluice.provenance.strict_json import JsonObject, member, objects, optional
+from sluice.provenance.errors import ProvenanceError, Reason, closed
+from sluice.provenance.log_body import Signatory
+from sluice.provenance.signed_content import SignedContent
+from sluice.provenance.sigstore_root import CertificateAuthority, SigstoreRoot
+from sluice.provenance.validity import window_of
+from sluice.provenance.witnesses import Thresholds, verify_witnesses
 
-_PROOF_LIMIT = 64
-_NO_TIME = "nothing says when this was signed: no signed entry timestamp of a log, no RFC 3161 timestamp"
-_YEAR_9999 = 253_402_300_799
-
-# What the library says, in its words, and what that is in ours. Wording only: whatever is not listed is refused just the same, as SignatureInvalid.
-_LIBRARY_WORDS = (
-    ("not enough sources of verified time", Reason.TimestampMissing),
-    ("must contain an inclusion promise or signed timestamp", Reason.TimestampMissing),
-    ("Timestamp Authorit", Reason.TimestampInvalid),
-    ("imestamp Response", Reason.TimestampInvalid),
-    ("expired at time of signing", Reason.CertificateUntrusted),
-    ("SCT", Reason.CertificateUntrusted),
-    ("Key usage", Reason.CertificateUntrusted),
-    ("Extended usage", Reason.CertificateUntrusted),
-    ("log entry", Reason.LogEntryInvalid),
-    ("inclusion proof", Reason.LogEntryInvalid),
-    ("checkpoint", Reason.LogEntryInvalid),
-)
+_DER = Encoding.DER
+_UNTRUSTED = Reason.CertificateUntrusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,106 +41,83 @@ class Certified:
     chain_fingerprints: tuple[str, ...]
     """`sha256:` over each DER certificate, the signer's first."""
     serial: str
-    signed_at: datetime
-    """The log's time when the log signed one, else the timestamp authority's."""
+    signed_at: datetime | None
+    """The earliest time of a log, else of a timestamp authority; None when nobody dated the signature."""
 
 
-def verify_certificate_bundle(bundle: UnverifiedBundle, root: SigstoreRoot) -> Certified:
-    """Verify `bundle` against `root`. Raises ProvenanceError."""
-    # 1. One log entry, at most one timestamp: with more, one that holds would cover for one that does not.
-    entry = _only_log_entry(bundle.material)
-    _check_checkpoint_size(entry)
-    # 2. The times that the bundle claims. The library authenticates the log's time only with a promise, and so do we take it only then.
-    logged = _integrated_time(entry)
-    if not logged and not bundle.material.get("timestampVerificationData"):
-        raise ProvenanceError(Reason.TimestampMissing, _NO_TIME)
-    with closed(Reason.BundleMalformed, "the bundle does not parse"):
-        parsed = Bundle.from_json(bundle.raw)
-        certificate = parsed.signing_certificate
+def verify_certificate_bundle(bundle: UnverifiedBundle, signed: SignedContent, root: SigstoreRoot, required: Thresholds) -> Certified:
+    """Verify `bundle`, which signs `signed`, against `root`. Raises ProvenanceError."""
+    with closed(Reason.BundleMalformed, "the certificate does not parse"):
+        certificate, *others = load_certificates(bundle.certificates)
+        # 1. The certificate was issued by an authority of the trust root. What else the bundle carries is not needed, and must be what it claims to be.
+        authorities = [authority for authority in root.certificate_authorities if is_issued_by(certificate, authority.chain[0])]
+        if not authorities:
+            raise ProvenanceError(_UNTRUSTED, "the certificate was not issued by an authority of the trust root")
+        check_order([certificate, *others])
+        # 2. It is for signing code, and names one identity.
+        key = check_code_signing(certificate, authorities[0].chain)
         identity, issuer, claims = identity_of(certificate), issuer_of(certificate), claims_of(certificate)
-        timestamps = parsed.verification_material.timestamp_verification_data
-        stamped = [response.tst_info.gen_time for response in timestamps.rfc3161_timestamps] if timestamps else []
-        certified_at = _certified_at(certificate)
-    if len(stamped) > 1:
-        raise ProvenanceError(Reason.TimestampInvalid, f"the bundle has {len(stamped)} RFC 3161 timestamps; at most one is read")
-    claimed = [*logged, *stamped]
-    if not claimed:
-        raise ProvenanceError(Reason.TimestampMissing, _NO_TIME)
-    # 3. Verify with what was valid then, and with nothing else.
-    verifier = root.verifier_at(signed_at=claimed, certified_at=certified_at)
-    with closed(Reason.SignatureInvalid, "the bundle does not verify"):
-        try:
-            _, payload = verifier.verify_dsse(parsed, _AnySigner())
-        except CertValidationError as error:
-            raise ProvenanceError(Reason.CertificateUntrusted, f"the certificate does not lead to the trust root: {quoted(error)}") from error
-        except InvalidBundle as error:
-            raise ProvenanceError(Reason.BundleMalformed, f"the bundle is malformed: {quoted(error)}") from error
-        except Exception as error:
-            raise ProvenanceError(_reason_of(str(error)), f"the bundle does not verify: {quoted(error)}") from error
-    # 4. What the library verified is what we read.
-    if payload != bundle.payload:
-        raise ProvenanceError(Reason.BundleMalformed, "two readings of the bundle disagree about its payload")
-    fingerprint = sha256_of(certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
-    chain = (certificate, *root.issuers_of(certificate))
-    return Certified(
-        identity=identity,
-        issuer=issuer,
-        claims=claims,
-        key_fingerprint=fingerprint,
-        chain_fingerprints=tuple(sha256_of(each.public_bytes(serialization.Encoding.DER)) for each in chain),
-        serial=format(certificate.serial_number, "x"),
-        signed_at=claimed[0],
-    )
+        # 3. The certified key made the signature.
+        signed.check_signed_by(key, who="the certificate's key")
+        # 4. Logs and timestamp authorities saw it, and say when.
+        seen = verify_witnesses(bundle, signed, Signatory(key=key, certificate=bundle.certificates[0]), root, required)
+        if seen.signed_at is None:
+            raise ProvenanceError(Reason.TimestampMissing, "nothing says when this was signed: no signed entry timestamp of a log, no RFC 3161 timestamp")
+        # 5. The certificate and its authorities were valid at each of these times.
+        check_valid(certificate, seen.times)
+        authority = _valid_authority(authorities, seen.times)
+        # 6. A certificate transparency log has seen the certificate.
+        check_certificate_logged(certificate, authority.issuer_spki, root.certificate_logs)
+        return Certified(
+            identity=identity,
+            issuer=issuer,
+            claims=claims,
+            key_fingerprint=key.fingerprint,
+            chain_fingerprints=fingerprints([certificate, *authority.chain]),
+            serial=serial_of(certificate),
+            signed_at=seen.signed_at,
+        )
 
 
-class _AnySigner:
-    """The library asks for a policy on the certificate. Who signed is reported by us, and judged where policies are."""
-
-    def verify(self, cert: x509.Certificate) -> None:
-        """Accept the certificate's names as they are."""
-
-
-def _reason_of(message: str) -> Reason:
-    return next((reason for words, reason in _LIBRARY_WORDS if words in message), Reason.SignatureInvalid)
+def load_certificates(ders: Sequence[bytes]) -> list[x509.Certificate]:
+    """Parse certificates that are DER and nothing else. Raises ValueError."""
+    certificates = [x509.load_der_x509_certificate(der) for der in ders]
+    if any(certificate.public_bytes(_DER) != der for certificate, der in zip(certificates, ders, strict=True)):
+        raise ProvenanceError(Reason.BundleMalformed, "a certificate is not in DER")
+    return certificates
 
 
-def _only_log_entry(material: JsonObject) -> JsonObject:
-    where = "verificationMaterial.tlogEntries"
-    entries = objects(
-        member(material, "tlogEntries", list, where="verificationMaterial", reason=Reason.LogEntryInvalid), where=where, reason=Reason.LogEntryInvalid, limit=1
-    )
-    if not entries:
-        raise ProvenanceError(Reason.LogEntryInvalid, f"{where} is empty: the signature was never logged; sign with a transparency log")
-    return entries[0]
+def check_order(chain: Sequence[x509.Certificate]) -> None:
+    """Check that each of `chain` was issued by the next. Raises ProvenanceError (BundleMalformed)."""
+    for child, parent in pairwise(chain):
+        if not is_issued_by(child, parent):
+            raise ProvenanceError(Reason.BundleMalformed, "the bundle's certificates are no chain: one was not issued by the next")
 
 
-def _integrated_time(entry: JsonObject) -> list[datetime]:
-    """The time at which a Rekor v1 log says it took the entry; empty without a promise that signs it."""
-    text = optional(entry, "integratedTime", str, where="tlogEntries[0]", reason=Reason.LogEntryInvalid)
-    if text is None or not entry.get("inclusionPromise"):
-        return []
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_YEAR_9999)) or int(text) > _YEAR_9999:
-        raise ProvenanceError(Reason.LogEntryInvalid, f"tlogEntries[0].integratedTime is {text[:40]!r} where seconds since 1970 belong")
-    return [datetime.fromtimestamp(int(text), tz=UTC)] if int(text) else []
+def check_valid(certificate: x509.Certificate, times: Sequence[datetime]) -> None:
+    """Check that `certificate` was valid at all `times`. Raises ProvenanceError (CertificateUntrusted)."""
+    window = window_of(certificate)
+    if not window.holds(times):
+        said = ", ".join(sorted({time.isoformat() for time in times}))
+        raise ProvenanceError(
+            _UNTRUSTED,
+            f"the certificate was valid from {certificate.not_valid_before_utc.isoformat()} to {certificate.not_valid_after_utc.isoformat()}, signed at {said}",
+        )
 
 
-def _check_checkpoint_size(entry: JsonObject) -> None:
-    """The proof's tree must be the tree that the log signed: the library compares the root hashes, not the sizes (C2SP tlog-checkpoint, second line)."""
-    proof = member(entry, "inclusionProof", dict, where="tlogEntries[0]", reason=Reason.LogEntryInvalid)
-    hashes = optional(proof, "hashes", list, where="inclusionProof", reason=Reason.LogEntryInvalid) or []
-    if len(hashes) > _PROOF_LIMIT:
-        raise ProvenanceError(Reason.LogEntryInvalid, f"the inclusion proof has {len(hashes)} hashes; at most {_PROOF_LIMIT} are read")
-    checkpoint = member(proof, "checkpoint", dict, where="inclusionProof", reason=Reason.LogEntryInvalid)
-    lines = member(checkpoint, "envelope", str, where="checkpoint", reason=Reason.LogEntryInvalid).split("\n", 2)
-    size = member(proof, "treeSize", str, where="inclusionProof", reason=Reason.LogEntryInvalid)
-    if len(lines) < 2 or lines[1] != size:  # noqa: PLR2004 - origin and size
-        raise ProvenanceError(Reason.LogEntryInvalid, f"the inclusion proof is for a tree of size {size[:24]}, the log signed another")
+def fingerprints(chain: Sequence[x509.Certificate]) -> tuple[str, ...]:
+    """`sha256:` over each DER certificate."""
+    return tuple(sha256_of(certificate.public_bytes(_DER)) for certificate in chain)
 
 
-def _certified_at(certificate: x509.Certificate) -> datetime:
-    """When the certificate transparency log saw the certificate: the time in its one SCT (RFC 6962 section 3.2)."""
-    stamps = list(certificate.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps).value)
-    if len(stamps) != 1:
-        raise ProvenanceError(Reason.CertificateUntrusted, f"the certificate has {len(stamps)} signed certificate timestamps; exactly one is read")
-    seen: datetime = stamps[0].timestamp
-    return seen.replace(tzinfo=UTC)
+def serial_of(certificate: x509.Certificate) -> str:
+    """The serial number in lower-case hexadecimal digits without leading zeros."""
+    return format(certificate.serial_number, "x")
+
+
+def _valid_authority(authorities: Sequence[CertificateAuthority], times: Sequence[datetime]) -> CertificateAuthority:
+    for authority in authorities:
+        if all(window.holds(times) for window in authority.windows):
+            return authority
+    said = ", ".join(sorted({time.isoformat() for time in times}))
+    raise ProvenanceError(Reason.TrustExpired, f"the certificate authority was not valid when this was signed ({said})")

@@ -1,43 +1,83 @@
-"""The shape of a bundle, before any cryptography: one DSSE envelope, one signature, one spelling of everything.
+"""The shape of a bundle, before any cryptography: one thing signed, one signature, one way to say by whom, one spelling of everything.
 
-We read the bundle ourselves before a library does, so that no library's lenience (base64 that skips junk, protobuf's second spelling of a field, the last of
-two members) decides what was signed.
+We read the bundle ourselves, so that no library's lenience (base64 that skips junk, protobuf's second spelling of a field, the last of two members) decides
+what was signed.
 
-Specifications: Sigstore bundle v0.3 (`sigstore_bundle.proto`), DSSE v1.0 (`envelope.md`, `protocol.md`).
+Versions differ in little: 0.1 and 0.2 carry a chain of certificates, 0.3 one certificate (model signatures of the OpenSSF carry a chain there too, so each is
+read in all of them); 0.1 may do with a log's promise instead of its proof. What a later version will mean nobody knows yet: it is refused.
+
+Specifications: Sigstore bundle (`sigstore_bundle.proto`), DSSE v1.0 (`envelope.md`, `protocol.md`).
 """
 
 from __future__ import annotations
 
-import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from sluice.provenance.certificate_chain import CHAIN_LIMIT
 from sluice.provenance.digests import sha256_of
+from sluice.provenance.encoding import base64_member, decoded, refuse_unknown
 from sluice.provenance.errors import ProvenanceError, Reason
 from sluice.provenance.strict_json import JsonObject, member, objects, optional, parse_object
 
 BUNDLE_LIMIT = 1_048_576
 IN_TOTO_PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MEDIA_TYPES = frozenset({"application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle+json;version=0.3"})
+MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "application/vnd.dev.sigstore.bundle+json;version=0.1": "0.1",
+        "application/vnd.dev.sigstore.bundle+json;version=0.2": "0.2",
+        "application/vnd.dev.sigstore.bundle+json;version=0.3": "0.3",
+        "application/vnd.dev.sigstore.bundle.v0.3+json": "0.3",
+    }
+)
+"""Media types of bundles, with the version that each means."""
+WITNESS_LIMIT = 32
+"""At most as many log entries, and as many timestamps."""
 
-_BASE64_FIELDS = frozenset({"rawBytes", "keyId", "signedEntryTimestamp", "rootHash", "canonicalizedBody", "signedTimestamp", "payload", "sig", "hashes"})
 _MALFORMED = Reason.BundleMalformed
+_SIGNERS = {"certificate", "x509CertificateChain", "publicKey"}
+_MESSAGE_DIGEST = "SHA2_256"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A DSSE envelope around an in-toto statement."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A signature over an artifact that is elsewhere."""
+
+    sha256: bytes | None
+    """Which artifact, by the word of whoever wrote the bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedBundle:
     """What a bundle says, nothing of it verified yet."""
 
-    raw: bytes
     digest: str
-    material: JsonObject
-    """`verificationMaterial`."""
-    payload: bytes
+    version: str
+    """0.1, 0.2 or 0.3."""
+    certificates: tuple[bytes, ...]
+    """DER, the signer's first; empty for a plain key."""
+    key_hint: str
+    """Which key, for a plain key; may be empty, and proves nothing."""
+    log_entries: tuple[JsonObject, ...]
+    timestamps: tuple[bytes, ...]
+    """DER TimeStampResp (RFC 3161)."""
+    content: Envelope | Message
     signature: bytes
 
     @property
-    def signed_bytes(self) -> bytes:
-        """What the signature is made over."""
-        return signed_bytes(self.payload)
+    def payload(self) -> bytes:
+        """The in-toto statement. Raises ProvenanceError (BundleMalformed): the bundle signs plain bytes."""
+        if isinstance(self.content, Message):
+            raise ProvenanceError(_MALFORMED, "the bundle signs plain bytes (messageSignature); evidence is an in-toto statement in a dsseEnvelope")
+        return self.content.payload
 
 
 def signed_bytes(payload: bytes) -> bytes:
@@ -49,64 +89,104 @@ def signed_bytes(payload: bytes) -> bytes:
 def read_bundle(raw: bytes, *, limit: int = BUNDLE_LIMIT) -> UnverifiedBundle:
     """Read `raw` (at most `limit` bytes of JSON). Raises ProvenanceError: BundleTooLarge, BundleMalformed, PayloadTypeUnexpected."""
     document = parse_object(raw, what="the bundle", limit=limit, reason=_MALFORMED, too_large=Reason.BundleTooLarge)
+    # 1. The version.
     media_type = member(document, "mediaType", str, where="bundle", reason=_MALFORMED)
-    if media_type not in MEDIA_TYPES:
-        raise ProvenanceError(
-            _MALFORMED, f"bundle.mediaType is {media_type[:100]!r}; write a v0.3 bundle (cosign sign --new-bundle-format, sigstore-python 3 or newer)"
-        )
-    if "messageSignature" in document:
-        raise ProvenanceError(_MALFORMED, "the bundle signs plain bytes (messageSignature); evidence is an in-toto statement in a dsseEnvelope")
-    _refuse_unknown(document, {"mediaType", "verificationMaterial", "dsseEnvelope"}, where="bundle")
-    _refuse_ambiguous(document)
+    version = MEDIA_TYPES.get(media_type)
+    if version is None:
+        raise ProvenanceError(_MALFORMED, f"bundle.mediaType is {media_type[:100]!r}; bundles of versions 0.1, 0.2 and 0.3 are read")
+    refuse_unknown(document, {"mediaType", "verificationMaterial", "dsseEnvelope", "messageSignature"}, where="bundle")
+    # 2. Who signed.
+    material = member(document, "verificationMaterial", dict, where="bundle", reason=_MALFORMED)
+    refuse_unknown(material, _SIGNERS | {"tlogEntries", "timestampVerificationData"}, where="verificationMaterial")
+    certificates, key_hint = _signer(material)
+    # 3. Who saw it.
+    entries = objects(
+        optional(material, "tlogEntries", list, where="verificationMaterial", reason=_MALFORMED) or [],
+        where="verificationMaterial.tlogEntries",
+        reason=Reason.LogEntryInvalid,
+        limit=WITNESS_LIMIT,
+    )
+    # 4. What was signed: exactly one of the two.
+    if ("dsseEnvelope" in document) == ("messageSignature" in document):
+        raise ProvenanceError(_MALFORMED, "the bundle needs either a dsseEnvelope or a messageSignature")
+    content, signature = _envelope(document) if "dsseEnvelope" in document else _message(document)
+    return UnverifiedBundle(
+        digest=sha256_of(raw),
+        version=version,
+        certificates=certificates,
+        key_hint=key_hint,
+        log_entries=tuple(entries),
+        timestamps=_timestamps(material),
+        content=content,
+        signature=signature,
+    )
+
+
+def _signer(material: JsonObject) -> tuple[tuple[bytes, ...], str]:
+    named = sorted(material.keys() & _SIGNERS)
+    if len(named) != 1:
+        raise ProvenanceError(_MALFORMED, f"verificationMaterial has {' and '.join(named) or 'neither certificate nor publicKey'}; exactly one says who signed")
+    where = f"verificationMaterial.{named[0]}"
+    value = member(material, named[0], dict, where="verificationMaterial", reason=_MALFORMED)
+    match named[0]:
+        case "publicKey":
+            refuse_unknown(value, {"hint"}, where=where)
+            return (), optional(value, "hint", str, where=where, reason=_MALFORMED) or ""
+        case "certificate":
+            refuse_unknown(value, {"rawBytes"}, where=where)
+            return (base64_member(value, "rawBytes", where=where),), ""
+        case _:
+            refuse_unknown(value, {"certificates"}, where=where)
+            chain = objects(
+                member(value, "certificates", list, where=where, reason=_MALFORMED), where=f"{where}.certificates", reason=_MALFORMED, limit=CHAIN_LIMIT
+            )
+            if not chain:
+                raise ProvenanceError(_MALFORMED, f"{where}.certificates is empty; the signer's certificate stands first")
+            for index, each in enumerate(chain):
+                refuse_unknown(each, {"rawBytes"}, where=f"{where}.certificates[{index}]")
+            return tuple(base64_member(each, "rawBytes", where=f"{where}.certificates[{index}]") for index, each in enumerate(chain)), ""
+
+
+def _timestamps(material: JsonObject) -> tuple[bytes, ...]:
+    where = "timestampVerificationData"
+    data = optional(material, where, dict, where="verificationMaterial", reason=_MALFORMED) or {}
+    refuse_unknown(data, {"rfc3161Timestamps"}, where=where)
+    stamps = objects(
+        optional(data, "rfc3161Timestamps", list, where=where, reason=_MALFORMED) or [],
+        where=f"{where}.rfc3161Timestamps",
+        reason=Reason.TimestampInvalid,
+        limit=WITNESS_LIMIT,
+    )
+    for index, each in enumerate(stamps):
+        refuse_unknown(each, {"signedTimestamp"}, where=f"{where}.rfc3161Timestamps[{index}]")
+    return tuple(base64_member(each, "signedTimestamp", where=f"{where}.rfc3161Timestamps[{index}]") for index, each in enumerate(stamps))
+
+
+def _envelope(document: JsonObject) -> tuple[Envelope, bytes]:
     envelope = member(document, "dsseEnvelope", dict, where="bundle", reason=_MALFORMED)
-    _refuse_unknown(envelope, {"payload", "payloadType", "signatures"}, where="dsseEnvelope")
+    refuse_unknown(envelope, {"payload", "payloadType", "signatures"}, where="dsseEnvelope")
     signatures = objects(member(envelope, "signatures", list, where="dsseEnvelope", reason=_MALFORMED), where="signatures", reason=_MALFORMED, limit=1)
     if len(signatures) != 1:
         raise ProvenanceError(_MALFORMED, "dsseEnvelope has no signature; exactly one is read")
-    _refuse_unknown(signatures[0], {"sig", "keyid"}, where="signatures[0]")
+    refuse_unknown(signatures[0], {"sig", "keyid"}, where="signatures[0]")
     optional(signatures[0], "keyid", str, where="signatures[0]", reason=_MALFORMED)
     payload_type = member(envelope, "payloadType", str, where="dsseEnvelope", reason=_MALFORMED)
     if payload_type != IN_TOTO_PAYLOAD_TYPE:
         raise ProvenanceError(Reason.PayloadTypeUnexpected, f"the envelope holds {payload_type[:100]!r}; evidence is {IN_TOTO_PAYLOAD_TYPE!r}")
-    return UnverifiedBundle(
-        raw=raw,
-        digest=sha256_of(raw),
-        material=member(document, "verificationMaterial", dict, where="bundle", reason=_MALFORMED),
-        payload=_decoded(member(envelope, "payload", str, where="dsseEnvelope", reason=_MALFORMED), where="payload"),
-        signature=_decoded(member(signatures[0], "sig", str, where="signatures[0]", reason=_MALFORMED), where="sig"),
-    )
+    payload = decoded(member(envelope, "payload", str, where="dsseEnvelope", reason=_MALFORMED), where="dsseEnvelope.payload")
+    return Envelope(payload=payload), base64_member(signatures[0], "sig", where="signatures[0]")
 
 
-def _refuse_unknown(value: JsonObject, known: set[str], *, where: str) -> None:
-    unknown = sorted(value.keys() - known)
-    if unknown:
-        raise ProvenanceError(_MALFORMED, f"{where} has a member {unknown[0][:80]!r} that a bundle v0.3 does not have")
-
-
-def _refuse_ambiguous(document: JsonObject) -> None:
-    """Refuse snake_case names (protobuf's second spelling: a field could be there twice) and base64 that has another reading."""
-    pending: list[object] = [document]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            for key, child in value.items():
-                if "_" in key:
-                    raise ProvenanceError(_MALFORMED, f"member {key[:80]!r}: write fields in lowerCamelCase")
-                for text in child if isinstance(child, list) else [child]:
-                    if key in _BASE64_FIELDS and isinstance(text, str):
-                        _decoded(text, where=key)
-                pending.append(child)
-        elif isinstance(value, list):
-            pending.extend(value)
-
-
-def _decoded(text: str, *, where: str) -> bytes:
-    """Canonical base64 (RFC 4648 section 4): padded, no junk, no stray bits."""
-    try:
-        encoded = text.encode("ascii")
-        content = binascii.a2b_base64(encoded, strict_mode=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raise ProvenanceError(_MALFORMED, f"{where} is not base64") from None
-    if binascii.b2a_base64(content, newline=False) != encoded:
-        raise ProvenanceError(_MALFORMED, f"{where} is base64 with another spelling of the same bytes; encode it anew")
-    return content
+def _message(document: JsonObject) -> tuple[Message, bytes]:
+    where = "messageSignature"
+    message = member(document, where, dict, where="bundle", reason=_MALFORMED)
+    refuse_unknown(message, {"messageDigest", "signature"}, where=where)
+    digest = optional(message, "messageDigest", dict, where=where, reason=_MALFORMED)
+    sha256 = None
+    if digest is not None:
+        refuse_unknown(digest, {"algorithm", "digest"}, where=f"{where}.messageDigest")
+        algorithm = member(digest, "algorithm", str, where=f"{where}.messageDigest", reason=_MALFORMED)
+        if algorithm != _MESSAGE_DIGEST:
+            raise ProvenanceError(_MALFORMED, f"{where}.messageDigest is by {algorithm[:40]!r}; {_MESSAGE_DIGEST} is read")
+        sha256 = base64_member(digest, "digest", where=f"{where}.messageDigest")
+    return Message(sha256=sha256), base64_member(message, "signature", where=where)

@@ -1,16 +1,21 @@
-"""Plain public keys: loaded once, with a floor on their strength, and each with exactly one way to verify.
+"""Public keys: loaded once, with a floor on their strength, and each with exactly one way to verify.
 
-The hash follows from the key, as in Sigstore's algorithm registry (ECDSA P-256/SHA-256, P-384/SHA-384, P-521/SHA-512, Ed25519 pure, RSA PKCS#1 v1.5 with
-SHA-256), so that a signer cannot choose it.
+The hash follows from the key, as in Sigstore's algorithm registry (ECDSA P-256/SHA-256, P-384/SHA-384, P-521/SHA-512, Ed25519 pure, RSA with SHA-256), and the
+padding of RSA from the trust root, so that a signer chooses neither.
+
+Registry: https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from enum import StrEnum
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import ProvenanceError, Reason, closed
@@ -19,6 +24,13 @@ PEM_LIMIT = 8192
 _RSA_BITS = range(2048, 8192 + 1)  # below: weak; above: seconds of CPU for one signature
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+
+
+class RsaPadding(StrEnum):
+    """How an RSA key signs (RFC 8017). A key that is used in both ways is two keys to us."""
+
+    PKCS1V15 = "PKCS1v15"
+    PSS = "PSS"
 
 
 def _curve_hash(curve: ec.EllipticCurve) -> hashes.HashAlgorithm | None:
@@ -35,21 +47,28 @@ def _curve_hash(curve: ec.EllipticCurve) -> hashes.HashAlgorithm | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationKey:
-    """A public key that a trust root names."""
+    """A public key that a trust root names, or that a certificate holds which leads to one."""
 
     name: str
     fingerprint: str
     """`sha256:` over the DER SubjectPublicKeyInfo."""
     public_key: PublicKey
+    rsa_padding: RsaPadding = RsaPadding.PKCS1V15
+    """Of no meaning for other keys."""
 
     @classmethod
-    def from_pem(cls, name: str, pem: str) -> VerificationKey:
+    def from_pem(cls, name: str, pem: str, *, rsa_padding: RsaPadding = RsaPadding.PKCS1V15) -> VerificationKey:
         """Load one PEM SubjectPublicKeyInfo. Raises ProvenanceError (TrustRootMalformed) saying what is wrong with which key."""
         what = f"key {name!r}"
         if len(pem) > PEM_LIMIT:
             raise ProvenanceError(Reason.TrustRootMalformed, f"{what} is {len(pem):,} characters; at most {PEM_LIMIT:,} are read")
         with closed(Reason.TrustRootMalformed, f"{what} is not a PEM public key"):
             key = serialization.load_pem_public_key(pem.encode("ascii"))
+        return cls.of(key, what=what, name=name, reason=Reason.TrustRootMalformed, rsa_padding=rsa_padding)
+
+    @classmethod
+    def of(cls, key: object, *, what: str, name: str, reason: Reason, rsa_padding: RsaPadding = RsaPadding.PKCS1V15) -> VerificationKey:
+        """Take `key`, which `what` names in messages, when it is strong and of a kind that we verify. Raises ProvenanceError (`reason`)."""
         match key:
             case ec.EllipticCurvePublicKey() if _curve_hash(key.curve) is not None:
                 pass
@@ -59,24 +78,61 @@ class VerificationKey:
                 pass
             case _:
                 kinds = "ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits"
-                raise ProvenanceError(Reason.TrustRootMalformed, f"{what} is of a kind that we do not verify; use {kinds}")
-        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        return cls(name=name, fingerprint=sha256_of(der), public_key=key)
+                raise ProvenanceError(reason, f"{what} is of a kind that we do not verify; use {kinds}")
+        return cls(name=name, fingerprint=sha256_of(spki_of(key)), public_key=key, rsa_padding=rsa_padding)
+
+    @property
+    def hash_algorithm(self) -> hashes.HashAlgorithm | None:
+        """What the key's signatures are made over; None for Ed25519, which signs the content itself."""
+        match self.public_key:
+            case ec.EllipticCurvePublicKey(curve=curve):
+                return _curve_hash(curve)
+            case rsa.RSAPublicKey():
+                return hashes.SHA256()
+            case _:
+                return None
+
+    def digest(self, content: bytes) -> bytes:
+        """Hash `content` as the key's signatures do; SHA-256 for Ed25519 (which logs record)."""
+        return hashlib.new((self.hash_algorithm or hashes.SHA256()).name, content).digest()
 
     def verifies(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` over `data` is this key's."""
-        key = self.public_key
+        algorithm = self.hash_algorithm
+        if algorithm is not None:
+            return self._verifies(signature, data, algorithm)
         try:
-            match key:
-                case ec.EllipticCurvePublicKey():
-                    algorithm = _curve_hash(key.curve)
-                    if algorithm is None:
-                        return False
-                    key.verify(signature, data, ec.ECDSA(algorithm))
-                case rsa.RSAPublicKey():
-                    key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
-                case ed25519.Ed25519PublicKey():
+            match self.public_key:
+                case ed25519.Ed25519PublicKey() as key:
                     key.verify(signature, data)
+                    return True
+                case _:
+                    return False
+        except InvalidSignature:
+            return False
+
+    def verifies_digest(self, signature: bytes, digest: bytes) -> bool:
+        """Whether `signature` is this key's over content whose SHA-256 is `digest`. False also for keys that sign over something else."""
+        algorithm = self.hash_algorithm
+        return isinstance(algorithm, hashes.SHA256) and self._verifies(signature, digest, Prehashed(algorithm))
+
+    def _verifies(self, signature: bytes, data: bytes, algorithm: hashes.HashAlgorithm | Prehashed) -> bool:
+        try:
+            match self.public_key:
+                case ec.EllipticCurvePublicKey() as key:
+                    key.verify(signature, data, ec.ECDSA(algorithm))
+                case rsa.RSAPublicKey() as key if self.rsa_padding is RsaPadding.PSS:
+                    # The length of the salt is the signer's: it decides nothing (RFC 8017 section 9.1), and signers differ.
+                    key.verify(signature, data, padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO), algorithm)
+                case rsa.RSAPublicKey() as key:
+                    key.verify(signature, data, padding.PKCS1v15(), algorithm)
+                case _:
+                    return False
         except InvalidSignature:
             return False
         return True
+
+
+def spki_of(key: PublicKey) -> bytes:
+    """DER SubjectPublicKeyInfo."""
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
