@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sluice.scoring.statistics.engine import Design, Side, alpha_of, levels, side_p_value
-from sluice.scoring.statistics.series import GRID, WHOLE, Series
+from sluice.scoring.statistics.grid import GRID, WHOLE
+from sluice.scoring.statistics.series import Series
 
 PROBLEMS: Final = 600
 QUICK: Final = 60

@@ -63,3 +63,10 @@ def test_every_dependency_is_imported_and_every_import_is_a_dependency() -> None
 def test_what_is_declared_is_what_is_pinned() -> None:
     pinned = (CHECKOUT / "requirements" / "runtime.in").read_text().splitlines()
     assert names_of(pinned) == names_of(PROJECT["dependencies"])
+
+
+def test_the_webhook_starts_without_numpy() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", "import sys, sluice.webhook.run; print('numpy' in sys.modules)"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert answer.stdout.strip() == "False"

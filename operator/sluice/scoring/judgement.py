@@ -19,8 +19,9 @@ from typing import Final
 
 from sluice.scoring.statistics.engine import SLICES_SHARE, Design, Side, alpha_of, evaluate, levels, side_p_value
 from sluice.scoring.statistics.engine import Decision as Found
+from sluice.scoring.statistics.grid import GRID
 from sluice.scoring.statistics.looks import FIRST
-from sluice.scoring.statistics.series import GRID, Series
+from sluice.scoring.statistics.series import Series
 from sluice.scoring.tally import ALL, LOST, Merged
 
 STANDINGS: Final = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sluice.scoring.statistics.series import GRID, WHOLE
+from sluice.scoring.statistics.grid import GRID, WHOLE
 from sluice.scoring.tally import ALL, KNOWN, LOST, SWAPPED, Look
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-from sluice.scoring.statistics.series import GRID, WHOLE
+from sluice.scoring.statistics.grid import GRID, WHOLE
 
 WORST: Final = Fraction(-1)
 """The difference of a unit whose candidate did not answer."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sluice.api.strict_json import JsonObject, JsonRefused, JsonValue, canonical, parse
-from sluice.scoring.statistics.series import GRID, WHOLE
+from sluice.scoring.statistics.grid import GRID, WHOLE
 from sluice.scoring.tally import ALL, SIDES, Look, Samples, ShardStatistics, Stretch
 
 STATISTICS_BYTES: Final = 32 << 20

@@ -22,9 +22,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.scoring.statistics.grid import GRID, WHOLE
 from sluice.scoring.statistics.looks import FIRST, looks, slice_looks
 from sluice.scoring.statistics.score_test import p_value
-from sluice.scoring.statistics.series import GRID, WHOLE, Series
+from sluice.scoring.statistics.series import Series
 from sluice.scoring.statistics.spending import boundaries, spent, tail
 
 KEPT: Final = 0.95

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-GRID: Final = 1000
-"""Grid points between a difference of 0 and one of 1."""
-WHOLE: Final = 1000
-"""Weight of one unit."""
+from sluice.scoring.statistics.grid import GRID, WHOLE
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
