@@ -35,6 +35,7 @@ class Reason(StrEnum):
     SubjectMissing = "SubjectMissing"
     ManifestMalformed = "ManifestMalformed"
     UncoveredFiles = "UncoveredFiles"
+    FilesDiffer = "FilesDiffer"
     TrustRootMalformed = "TrustRootMalformed"
     AttachmentMissing = "AttachmentMissing"
     AttachmentMismatch = "AttachmentMismatch"
