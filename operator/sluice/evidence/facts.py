@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sluice.evidence import drill, evaluation
+from sluice.evidence import dataset, documents, drill, evaluation, vsa
+from sluice.evidence.dataset import parse_dataset
+from sluice.evidence.documents import read_payload, read_references
 from sluice.evidence.drill import RollbackDrill, parse_drill
 from sluice.evidence.evaluation import Evaluation, read_evaluation
+from sluice.evidence.lineage import BillOfMaterials, DatasetDescription, datasets_of, makings_of
+from sluice.evidence.vsa import VerificationSummary, parse_summary
 from sluice.provenance import model_signature, slsa
 from sluice.provenance.bundle import Signer, verify_bundle
 from sluice.provenance.digests import sha256_of
@@ -33,7 +37,8 @@ class OtherStatement:
     predicate: JsonObject = field(hash=False, repr=False)
 
 
-Content = ModelManifest | BuildProvenance | Evaluation | RollbackDrill | OtherStatement
+Content = ModelManifest | BuildProvenance | Evaluation | RollbackDrill | VerificationSummary | DatasetDescription | BillOfMaterials | OtherStatement
+_WITH_FILES = evaluation.PREDICATE_TYPES | {documents.REFERENCE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,18 @@ class Fact:
     """`sha256:` digests that the statement binds to. For a model signature the name-binding digest, never the OMS root."""
     content: Content
 
+    @property
+    def speaks_of(self) -> frozenset[str]:
+        """Every digest that it says something about: its subjects, and what documents inside of it describe."""
+        products = (making.products for making in makings_of(self.content, self.subjects))
+        return self.subjects.union(*products, *(described.digests for described in datasets_of(self.content)))
+
+    @property
+    def leads_to(self) -> frozenset[str]:
+        """Digests of what its products were made of: evidence about these belongs to their lineage."""
+        makings = makings_of(self.content, self.subjects)
+        return frozenset(digest for making in makings for ingredient in making.ingredients for digest in ingredient.digests)
+
 
 def establish(raw_bundle: bytes, attachments: Mapping[str, bytes], anchors: TrustAnchors) -> Fact:
     """Verify `raw_bundle` against `anchors` and read what it says, numbers out of `attachments` (file name to bytes).
@@ -62,7 +79,7 @@ def establish(raw_bundle: bytes, attachments: Mapping[str, bytes], anchors: Trus
             raise ProvenanceError(Reason.AttachmentMismatch, f"{len(attachments)} files are attached; at most {ATTACHMENT_LIMIT} are read")
         envelope = verify_bundle(raw_bundle, anchors)
         statement = parse_statement(envelope.payload)
-        if attachments and statement.predicate_type not in evaluation.PREDICATE_TYPES:
+        if attachments and statement.predicate_type not in _WITH_FILES:
             raise ProvenanceError(Reason.AttachmentMismatch, f"files are attached that a statement of type {statement.predicate_type!r} does not name")
         content = _content(statement, attachments)
         return Fact(
@@ -87,11 +104,19 @@ def _content(statement: Statement, attachments: Mapping[str, bytes]) -> Content:
     match statement.predicate_type:
         case model_signature.PREDICATE_TYPE:
             return parse_model_manifest(statement)
-        case slsa.PREDICATE_TYPE:
+        case slsa.PREDICATE_TYPE | slsa.PREDICATE_TYPE_V02:
             return parse_provenance(statement)
         case evaluation.TEST_RESULT | evaluation.EVAL_RESULT:
             return read_evaluation(statement, attachments)
         case drill.PREDICATE_TYPE:
             return parse_drill(statement)
+        case vsa.PREDICATE_TYPE:
+            return parse_summary(statement)
+        case dataset.PREDICATE_TYPE:
+            return parse_dataset(statement)
+        case documents.REFERENCE if attachments:
+            return read_references(statement, attachments)
+        case described if described in documents.BILL_TYPES | documents.DATASET_TYPES:
+            return read_payload(statement)
         case _:
             return OtherStatement(predicate=statement.predicate)

@@ -1,4 +1,4 @@
-"""in-toto Statement v1: which digests a signed payload speaks of, and of what type the rest is.
+"""in-toto Statement v1, and v0.1, which has the same members: which digests a signed payload speaks of, and of what type the rest is.
 
 Unknown members are ignored, as the specification asks of consumers; unknown digest algorithms are left out, so that nothing is ever matched by them.
 
@@ -15,6 +15,7 @@ from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.strict_json import JsonObject, member, objects, optional, parse_object
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+STATEMENT_TYPES = frozenset({STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1"})
 SUBJECT_LIMIT = 256
 _DIGEST_LIMIT = 16
 _TEXT_LIMIT = 2048
@@ -45,8 +46,8 @@ def parse_statement(payload: bytes, *, limit: int = BUNDLE_LIMIT) -> Statement:
     with closed(Reason.StatementMalformed, "the statement does not parse"):
         document = parse_object(payload, what="the statement", limit=limit, reason=Reason.StatementMalformed)
         kind = member(document, "_type", str, where="statement", reason=Reason.StatementMalformed)
-        if kind != STATEMENT_TYPE:
-            raise ProvenanceError(Reason.StatementMalformed, f"statement._type is {kind[:100]!r}; {STATEMENT_TYPE!r} is read")
+        if kind not in STATEMENT_TYPES:
+            raise ProvenanceError(Reason.StatementMalformed, f"statement._type is {kind[:100]!r}; {STATEMENT_TYPE!r} and its v0.1 are read")
         entries = objects(
             member(document, "subject", list, where="statement", reason=Reason.SubjectMissing),
             where="statement.subject",

@@ -38,7 +38,7 @@ def test_digests_by_unknown_algorithms_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (lambda d: d.update(_type="https://in-toto.io/Statement/v0.1"), Reason.StatementMalformed),
+        (lambda d: d.update(_type="https://in-toto.io/Statement/v2"), Reason.StatementMalformed),
         (lambda d: d.pop("_type"), Reason.StatementMalformed),
         (lambda d: d.update(predicateType=""), Reason.StatementMalformed),
         (lambda d: d.update(predicateType="a\nb"), Reason.StatementMalformed),
@@ -81,7 +81,7 @@ def build(document: Json) -> Json:
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda d: d.update(predicateType="https://slsa.dev/provenance/v0.2"),
+        lambda d: d.update(predicateType="https://slsa.dev/provenance/v0.1"),
         lambda d: d["predicate"].pop("runDetails"),
         lambda d: d["predicate"]["runDetails"]["builder"].pop("id"),
         lambda d: d["predicate"]["runDetails"]["builder"].update(id=""),
