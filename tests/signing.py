@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from e2e.sigstore import PrivateSigstore, model_signature_statement
-from e2e.sigstore.private import PlainKey
+from e2e.sigstore.entries import PlainKey
 from sluice.provenance.bundle import verify_bundle
 from sluice.provenance.errors import ProvenanceError, Reason
 from sluice.provenance.trust import TrustAnchors

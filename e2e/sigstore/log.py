@@ -6,7 +6,6 @@ Version 1 dates its entries and promises inclusion (signed entry timestamp, ECDS
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -17,13 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from e2e.sigstore.authority import key_id
+from e2e.sigstore.entries import b64
 
 LogKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-
-
-def b64(content: bytes) -> str:
-    """Canonical base64."""
-    return base64.b64encode(content).decode("ascii")
 
 
 @dataclass(slots=True, kw_only=True)

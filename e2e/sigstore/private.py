@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,19 +13,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from e2e.sigstore.authority import Authority, issue, key_id, new_authority, new_timestamping_unit, public_der, subject_name
-from e2e.sigstore.log import TransparencyLog, b64
-from e2e.sigstore.timestamps import timestamp
+from e2e.sigstore.bundles import Logged, Stamped, bundle
+from e2e.sigstore.entries import IN_TOTO, EntryKind, PlainKey, Signature, b64, sign, signed_bytes
+from e2e.sigstore.log import TransparencyLog
 
-IN_TOTO = "application/vnd.in-toto+json"
-BUNDLE_MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _LOGGED_AFTER = timedelta(seconds=5)
 _LIFETIME = timedelta(days=3650)
 
-PlainKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 RekorVersion = Literal[1, 2]
 
 
@@ -138,16 +135,15 @@ class PrivateSigstore:
             claims=claims,
         )
         payload = _payload(statement)
-        encoded = _signed_bytes(payload_type, payload)
-        signature = key.sign(encoded, ec.ECDSA(hashes.SHA256()))
-        log = self.logs[rekor]
-        entry = log.append((_entry_v1 if rekor == 1 else _entry_v2)(payload_type, payload, signature, certificate), when=when + logged_after)
+        content = signed_bytes(payload_type, payload)
+        signature = Signature(content=content, payload=payload, payload_type=payload_type, value=sign(key, content), key=key, certificate=certificate)
+        kind: EntryKind = "dsse 0.0.1" if rekor == 1 else "hashedrekord 0.0.2"
+        logged = Logged(kind=kind, log=self.logs[rekor], when=when + logged_after)
+        # Rekor version 2 gives no time; a timestamp authority does.
+        stamped = [] if rekor == 1 else [Stamped(unit=self.timestamping, when=when + logged_after)]
+        made = bundle(signature, logged=[logged], stamped=stamped)
         self._remember(rekor)
-        material: dict[str, Any] = {"certificate": {"rawBytes": b64(certificate.public_bytes(serialization.Encoding.DER))}, "tlogEntries": [entry]}
-        if rekor == 2:  # noqa: PLR2004 - Rekor v2 gives no time; a timestamp authority does
-            stamped = timestamp(signature, when=when + logged_after, unit=self.timestamping)
-            material["timestampVerificationData"] = {"rfc3161Timestamps": [{"signedTimestamp": b64(stamped)}]}
-        return _bundle(material, payload_type, payload, signature)
+        return made
 
     def _remember(self, rekor: RekorVersion) -> None:
         if self.folder is not None:
@@ -155,63 +151,15 @@ class PrivateSigstore:
                 leaves.write(self.logs[rekor].leaves[-1])
 
 
-def sign_with_key(statement: Mapping[str, Any] | bytes, private_key: PlainKey, hint: str) -> bytes:
-    """A bundle of `statement` signed with a plain key, as `cosign sign-blob --key` makes them; no log, no time."""
+def sign_with_key(statement: Mapping[str, Any] | bytes, private_key: PlainKey, hint: str, *, pss: bool = False) -> bytes:
+    """A bundle of `statement` signed with a plain key, as `cosign sign-blob --key` makes them; no log, no time. RSA keys sign with PKCS #1 v1.5, or `pss`."""
     payload = _payload(statement)
-    encoded = _signed_bytes(IN_TOTO, payload)
-    match private_key:
-        case ec.EllipticCurvePrivateKey():
-            algorithm = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}[private_key.key_size]
-            signature = private_key.sign(encoded, ec.ECDSA(algorithm))
-        case rsa.RSAPrivateKey():
-            signature = private_key.sign(encoded, padding.PKCS1v15(), hashes.SHA256())
-        case _:
-            signature = private_key.sign(encoded)
-    return _bundle({"publicKey": {"hint": hint}, "tlogEntries": []}, IN_TOTO, payload, signature)
+    content = signed_bytes(IN_TOTO, payload)
+    return bundle(Signature(content=content, payload=payload, value=sign(private_key, content, pss=pss), key=private_key, certificate=None), hint=hint)
 
 
 def _payload(statement: Mapping[str, Any] | bytes) -> bytes:
     return statement if isinstance(statement, bytes) else json.dumps(statement, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _signed_bytes(payload_type: str, payload: bytes) -> bytes:
-    """DSSE's pre-authentication encoding."""
-    kind = payload_type.encode()
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-
-
-def _bundle(material: dict[str, Any], payload_type: str, payload: bytes, signature: bytes) -> bytes:
-    envelope = {"payload": b64(payload), "payloadType": payload_type, "signatures": [{"sig": b64(signature)}]}
-    return json.dumps({"mediaType": BUNDLE_MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope}).encode()
-
-
-def _entry_v1(payload_type: str, payload: bytes, signature: bytes, certificate: x509.Certificate) -> dict[str, Any]:
-    """Rekor's `dsse` 0.0.1. It records a hash of an envelope in no canonical form, which no verifier can check."""
-    envelope = json.dumps({"payloadType": payload_type, "payload": b64(payload), "signatures": [{"sig": b64(signature)}]}).encode()
-    return {
-        "apiVersion": "0.0.1",
-        "kind": "dsse",
-        "spec": {
-            "envelopeHash": {"algorithm": "sha256", "value": hashlib.sha256(envelope).hexdigest()},
-            "payloadHash": {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()},
-            "signatures": [{"signature": b64(signature), "verifier": b64(certificate.public_bytes(serialization.Encoding.PEM))}],
-        },
-    }
-
-
-def _entry_v2(payload_type: str, payload: bytes, signature: bytes, certificate: x509.Certificate) -> dict[str, Any]:
-    """Rekor's `hashedrekord` 0.0.2 over the pre-authentication encoding."""
-    verifier = {"keyDetails": "PKIX_ECDSA_P256_SHA_256", "x509Certificate": {"rawBytes": b64(certificate.public_bytes(serialization.Encoding.DER))}}
-    return {
-        "apiVersion": "0.0.2",
-        "kind": "hashedrekord",
-        "spec": {
-            "hashedRekordV002": {
-                "data": {"algorithm": "SHA2_256", "digest": b64(hashlib.sha256(_signed_bytes(payload_type, payload)).digest())},
-                "signature": {"content": b64(signature), "verifier": verifier},
-            }
-        },
-    }
 
 
 _AUTHORITIES = ("root", "intermediate", "timestamp_root", "timestamping")

@@ -1,14 +1,14 @@
-"""Public keys: loaded once, with a floor on their strength, and each with exactly one way to verify.
+"""Public keys: loaded once, with a floor on their strength, and with the hashes that belong to each.
 
 The hash follows from the key, as in Sigstore's algorithm registry (ECDSA P-256/SHA-256, P-384/SHA-384, P-521/SHA-512, Ed25519 pure, RSA with SHA-256), and the
-padding of RSA from the trust root, so that a signer chooses neither.
+padding of RSA from the trust root, so that a signer chooses neither. One exception is in the registry itself, deprecated and in many bundles: clients that sign
+with larger curves over SHA-256. Both readings of such a key are tried; no signature is good for one content in the one and for another in the other.
 
 Registry: https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,39 +82,37 @@ class VerificationKey:
         return cls(name=name, fingerprint=sha256_of(spki_of(key)), public_key=key, rsa_padding=rsa_padding)
 
     @property
-    def hash_algorithm(self) -> hashes.HashAlgorithm | None:
-        """What the key's signatures are made over; None for Ed25519, which signs the content itself."""
+    def hash_algorithms(self) -> tuple[hashes.HashAlgorithm, ...]:
+        """What the key's signatures may be made over, the registry's first; empty for Ed25519, which signs the content itself."""
         match self.public_key:
             case ec.EllipticCurvePublicKey(curve=curve):
-                return _curve_hash(curve)
+                own = _curve_hash(curve)
+                return (hashes.SHA256(),) if own is None or isinstance(own, hashes.SHA256) else (own, hashes.SHA256())
             case rsa.RSAPublicKey():
-                return hashes.SHA256()
+                return (hashes.SHA256(),)
             case _:
-                return None
+                return ()
 
-    def digest(self, content: bytes) -> bytes:
-        """Hash `content` as the key's signatures do; SHA-256 for Ed25519 (which logs record)."""
-        return hashlib.new((self.hash_algorithm or hashes.SHA256()).name, content).digest()
+    @property
+    def signs_sha256(self) -> bool:
+        """Whether a signature can be checked with nothing but the SHA-256 of what was signed."""
+        return bool(self.hash_algorithms)
 
     def verifies(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` over `data` is this key's."""
-        algorithm = self.hash_algorithm
-        if algorithm is not None:
-            return self._verifies(signature, data, algorithm)
-        try:
-            match self.public_key:
-                case ed25519.Ed25519PublicKey() as key:
+        match self.public_key:
+            case ed25519.Ed25519PublicKey() as key:
+                try:
                     key.verify(signature, data)
-                    return True
-                case _:
+                except InvalidSignature:
                     return False
-        except InvalidSignature:
-            return False
+                return True
+            case _:
+                return any(self._verifies(signature, data, algorithm) for algorithm in self.hash_algorithms)
 
     def verifies_digest(self, signature: bytes, digest: bytes) -> bool:
-        """Whether `signature` is this key's over content whose SHA-256 is `digest`. False also for keys that sign over something else."""
-        algorithm = self.hash_algorithm
-        return isinstance(algorithm, hashes.SHA256) and self._verifies(signature, digest, Prehashed(algorithm))
+        """Whether `signature` is this key's over content whose SHA-256 is `digest`."""
+        return self.signs_sha256 and self._verifies(signature, digest, Prehashed(hashes.SHA256()))
 
     def _verifies(self, signature: bytes, data: bytes, algorithm: hashes.HashAlgorithm | Prehashed) -> bool:
         try:

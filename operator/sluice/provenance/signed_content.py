@@ -54,7 +54,7 @@ class SignedContent:
         """Check the signature. Raises ProvenanceError: SignatureInvalid, ArtifactNeeded (this key signs over more than a SHA-256)."""
         if self.content is not None:
             holds = key.verifies(self.signature, self.content)
-        elif key.hash_algorithm is None or key.hash_algorithm.name != _SHA256:
+        elif not key.signs_sha256:
             raise ProvenanceError(Reason.ArtifactNeeded, f"{who} does not sign over a SHA-256, so the digest alone tells nothing; give the file itself")
         else:
             holds = key.verifies_digest(self.signature, self.sha256)
