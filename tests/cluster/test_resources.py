@@ -69,6 +69,7 @@ CANARY_FIELDS: Object = {
     "maxDuration": "1h", "onInconclusive": "Hold", "baselinePods": "Own",
 }  # fmt: skip
 DRILL: Object = {"name": "way-back", "type": "RollbackDrill", "maxAge": "30d", "every": "7d"}
+REVOKED, WHY, SINCE = "spec.revoked", {"reason": "it was stolen"}, "2026-11-01T00:00:00Z"
 MONITOR, MONITORED = "spec.monitors.0", "spec.monitors.1"
 QUERY: Object = {"query": "latency_seconds", "answer": "Values"}
 SCALE: Object = {"low": "0", "high": "10"}
@@ -195,6 +196,25 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("negative-seed", "CanaryRun", [("spec.seed", -1)], "should be greater than or equal to 0"),
     ("run-of-a-tag", "CanaryRun", [("spec.suiteDigest", "v2")], "spec.suiteDigest in body should match"),
     ("run-with-too-high-a-minimum", "CanaryRun", [("spec.minimum", 3001)], "minimum is at most planned"),
+    # Revocations
+    ("revoked-for-no-reason", "TrustRoot", [(REVOKED, [{"type": "Release", "digest": DIGEST}])], "spec.revoked[0].reason: Required value"),
+    ("a-key-by-two-names", "TrustRoot", [(REVOKED, [WHY | {"type": "Key", "key": "k", "fingerprint": DIGEST}])], "set exactly one of key, fingerprint"),
+    ("a-key-by-no-name", "TrustRoot", [(REVOKED, [WHY | {"type": "Key"}])], "set exactly one of key, fingerprint"),
+    ("a-key-for-an-identity", "TrustRoot", [(REVOKED, [WHY | {"type": "Identity", "identity": "i", "issuer": "j", "key": "k"}])], "key goes with type Key"),
+    ("a-fingerprint-of-a-release", "TrustRoot", [(REVOKED, [WHY | {"type": "Release", "digest": DIGEST, "fingerprint": DIGEST}])], "fingerprint goes with"),
+    ("a-serial-of-a-key", "TrustRoot", [(REVOKED, [WHY | {"type": "Key", "key": "k", "serial": "1", "issuedBy": DIGEST}])], "serial goes with type"),
+    ("a-serial-of-no-ca", "TrustRoot", [(REVOKED, [WHY | {"type": "Certificate", "serial": "1"}])], "every CA counts for itself"),
+    ("a-serial-in-capitals", "TrustRoot", [(REVOKED, [WHY | {"type": "Certificate", "serial": "0A", "issuedBy": DIGEST}])], "serial in body should match"),
+    ("a-certificate-by-no-name", "TrustRoot", [(REVOKED, [WHY | {"type": "Certificate"}])], "set exactly one of fingerprint, serial"),
+    ("an-identity-of-no-issuer", "TrustRoot", [(REVOKED, [WHY | {"type": "Identity", "identity": "i"}])], "issuer goes with type Identity, which needs it"),
+    ("an-issuer-of-no-identity", "TrustRoot", [(REVOKED, [WHY | {"type": "Identity", "issuer": "i"}])], "identity goes with type Identity, which needs it"),
+    ("a-release-of-no-digest", "TrustRoot", [(REVOKED, [WHY | {"type": "Release"}])], "digest goes with types Release and Artifact"),
+    ("a-release-by-commit", "TrustRoot", [(REVOKED, [WHY | {"type": "Release", "digest": "gitCommit:" + "a" * 40}])], "a release digest begins with sha256:"),
+    ("a-release-since", "TrustRoot", [(REVOKED, [WHY | {"type": "Release", "digest": DIGEST, "since": SINCE}])], "a digest is revoked or not"),
+    ("everything-revoked", "TrustRoot", [(REVOKED, [WHY | {"type": "All"}])], 'Unsupported value: "All"'),
+    ("257-revocations", "TrustRoot", [(REVOKED, [WHY | {"type": "Artifact", "digest": DIGEST}] * 257)], "must have at most 256 items"),
+    ("a-key-by-name-in-a-policy", "ReleasePolicy", [(REVOKED, [WHY | {"type": "Key", "key": "k"}])], "revoke by fingerprint here"),
+    ("deleted-on-revocation", "ReleasePolicy", [("spec.onRevoked", "Delete")], 'Unsupported value: "Delete"'),
     # Monitors
     ("monitor-of-two-sources", "ReleasePolicy", [(f"{MONITOR}.probe", PROBE["probe"])], "set exactly one of prometheus, probe"),
     ("monitor-of-nothing", "ReleasePolicy", [(f"{MONITOR}.prometheus", GONE)], "set exactly one of prometheus, probe"),
@@ -251,6 +271,12 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("four-attachments", "ReleaseEvidence", [("spec.attachments", [{"name": f"f{n}", "inline": "AA=="} for n in range(4)])]),
     ("no-attachments", "ReleaseEvidence", [("spec.attachments", GONE)]),
     ("reject", "ReleaseApproval", [("spec.decision", "Reject"), ("spec.expires", GONE), ("spec.comment", GONE)]),
+    ("every-kind-of-revocation", "TrustRoot", [(REVOKED, [
+        WHY | {"type": "Key", "key": "k", "since": SINCE, "revokedAt": SINCE}, WHY | {"type": "Key", "fingerprint": DIGEST},
+        WHY | {"type": "Certificate", "fingerprint": DIGEST}, WHY | {"type": "Certificate", "serial": "a1", "issuedBy": DIGEST},
+        WHY | {"type": "Identity", "identity": "i", "issuer": "j", "since": SINCE}, WHY | {"type": "Release", "digest": DIGEST},
+        WHY | {"type": "Artifact", "digest": "gitCommit:" + "a" * 40}, *([WHY | {"type": "Artifact", "digest": DIGEST}] * 249)])]),
+    ("revoked-by-a-policy", "ReleasePolicy", [(REVOKED, [WHY | {"type": "Key", "fingerprint": DIGEST}]), ("spec.onRevoked", "ScaleToZero")]),
     ("trust-in-sigstore", "TrustRoot", [("spec", {"sigstore": {"trustedRoot": "{}"}})]),
     ("at-most", "ReleasePolicy", [("spec.requirements.2.measures.0", {"suite": "s", "metric": "m", "atMost": "-0.5"})]),
     ("any-builder", "ReleasePolicy", [("spec.requirements.1.builders", GONE)]),

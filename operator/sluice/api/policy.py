@@ -29,6 +29,7 @@ from sluice.api.canary import AT_MOST_PLANNED, BaselinePods, ErrorRate, Margin, 
 from sluice.api.exposure import OnShareTooSmall, Stages
 from sluice.api.monitor import PolicyMonitor
 from sluice.api.release import ArtifactType
+from sluice.api.revocation import OnRevoked, RevokedList
 from sluice.api.scoring import SuiteRef
 
 
@@ -268,6 +269,12 @@ class Requirement(Model):
 class PolicySpec(Model):
     """What a release needs in the namespaces that the selector matches."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            rule("!has(self.revoked) || self.revoked.all(r, !has(r.key))", "keys have names in a TrustRoot; revoke by fingerprint here", field=".revoked")
+        )
+    )
+
     selector: Selector
     """Which releases the policy is for."""
     signers: Annotated[list[Signer], Field(max_length=32, json_schema_extra=LIST_MAP_BY_NAME)] = []
@@ -280,6 +287,11 @@ class PolicySpec(Model):
     """What a release needs, all of it."""
     monitors: Annotated[list[PolicyMonitor], Field(max_length=16, json_schema_extra=LIST_MAP_BY_NAME)] = []
     """What is watched once a release serves, and what follows when it changes."""
+    revoked: RevokedList = []
+    """What is believed no more, for the releases that the policy selects. Keys are named by fingerprint here."""
+    on_revoked: OnRevoked = OnRevoked.WITHDRAW
+    """Alert: what runs stays, and people are told. Withdraw: its baseline stands in; where none can, it goes all the same.
+    ScaleToZero: it goes at once, and nobody stands in. The strongest of all policies that match."""
 
 
 class PolicyStatus(Model):

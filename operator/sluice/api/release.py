@@ -250,9 +250,10 @@ class ReleaseSpec(Model):
 
 
 class Phase(StrEnum):
-    """Where a release stands. Off the path: Rejected, Withdrawn, RolledBack."""
+    """Where a release stands. Off the path: Rejected, Withdrawn, RolledBack, Revoked."""
 
     PENDING = "Pending"
+    VERIFYING = "Verifying"
     AWAITING_EVIDENCE = "AwaitingEvidence"
     AWAITING_APPROVAL = "AwaitingApproval"
     CANARY = "Canary"
@@ -260,6 +261,7 @@ class Phase(StrEnum):
     REJECTED = "Rejected"
     WITHDRAWN = "Withdrawn"
     ROLLED_BACK = "RolledBack"
+    REVOKED = "Revoked"
 
 
 class Outcome(StrEnum):

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from sluice.api.base import LIST_MAP_BY_NAME, Conditions, Label, Model, Sha256, exactly_one, validations
+from sluice.api.revocation import RevokedList
 
 
 class SigstoreTrust(Model):
@@ -34,6 +35,8 @@ class TrustRootSpec(Model):
     """Trust in certificates that a Sigstore instance issues and logs."""
     keys: Annotated[list[PublicKey], Field(min_length=1, max_length=16, json_schema_extra=LIST_MAP_BY_NAME)] | None = None
     """Trust in plain public keys."""
+    revoked: RevokedList = []
+    """What is believed no more, in every namespace. A change takes effect at once, also on what runs; nothing is verified again."""
 
 
 class TrustRootStatus(Model):

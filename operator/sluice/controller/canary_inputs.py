@@ -146,7 +146,9 @@ def _judges(run: Object, suite: SuiteSpec, world: World) -> tuple[JudgePods, ...
             why = f"{judge.release} has release digest {release.digest}; scorer {scorer.name} names {judge.release_digest}"
         elif verdict.allows is not Allowance.SERVE:
             why = f"{judge.release}, which judges {scorer.name}, may not serve"
-        if why and (run.get("status") or {}).get("startedAt"):
+        # A judge whose evidence is being verified, because a trust root changed, is one again in seconds.
+        settled = verdict is None or not verdict.unverified
+        if why and settled and (run.get("status") or {}).get("startedAt"):
             raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.JudgeNotServing, why)
         if why:
             return Waiting(reason=RunReason.JudgeNotServing, message=why)

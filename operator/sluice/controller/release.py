@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from sluice.api.names import FOR_USERS, RELEASE_LABEL
 from sluice.api.release import Phase
+from sluice.api.revocation import OnRevoked
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import ApiError
 from sluice.cluster.events import EventRecorder
@@ -93,9 +94,11 @@ class Reconciler:
             other = self.feed.world.verdict(Key(namespace=key.namespace, name=name), now=datetime.now(UTC))
             return other is not None and other.allows is Allowance.SERVE
 
+        revoked = verdict.on_revoked if verdict.revoked else OnRevoked.ALERT
         withdrawal = Withdrawal(
-            release=stored, withdrawn=verdict.rolled_back or verdict.rejected or verdict.withdrawn, baseline=baseline.name if baseline else None,
-            may_serve=may_serve, regardless=verdict.withdrawn,
+            release=stored, baseline=baseline.name if baseline else None, may_serve=may_serve,
+            withdrawn=verdict.rolled_back or verdict.rejected or verdict.withdrawn or revoked is not OnRevoked.ALERT,
+            regardless=verdict.withdrawn or revoked is not OnRevoked.ALERT, at_once=revoked is OnRevoked.SCALE_TO_ZERO,
         )  # fmt: skip
         outcome = await settle_stand_ins(withdrawal, self.client)
         self.metrics.stood_in(key, problem=outcome.problem)
@@ -105,7 +108,8 @@ class Reconciler:
             )
             await self.announcer.tell(stored, words, action="StandIn")
         if outcome.unserved:
-            words = Decision(action=Action.DENY, reason=Reason.Withdrawn, message=outcome.unserved, remedy=verdict.open[0].remedy)
+            reason = verdict.open[0].reason if verdict.revoked else Reason.Withdrawn
+            words = Decision(action=Action.DENY, reason=reason, message=outcome.unserved, remedy=verdict.open[0].remedy)
             await self.announcer.tell(stored, words, action="Withdraw")
         return outcome.again_seconds
 
@@ -120,7 +124,10 @@ class Reconciler:
             if not isinstance(known, Release):
                 return None if known is None else unreadable_status(str(known), moment)
             verdict = self.feed.world.verdict(key, now=moment.now)
-            return None if verdict is None else status_of(known, verdict, moment)
+            if verdict is None or (verdict.unverified and (stored.get("status") or {}).get("phase")):
+                # In a moment its evidence is verified, and it is looked at again: what stands there would change twice and mean nothing.
+                return None
+            return status_of(known, verdict, moment)
 
         before = await write_status(self.client, RELEASES, stored, status_at)
         if before is not None:
@@ -153,7 +160,7 @@ class Reconciler:
         log.info("release %s: %s → %s (%s)", key, was or "(new)", phase, reason)
         self.metrics.moved(phase)
         type_: Literal["Normal", "Warning"] = (
-            "Warning" if phase in {Phase.REJECTED, Phase.WITHDRAWN, Phase.ROLLED_BACK} or reason is Reason.ReleaseInvalid else "Normal"
+            "Warning" if phase in {Phase.REJECTED, Phase.WITHDRAWN, Phase.ROLLED_BACK, Phase.REVOKED} or reason is Reason.ReleaseInvalid else "Normal"
         )
         await self.events.record(stored, type_=type_, reason=str(reason), action=str(phase), note=note)
 

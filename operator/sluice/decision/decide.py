@@ -19,6 +19,7 @@ from sluice.decision.monitors import alarms_of, is_watched, stops
 from sluice.decision.people import Signoff, approval_finding, duty_of, holds_role, staffed, usable, waiver_finding, waives
 from sluice.decision.reasons import Reason
 from sluice.decision.requirements import check_evidence
+from sluice.decision.revocations import is_better, on_revoked, own_revocations, sift, signer_revoked
 from sluice.decision.tiers import tier_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluice.decision.model import Approval, Finding, Waiver
+    from sluice.decision.revocations import Sifted
 
 P = ParamSpec("P")
 _OF_ANOTHER_KIND = frozenset({RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
@@ -50,8 +52,10 @@ def decide(case: Case, *, now: datetime) -> Verdict:
         for requirement in policy.spec.requirements
         if requirement.tiers is None or tiers[policy.name] is None or tiers[policy.name] in requirement.tiers
     ]
-    # 3. Evidence first: people sign off the evidence that was used.
-    evidence = [(ask, _guarded(ask, check_evidence, case, now=now)) for ask in asked if ask.requirement.type not in _OF_ANOTHER_KIND]
+    # 3. Evidence first: people sign off the evidence that was used. What a revoked signer says counts for nothing, here and below.
+    whole, sifted = case, sift(case)
+    case = sifted.case
+    evidence = [(ask, _of_evidence(ask, sifted, whole, now=now)) for ask in asked if ask.requirement.type not in _OF_ANOTHER_KIND]
     seen = evidence_digest(digest for _, result in evidence if result.outcome is Outcome.SATISFIED for digest in result.evidence)
     # 4. Whose decisions count on this release and this evidence.
     approvals = [(a, approval_finding(a, case, seen, now=now)) for a in sorted(case.approvals, key=lambda a: a.name)]
@@ -71,8 +75,8 @@ def decide(case: Case, *, now: datetime) -> Verdict:
     results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs, *canaries, *drills)]
     # 7. What was rolled back stays so, also when no policy asks for a canary any more, or somebody waived it: a person may take the risk of what is not
     # known, not of what was found.
-    # So does what was found after release.
-    results = _with_findings(case, _with_roll_back(case, results))
+    # So does what was found after release, and what was revoked.
+    results = [*_with_findings(case, _with_roll_back(case, results)), *own_revocations(case)]
     return Verdict(
         release_digest=case.release.digest,
         evidence_digest=seen,
@@ -82,7 +86,25 @@ def decide(case: Case, *, now: datetime) -> Verdict:
         waivers=tuple(finding for _, finding in waivers),
         watched=is_watched(case),
         alarms=alarms_of(case),
+        on_revoked=on_revoked(case),
     )
+
+
+def _of_evidence(ask: Asked, sifted: Sifted, whole: Case, *, now: datetime) -> Result:
+    """Check a requirement about evidence. When it is not met, say whether revocations are why, or whether evidence about the release is not verified yet."""
+    result = _guarded(ask, check_evidence, sifted.case, now=now)
+    if result.outcome is Outcome.SATISFIED or result.reason is Reason.CheckFailed:
+        return result
+    if sifted.revoked:
+        before = _guarded(ask, check_evidence, whole, now=now)
+        # It need not have been met: evidence that had merely expired would have left the release where it runs, and this must not.
+        if is_better(before, result):
+            return signer_revoked(ask, sifted.revoked, before)
+    if whole.unverified:
+        waits, more = whole.unverified[:_NOTES], len(whole.unverified) - _NOTES
+        names = ", ".join(waits) + (f" and {more} more" if more > 0 else "")
+        return ask.result(Outcome.MISSING, Reason.EvidenceUnverified, f"ReleaseEvidence {names} is being verified", remedy="nothing to do; it takes seconds")
+    return result
 
 
 def _with_roll_back(case: Case, results: list[Result]) -> list[Result]:
@@ -183,7 +205,7 @@ def _without_policy(case: Case) -> Verdict:
         message=f"no ReleasePolicy selects namespace {case.release.namespace}",
         remedy="the platform team applies a ReleasePolicy whose selector matches the labels of the namespace",
     )  # fmt: skip
-    results = _with_findings(case, _with_roll_back(case, [nothing]))
+    results = [*_with_findings(case, _with_roll_back(case, [nothing])), *own_revocations(case)]
     return Verdict(
         release_digest=case.release.digest, evidence_digest=evidence_digest(()), tier=None, results=tuple(results),
         watched=is_watched(case), alarms=alarms_of(case),

@@ -185,7 +185,9 @@ def _by_verdict(namespace: Namespace, release: Release, verdict: Verdict) -> Dec
         )  # fmt: skip
     first = verdict.open[0]
     stands = "is not entitled to serve"
-    if verdict.rolled_back:
+    if verdict.revoked:
+        stands = "was revoked, or what it rests on was,"
+    elif verdict.rolled_back:
         stands = "was rolled back"
     elif verdict.withdrawn:
         stands = "was withdrawn"

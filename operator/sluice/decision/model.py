@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sluice.api.digests import release_digest
 from sluice.api.policy import RequirementType
 from sluice.api.release import ArtifactType, Outcome, Phase
+from sluice.api.revocation import OnRevoked
 from sluice.decision.reasons import Reason
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sluice.decision.canary import Due
     from sluice.decision.drills import DrillDue
     from sluice.decision.monitors import Alarm, InvalidMonitor, Watched
+    from sluice.decision.revocations import Revocations
     from sluice.decision.runs import InvalidRun, Run, Suite
     from sluice.decision.tiers import TierProgram
     from sluice.evidence.claims import Claims
@@ -83,6 +85,7 @@ class Policy:
     name: str
     spec: PolicySpec
     tiers: tuple[TierProgram, ...]
+    revocations: Revocations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,8 @@ class InvalidPolicy:
 
     name: str
     message: str
+    revocations: Revocations
+    """What it revokes counts all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +153,10 @@ class Case:
     """The suites of the namespace that policies name; a text says why one cannot be read."""
     lineage: Lineage = field(default_factory=Lineage)
     monitors: tuple[Watched | InvalidMonitor, ...] = ()
+    revocations: tuple[Revocations, ...] = ()
+    """What trust roots revoke; policies bring theirs."""
+    unverified: tuple[str, ...] = ()
+    """Names of `ReleaseEvidence` about the release that was not held against every trust root yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +236,11 @@ _TO_BE_TRIED = frozenset({Reason.CanaryNotRun, Reason.CanaryRunning, Reason.Dril
 _TRIALS = frozenset({RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
 _FOR_EVER = frozenset({Reason.CanaryRolledBack, Reason.DriftRolledBack})
 _ROLLED_BACK = _FOR_EVER | {Reason.CanaryInconclusive}
+_REVOKED = frozenset({Reason.SignerRevoked, Reason.ReleaseRevoked, Reason.ArtifactRevoked})
+
+
+def _urgency(unmet: Result) -> tuple[bool, ...]:
+    return unmet.reason not in _REVOKED, unmet.reason not in _FOR_EVER, unmet.outcome is not Outcome.FAILED, unmet.reason is not Reason.Withdrawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +257,8 @@ class Verdict:
     """Whether the release has a monitor."""
     alarms: tuple[Alarm, ...] = ()
     """What its monitors found, what asks for the most first."""
+    on_revoked: OnRevoked = OnRevoked.WITHDRAW
+    """What becomes of it while it runs, should it be revoked."""
 
     @property
     def allows(self) -> Allowance:
@@ -270,6 +286,16 @@ class Verdict:
         return any(result.reason is Reason.Withdrawn for result in self.results)
 
     @property
+    def revoked(self) -> bool:
+        """Whether the release was revoked, or something that it rests on."""
+        return any(result.reason in _REVOKED for result in self.results)
+
+    @property
+    def unverified(self) -> bool:
+        """Whether it waits for evidence that is being verified: seconds, and no reason to change anything yet."""
+        return any(result.reason is Reason.EvidenceUnverified for result in self.results)
+
+    @property
     def rejected(self) -> bool:
         """Whether somebody with the right to do so rejected the release."""
         return any(finding.rejects and finding.counts for finding in self.approvals)
@@ -281,15 +307,17 @@ class Verdict:
 
     @property
     def open(self) -> tuple[Result, ...]:
-        """What stands between the release and serving: a roll-back first, then what failed, then a withdrawal."""
+        """What stands between the release and serving: a revocation first, a roll-back next, then what failed, then a withdrawal."""
         unmet = [result for result in self.results if result.outcome not in {Outcome.SATISFIED, Outcome.WAIVED}]
-        return tuple(sorted(unmet, key=lambda it: (it.reason not in _FOR_EVER, it.outcome is not Outcome.FAILED, it.reason is not Reason.Withdrawn)))
+        return tuple(sorted(unmet, key=_urgency))
 
     @property
     def phase(self) -> Phase:
         """Where the release stands."""
         if self.allows is Allowance.SERVE:
             return Phase.SERVING
+        if self.revoked:
+            return Phase.REVOKED
         if self.rolled_back:
             return Phase.ROLLED_BACK
         if self.hopeless:
@@ -300,8 +328,10 @@ class Verdict:
         if types <= _TRIALS and RequirementType.CANARY in types:
             return Phase.CANARY
         reasons = {result.reason for result in self.open}
-        if not reasons or reasons & {Reason.NoPolicyMatches, Reason.PolicyInvalid, Reason.ReleaseInvalid, Reason.MonitorInvalid}:
+        if not reasons or reasons & {Reason.NoPolicyMatches, Reason.PolicyInvalid, Reason.ReleaseInvalid, Reason.MonitorInvalid, Reason.RevocationUnreadable}:
             return Phase.PENDING
+        if self.unverified:
+            return Phase.VERIFYING
         # What is tried once people signed off is nothing that they wait for.
         return Phase.AWAITING_APPROVAL if reasons - _TO_BE_TRIED == {Reason.ApprovalMissing} else Phase.AWAITING_EVIDENCE
 

@@ -34,6 +34,11 @@ class Reason(StrEnum):
     MetricOutOfRange = "MetricOutOfRange"
     ApprovalMissing = "ApprovalMissing"
     Waived = "Waived"
+    EvidenceUnverified = "EvidenceUnverified"
+    SignerRevoked = "SignerRevoked"
+    ReleaseRevoked = "ReleaseRevoked"
+    ArtifactRevoked = "ArtifactRevoked"
+    RevocationUnreadable = "RevocationUnreadable"
     CheckFailed = "CheckFailed"
     # A canary
     CanaryPassed = "CanaryPassed"
@@ -120,6 +125,11 @@ MEANING: dict[Reason, str] = {
     Reason.MetricOutOfRange: "The metric is outside [0, 1], where its confidence bound is not defined.",
     Reason.ApprovalMissing: "Not enough people signed off yet.",
     Reason.Waived: "Somebody with the right to do so took the risk, until a date.",
+    Reason.EvidenceUnverified: "Evidence about the release is there and is being verified. That takes seconds; nothing to do.",
+    Reason.SignerRevoked: "Evidence that the release rests on was signed by somebody who is believed no more. Have somebody else sign it, or make a release.",
+    Reason.ReleaseRevoked: "The platform team revoked this release. It cannot be waived; apply a new release.",
+    Reason.ArtifactRevoked: "The release has an artifact that was revoked, or was made from one. It cannot be waived; apply a release without it.",
+    Reason.RevocationUnreadable: "A TrustRoot has revocations that cannot be read, and any release might be among them. The platform team repairs it.",
     Reason.CheckFailed: "The check itself failed; that never counts as satisfied. The message goes into a bug report.",
     Reason.CanaryPassed: "A run scored exactly this release beside its baseline, on terms no looser than the policy's, and promoted it.",
     Reason.CanaryNotRun: "Everything else is there; the release has yet to be scored beside its baseline. The run starts when a workload names the release.",

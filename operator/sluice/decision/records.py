@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sluice.api.evidence import EvidenceSpec
 from sluice.api.trust import TrustRootSpec
 from sluice.decision.model import Refusal
+from sluice.decision.reading import Unreadable, read
+from sluice.decision.revocations import Revocations
 from sluice.evidence.claims import Claims, read_claims
 from sluice.evidence.facts import Fact, establish
 from sluice.provenance.errors import ProvenanceError
@@ -42,6 +44,7 @@ class TrustRoot:
 
     name: str
     anchors: TrustAnchors | None
+    revocations: Revocations
     problem: str = ""
 
     @property
@@ -50,16 +53,18 @@ class TrustRoot:
         return self.anchors.digest if self.anchors else ""
 
     @classmethod
-    def of(cls, name: str, spec: TrustRootSpec | str) -> TrustRoot:
-        """Parse the trust material; `spec` is a text when even the object could not be read."""
-        if isinstance(spec, str):
-            return cls(name=name, anchors=None, problem=spec)
+    def of(cls, name: str, item: Mapping[str, Any]) -> TrustRoot:
+        """Parse the trust material of a raw object. What it revokes is read for itself: it counts also where the material cannot be used."""
+        revocations = Revocations.read(f"TrustRoot {name}", item, trust_root=name)
+        spec = read(TrustRootSpec, item)
+        if isinstance(spec, Unreadable):
+            return cls(name=name, anchors=None, revocations=revocations, problem=spec)
         try:
             if spec.sigstore is not None:
-                return cls(name=name, anchors=TrustAnchors.sigstore(name, spec.sigstore.trusted_root))
-            return cls(name=name, anchors=TrustAnchors.keys(name, {key.name: key.pem for key in spec.keys or ()}))
+                return cls(name=name, anchors=TrustAnchors.sigstore(name, spec.sigstore.trusted_root), revocations=revocations)
+            return cls(name=name, anchors=TrustAnchors.keys(name, {key.name: key.pem for key in spec.keys or ()}), revocations=revocations)
         except ProvenanceError as error:
-            return cls(name=name, anchors=None, problem=str(error))
+            return cls(name=name, anchors=None, revocations=revocations, problem=str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

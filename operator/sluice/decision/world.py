@@ -18,7 +18,6 @@ from sluice.api.approval import ApprovalSpec, WaiverSpec
 from sluice.api.evidence import EvidenceSpec
 from sluice.api.policy import PolicySpec
 from sluice.api.release import ReleaseSpec
-from sluice.api.trust import TrustRootSpec
 from sluice.decision.canaries import Canaries, asks_for_canary, suites_named_by
 from sluice.decision.decide import decide
 from sluice.decision.drills import Drill
@@ -29,6 +28,7 @@ from sluice.decision.people import usable
 from sluice.decision.reading import Unreadable, read
 from sluice.decision.records import Evidence, Key, TrustRoot
 from sluice.decision.requirements import carries_signed
+from sluice.decision.revocations import NOTHING, Revocations, sift
 from sluice.decision.tiers import TierMalformedError, TierProgram
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class World:
         return found
 
     def _signed(self, release: Release, digest: str) -> bool:
-        case = self._evidence_case(release)
+        case = sift(self._evidence_case(release)).case
         models = [artifact for artifact in release.spec.artifacts if artifact.type in MODELS and carrier(artifact) == digest]
         return any(carries_signed(policy, model, case.facts) for policy in usable(case) for model in models)
 
@@ -201,6 +201,7 @@ class World:
             policies=self._policies_for(release.namespace),
             facts=tuple(fact for item in about for fact in item.facts),
             refusals=tuple(item.refusal for item in about if item.refusal),
+            revocations=tuple(root.revocations for root in self.trust_roots.values()),
         )
 
     def decisions_on(self, key: Key) -> frozenset[tuple[str, Key]]:
@@ -285,27 +286,41 @@ class World:
     @staticmethod
     def _read_policy(name: str, item: Mapping[str, Any]) -> Policy | InvalidPolicy:
         spec = read(PolicySpec, item)
+        revocations = Revocations.read(f"ReleasePolicy {name}", item)
         if isinstance(spec, Unreadable):
-            return InvalidPolicy(name=name, message=spec)
+            return InvalidPolicy(name=name, message=spec, revocations=revocations)
         try:
-            return Policy(name=name, spec=spec, tiers=tuple(TierProgram.compile(tier) for tier in spec.tiers))
+            return Policy(name=name, spec=spec, tiers=tuple(TierProgram.compile(tier) for tier in spec.tiers), revocations=revocations)
         except TierMalformedError as error:
-            return InvalidPolicy(name=name, message=str(error))
+            return InvalidPolicy(name=name, message=str(error), revocations=revocations)
 
     def _trust_root(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         before = self.trust_roots.pop(key.name, None)
         if item is not None:
-            self.trust_roots[key.name] = TrustRoot.of(key.name, read(TrustRootSpec, item))
+            self.trust_roots[key.name] = TrustRoot.of(key.name, item)
         after = self.trust_roots.get(key.name)
+        # What was revoked is read with each verdict: nothing is verified again because of it.
+        touched = self._concerned(before, after)
         if before and after and before.digest == after.digest:
-            return set()
-        touched = set()
+            return touched
         for at, item_ in list(self.evidence.items()):
             renewed = item_.against(self.trust_roots.values())
             if renewed.facts != item_.facts or renewed.refusal != item_.refusal:
                 touched |= self._naming(at.namespace, renewed.speaks_of | item_.speaks_of)
             self._keep(at, renewed)
         return touched
+
+    def _concerned(self, before: TrustRoot | None, after: TrustRoot | None) -> set[Key]:
+        """Give the releases that what two states of a trust root revoke differently may concern."""
+        lists = [root.revocations for root in (before, after) if root is not None]
+        changed = lists[-1].changed_from(lists[0] if len(lists) > 1 else NOTHING) if lists else NOTHING
+        if changed.problem:
+            return set(self.releases)
+        if not changed.entries:
+            return set()
+        facts = [(at, fact) for at, item in self.evidence.items() for fact in item.facts]
+        found = {key for at, fact in facts if changed.names(fact) for key in self._naming(at.namespace, fact.subjects)}
+        return found | {at for at, release in self.releases.items() if isinstance(release, Release) and changed.names_release(release.digest, release.digests)}
 
     def _suite(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         self.canaries.put_suite(key, item)

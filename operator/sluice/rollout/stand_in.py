@@ -5,7 +5,8 @@ from the template that the Deployment's own history keeps of the baseline, serve
 evicted; what their Deployment makes instead is held or denied. It goes when the Deployment's own Pods, of a release that is entitled, are ready again.
 
 Nothing is evicted without somebody to stand in: where the baseline is not entitled, or no template of it is left, people are told, and decide. Unless
-policy asked for just that: the Pods of a release that a monitor withdrew go all the same.
+policy asked for just that: the Pods of a release that a monitor withdrew, or that was revoked, go all the same. Of one that policy scales to zero they go
+at once: what was found about it is worse than not being there.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Withdrawal:
     """Whether a release of this namespace is entitled to serve now."""
     regardless: bool
     """Whether its Pods go also where nobody stands in."""
+    at_once: bool = False
+    """Whether they go now, and nobody is asked to stand in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,10 @@ async def settle_stand_ins(withdrawal: Withdrawal, client: ApiClient) -> Outcome
             stand_ins.remove(item)
     if not drifted:
         return Outcome(again_seconds=LOOK_SECONDS if stand_ins else None)
-    # 2. Nobody to stand in: nothing is taken away that policy did not want taken away.
+    # 2. Nobody is to stand in.
+    if withdrawal.at_once:
+        return await _unserved([(drifted, "policy scales it to zero")], client)
+    # 3. Nobody to stand in: nothing is taken away that policy did not want taken away.
     if withdrawal.baseline is None or not withdrawal.may_serve(withdrawal.baseline):
         why = f"its baseline {withdrawal.baseline} is not entitled to serve" if withdrawal.baseline else "it names no baseline"
         return await _unserved([(drifted, why)], client) if withdrawal.regardless else _left([(drifted, why)])
@@ -114,7 +120,7 @@ async def _replace(
     alone = [([pod], "it has no Deployment that keeps a template of the baseline") for pod in lost]
     known = {item["metadata"]["name"]: item for item in stand_ins}
     for name, pods in sorted(by_deployment.items()):
-        # 3. Made of what the Deployment keeps of its own past.
+        # 4. Made of what the Deployment keeps of its own past.
         standing = known.get(stand_in_name(name))
         if standing is None:
             template_of = replica_set_of(deployments[name], replica_sets, withdrawal.baseline or "")
@@ -128,10 +134,10 @@ async def _replace(
                 await client.create(REPLICA_SETS, wanted, namespace)
                 made, count = wanted["metadata"]["name"], wanted["spec"]["replicas"]
                 log.info("release %s/%s: %s stands in for Deployment %s with %d Pods", namespace, release, made, name, count)
-        # 4. Ready first, then the withdrawn Pods go.
+        # 5. Ready first, then the withdrawn Pods go.
         elif _ready(standing):
             await _end(pods, client)
-    # 5. The rest goes, or stays, as policy asked.
+    # 6. The rest goes, or stays, as policy asked.
     rest = await _unserved(alone, client) if withdrawal.regardless else _left(alone)
     return replace(rest, again_seconds=LOOK_SECONDS) if by_deployment else rest
 

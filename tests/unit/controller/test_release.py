@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, cast
 
+import pytest
+
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import EVENTS, PODS, RELEASES
@@ -103,6 +105,41 @@ async def test_what_is_rolled_back_stays_while_nobody_stands_in_and_people_are_t
     assert (bench.phase, bench.pods) == ("RolledBack", ["a", "b"])
     assert bench.told == [("Warning", "DriftFound", "Alarm"), ("Warning", "DriftRolledBack", "RolledBack"), ("Warning", "BaselineNotEntitled", "StandIn")]
     assert b"sluice_releases_without_stand_in 1.0" in bench.metrics.render()
+
+
+def revoked(bench: Bench, *entries: Object, on_revoked: str = "Withdraw") -> None:
+    bench.world.put("ReleasePolicy", case.item("ReleasePolicy", "customer-facing", case.policy_spec() | {"onRevoked": on_revoked}, namespace=""))
+    root = case.trust_root()
+    root["spec"]["revoked"] = list(entries)
+    bench.world.put("TrustRoot", root)
+
+
+TRAINER: Object = {"type": "Identity", "identity": case.TRAINER, "issuer": case.ISSUER, "reason": "runner compromised"}
+
+
+@pytest.mark.parametrize(("on_revoked", "left"), [("Alert", ["a", "b"]), ("Withdraw", []), ("ScaleToZero", [])])
+async def test_what_becomes_of_a_release_that_is_revoked_while_it_runs_is_policy(on_revoked: str, left: list[str]) -> None:
+    bench = Bench()
+    await bench.look()
+    revoked(bench, TRAINER, on_revoked=on_revoked)
+    await bench.look()
+    assert (bench.phase, bench.pods) == ("Revoked", left)
+    events = bench.told[1:]
+    assert events[0] == ("Warning", "SignerRevoked", "Revoked")
+    assert events[1:] == ([] if left else [("Warning", "SignerRevoked", "Withdraw")])
+    # What was revoked by mistake comes back.
+    revoked(bench)
+    await bench.look()
+    assert bench.phase == "Serving"
+
+
+async def test_what_was_rolled_back_and_then_revoked_goes_though_nobody_stands_in() -> None:
+    bench = Bench()
+    await bench.look(finding("RollBack"))
+    assert bench.pods == ["a", "b"]
+    revoked(bench, TRAINER)
+    await bench.look(finding("RollBack"))
+    assert (bench.phase, bench.pods) == ("Revoked", [])
 
 
 async def test_nothing_goes_on_knowledge_that_is_too_old() -> None:

@@ -38,6 +38,7 @@ class Bench:
         self.entitled = {"churn-1"}
         self.withdrawn = True
         self.regardless = False
+        self.at_once = False
         self.baseline: str | None = "churn-1"
         self.client.put(DEPLOYMENTS, self.deployment("churn-2"))
         for name, release in (("old", "churn-1"), ("new", "churn-2")):
@@ -58,8 +59,9 @@ class Bench:
 
     async def settle(self) -> Outcome:
         withdrawal = Withdrawal(
-            release=RELEASE, withdrawn=self.withdrawn, baseline=self.baseline, may_serve=self.entitled.__contains__, regardless=self.regardless
-        )
+            release=RELEASE, withdrawn=self.withdrawn, baseline=self.baseline, may_serve=self.entitled.__contains__, regardless=self.regardless,
+            at_once=self.at_once,
+        )  # fmt: skip
         return await settle_stand_ins(withdrawal, self.client)
 
     def get_ready(self, replicas: int = 2) -> None:
@@ -127,6 +129,16 @@ async def test_nothing_is_taken_away_while_nobody_may_stand_in(baseline: str | N
     bench.baseline, bench.entitled = baseline, {entitled}
     assert words in (await bench.settle()).problem
     assert bench.client.writes == []
+
+
+async def test_what_is_scaled_to_zero_goes_at_once_and_nobody_stands_in() -> None:
+    bench = Bench()
+    bench.at_once = True
+    outcome = await bench.settle()
+    assert bench.pods == []
+    assert STAND_IN not in bench.client.objects
+    assert "Pods new-a, new-b went, and nobody stands in: policy scales it to zero" in outcome.unserved
+    assert (await bench.settle()).again_seconds is None
 
 
 async def test_pods_that_no_template_can_replace_stay_and_people_are_told() -> None:
