@@ -70,6 +70,25 @@ def test_the_controller_alone_pushes_samples_and_only_where_somebody_said_so(clu
     assert template(cluster, *IMAGE, "--set=samples.keep=everything").returncode != 0
 
 
+def test_the_controller_alone_fetches_evidence_and_reads_only_the_pull_secrets_that_somebody_named(cluster: Cluster) -> None:
+    values = ("evidence.registries={registry.example.com/acme,http://registry.dev.svc:5000}", "evidence.pullSecrets={regcred}")
+    plain, told = pods_of(cluster), pods_of(cluster, *values)
+    assert told["webhook"] == plain["webhook"]
+    assert [word for word in told["controller"]["containers"][0]["args"] if "evidence" in word] == [
+        "--evidence-registry=registry.example.com/acme",
+        "--evidence-registry=http://registry.dev.svc:5000",
+        "--evidence-pull-secret=regcred",
+    ]
+    for given, names in (((), []), (values, ["regcred"])):
+        rendered = template(cluster, *IMAGE, "--show-only=templates/rbac.yaml", *(f"--set={value}" for value in given)).stdout
+        roles = [obj for obj in yaml.safe_load_all(rendered) if obj and obj["kind"] == "ClusterRole"]
+        secrets = [rule for role in roles for rule in role["rules"] if "secrets" in rule["resources"]]
+        assert [name for rule in secrets for name in rule["resourceNames"]] == names
+        assert all(rule["verbs"] == ["get"] for rule in secrets)
+    for wrong in ("evidence.registries={registry.example.com/Team}", "evidence.registries={ftp://x}", "evidence.pullSecrets={*}"):
+        assert template(cluster, *IMAGE, f"--set={wrong}").returncode != 0
+
+
 def test_the_controller_alone_is_told_where_prometheus_is_and_how_to_prove_who_it_is(cluster: Cluster) -> None:
     url = "prometheus.url=https://prometheus.monitoring:9090/x"
     plain, told = pods_of(cluster), pods_of(cluster, url, "prometheus.tokenSecret.name=token", "prometheus.caConfigMap.name=ca")

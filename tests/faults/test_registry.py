@@ -115,7 +115,7 @@ async def test_a_token_service_without_tls_gets_no_password_of_a_registry_with_i
     registry_with_tls = Repository(host=there.address, name="ml/samples", plain_http=False, credentials=("robot", "secret"))
     async with aiohttp.ClientSession() as session:
         client = registry._Registry(registry_with_tls, session)
-        assert not await client._authorize(f'Bearer realm="http://{there.address}/token"')
+        assert not await client.login.answer(f'Bearer realm="http://{there.address}/token"', session)
     assert there.seen == []
 
 

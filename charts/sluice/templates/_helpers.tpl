@@ -82,6 +82,14 @@ spec:
         - --samples-auth-file=/etc/sluice/samples/.dockerconfigjson
         {{- end }}
         {{- end }}
+        {{- if eq .component "controller" }}
+        {{- range .root.Values.evidence.registries }}
+        - --evidence-registry={{ . }}
+        {{- end }}
+        {{- range .root.Values.evidence.pullSecrets }}
+        - --evidence-pull-secret={{ . }}
+        {{- end }}
+        {{- end }}
         {{- if and (eq .component "controller") $prometheus.url }}
         - --prometheus-url={{ $prometheus.url }}
         {{- if $prometheus.tokenSecret.name }}

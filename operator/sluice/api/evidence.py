@@ -6,17 +6,24 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from sluice.api.base import LIST_MAP_BY_NAME, Conditions, Line, Model, Sha256, Uri, immutable, validations
+from sluice.api.base import LIST_MAP_BY_NAME, Conditions, Line, Model, NameRef, Sha256, Uri, exactly_one, immutable, validations
 
 BUNDLE_BASE64_LIMIT = 524_288
 ATTACHMENT_BASE64_LIMIT = 262_144
+OCI_REFERENCE = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?/[a-z0-9]+([._/-]+[a-z0-9]+)*@sha256:[0-9a-f]{64}$"
+"""A repository and the digest of a manifest in it; no scheme, and never a tag."""
 
 
 class BundleSource(Model):
     """Where the bundle is."""
 
-    inline: Annotated[str, StringConstraints(min_length=1, max_length=BUNDLE_BASE64_LIMIT)]
-    """The Sigstore bundle (v0.3, JSON), base64-encoded."""
+    model_config = ConfigDict(json_schema_extra=validations(exactly_one("inline", "oci")))
+
+    inline: Annotated[str, StringConstraints(min_length=1, max_length=BUNDLE_BASE64_LIMIT)] | None = None
+    """The Sigstore bundle (JSON), base64-encoded."""
+    oci: Annotated[str, StringConstraints(pattern=OCI_REFERENCE, max_length=512)] | None = None
+    """The OCI manifest that holds the bundle, by digest: `registry/repository@sha256:…`. The controller fetches it from registries that the installation
+    lists, and keeps the bytes in another ReleaseEvidence, which this one owns."""
 
 
 class Attachment(Model):
@@ -72,5 +79,7 @@ class EvidenceStatus(Model):
     """What the statement speaks of."""
     signer: SignerStatus | None = None
     """Who signed."""
+    stored_as: NameRef | None = None
+    """The ReleaseEvidence that holds the bytes which `bundle.oci` names."""
     conditions: Conditions = []
-    """Verified: the signature holds against a TrustRoot and the statement is well formed."""
+    """Verified: the signature holds against a TrustRoot and the statement is well formed. Fetched: what `bundle.oci` names was found."""

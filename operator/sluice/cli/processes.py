@@ -85,6 +85,13 @@ _CONTROLLER_FLAGS = (
     click.option("--samples-repository", metavar="REPOSITORY", help="OCI repository that keeps every answer of a canary run; default: none is kept."),
     click.option("--samples-auth-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Docker configuration with credentials for it."),
     click.option("--samples-keep", type=click.Choice(["digests", "texts"]), help="What is kept of an answer: its digest, or what it says too."),
+    click.option(
+        "--evidence-registry",
+        multiple=True,
+        metavar="REGISTRY",
+        help="A registry, or a part of one, that evidence may be fetched from; repeatable. Default: none.",
+    ),
+    click.option("--evidence-pull-secret", multiple=True, metavar="NAME", help="A Secret in namespaces of releases that may hold an account; repeatable."),
     click.option("--canary-start", type=float, metavar="SECONDS", help="How long the Pods of a canary run may take until they can be asked."),
     click.option("--prometheus-url", metavar="URL", help="The Prometheus that monitors ask."),
     click.option("--prometheus-token-file", type=click.Path(path_type=Path), help="File with a bearer token for it; needs https. Read anew for each query."),

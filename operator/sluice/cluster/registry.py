@@ -8,7 +8,6 @@ Limits: blobs are sent whole (single POST and PUT), tokens are fetched for each 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
@@ -21,18 +20,18 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
+from sluice.cluster.registry_login import Login, parse_docker_configuration
+
 PUSH_SECONDS: Final = 30.0
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 EMPTY: Final = b"{}"
 EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
-_TOKEN_BYTES: Final = 65_536
 _CONFIG_BYTES: Final = 1 << 20
 _OK: Final = 200
 _ACCEPTED: Final = 202
 _CREATED: Final = 201
 _UNAUTHORIZED: Final = 401
 _REPOSITORY: Final = re.compile(r"(?P<plain>http://)?(?P<host>[A-Za-z0-9.-]+(:[0-9]{1,5})?)/(?P<name>[a-z0-9]+([._/-]+[a-z0-9]+)*)")
-_CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
 
 
 class RegistryRefused(Exception):
@@ -54,7 +53,7 @@ class Repository:
         match = _REPOSITORY.fullmatch(text)
         if match is None:
             raise ValueError(f"{text[:200]!r} is no repository; write registry.example.com/team/samples")
-        return cls(host=match["host"], name=match["name"], plain_http=bool(match["plain"]), credentials=credentials.get(match["host"]))
+        return cls(host=match["host"], name=match["name"], plain_http=bool(match["plain"]), credentials=credentials.get(match["host"].lower()))
 
     @property
     def origin(self) -> str:
@@ -65,15 +64,11 @@ class Repository:
 def read_credentials(path: Path) -> dict[str, tuple[str, str]]:
     """Read user and password by registry from a Docker configuration (`.dockerconfigjson`). Raises OSError, and ValueError, which repeats nothing of it."""
     with path.open("rb") as file:
-        raw = file.read(_CONFIG_BYTES)
-    found = {}
+        raw = file.read(_CONFIG_BYTES + 1)
     try:
-        for host, entry in json.loads(raw)["auths"].items():
-            user, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-            found[str(host)] = (user, password)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f'{path} is no Docker configuration; it holds {{"auths": {{"HOST": {{"auth": "…"}}}}}}') from None
-    return found
+        return parse_docker_configuration(raw)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 async def push(repository: Repository, *, artifact_type: str, media_type: str, content: bytes, annotations: Mapping[str, str]) -> str:
@@ -106,7 +101,7 @@ class _Registry:
         self._repository = repository
         self._session = session
         self._base = f"{repository.origin}/v2/{repository.name}"
-        self._authorization: dict[str, str] = {}
+        self.login = Login(plain_http=repository.plain_http, credentials=repository.credentials)
 
     async def upload(self, blob: bytes) -> None:
         """Put a blob where it is not yet."""
@@ -133,38 +128,13 @@ class _Registry:
     async def _asked(self, method: str, at: URL, *, body: bytes | None = None, media_type: str = "") -> AsyncIterator[aiohttp.ClientResponse]:
         for attempt in (1, 2):
             # An upload may be sent elsewhere; what authorizes us stays with the registry.
-            ours = self._authorization if at.origin() == URL(self._repository.origin) else {}
+            ours = self.login.headers if at.origin() == URL(self._repository.origin) else {}
             headers = ours | ({"Content-Type": media_type} if media_type else {})
             async with self._session.request(method, at, data=body, headers=headers, allow_redirects=False) as response:
-                if response.status != _UNAUTHORIZED or attempt == 2 or not await self._authorize(response.headers.get("WWW-Authenticate", "")):  # noqa: PLR2004
+                challenge = response.headers.get("WWW-Authenticate", "")
+                if response.status != _UNAUTHORIZED or attempt == 2 or not await self.login.answer(challenge, self._session):  # noqa: PLR2004
                     yield response
                     return
-
-    async def _authorize(self, challenge: str) -> bool:
-        """Answer a challenge (RFC 9110, section 11.6.1; the Docker token service for Bearer); say whether there is something new to show."""
-        if self._repository.credentials is None:
-            return False
-        basic = aiohttp.encode_basic_auth(*self._repository.credentials)
-        scheme, _, rest = challenge.partition(" ")
-        if scheme.lower() == "basic":
-            self._authorization = {"Authorization": basic}
-            return True
-        if scheme.lower() != "bearer":
-            return False
-        asked = dict(_CHALLENGE.findall(rest))
-        realm = URL(asked.pop("realm", ""))
-        if realm.scheme != "https" and not (self._repository.plain_http and realm.scheme == "http"):
-            return False
-        query = {name: asked[name] for name in ("service", "scope") if name in asked}
-        async with self._session.get(realm.update_query(query), headers={"Authorization": basic}, allow_redirects=False) as response:
-            raw = await response.content.read(_TOKEN_BYTES)
-        try:
-            answer = json.loads(raw)
-            token = answer.get("token") or answer["access_token"]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return False
-        self._authorization = {"Authorization": f"Bearer {token}"}
-        return isinstance(token, str)
 
 
 def _digest(blob: bytes) -> str:

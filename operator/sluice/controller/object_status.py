@@ -32,7 +32,8 @@ _URI: Final = 2048
 def evidence_status(world: World, key: Key, moment: Moment) -> Object | None:
     """Say what the bundle proves, or why it proves nothing."""
     evidence = world.evidence.get(key)
-    if evidence is None:
+    if evidence is None or evidence.elsewhere:
+        # What is named by reference has its status from who fetches it.
         return None
     refusal = evidence.refusal
     if refusal is not None:

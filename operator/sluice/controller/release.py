@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from sluice.api.base import Condition
 from sluice.api.names import FOR_USERS, RELEASE_LABEL
 from sluice.api.release import Phase
 from sluice.api.revocation import OnRevoked
@@ -46,7 +47,8 @@ log: Final = logging.getLogger(__name__)
 class Reconciler:
     """Looks at releases and their workloads.
 
-    `resync_seconds`: how often a workload that waits is looked at without any reason. `look_at` queues further objects.
+    `resync_seconds`: how often a workload that waits is looked at without any reason. `look_at` queues further objects. `discovered`:
+    what came of looking for evidence.
     """
 
     client: ApiClient
@@ -57,6 +59,7 @@ class Reconciler:
     max_age_seconds: float
     resync_seconds: float
     look_at: Callable[[Iterable[Item]], None]
+    discovered: Callable[[Key, Release, Moment], Condition | None] = lambda _key, _release, _moment: None
 
     async def release(self, key: Key) -> float | None:
         """Look at one release; return in how many seconds to look again, if time alone may change something. Raises `ApiError`."""
@@ -127,7 +130,7 @@ class Reconciler:
             if verdict is None or (verdict.unverified and (stored.get("status") or {}).get("phase")):
                 # In a moment its evidence is verified, and it is looked at again: what stands there would change twice and mean nothing.
                 return None
-            return status_of(known, verdict, moment)
+            return status_of(known, verdict, moment, discovered=self.discovered(key, known, moment))
 
         before = await write_status(self.client, RELEASES, stored, status_at)
         if before is not None:

@@ -35,8 +35,8 @@ _ABOUT: Final = (
 """Conditions about a part of the requirements: type, which requirements, reason and message when all of them are met."""
 
 
-def status_of(release: Release, verdict: Verdict, moment: Moment) -> Object:
-    """Give the status for a verdict. The same verdict on the same previous status gives the same bytes, whatever the time."""
+def status_of(release: Release, verdict: Verdict, moment: Moment, *, discovered: Condition | None = None) -> Object:
+    """Give the status for a verdict, and what came of looking for evidence. The same on the same previous status gives the same bytes, whatever the time."""
     return wire(
         ReleaseStatus(
             observed_generation=moment.generation,
@@ -48,7 +48,7 @@ def status_of(release: Release, verdict: Verdict, moment: Moment) -> Object:
             requirements=[_requirement(result) for result in verdict.results[:256]],
             approvals=[_approval(finding) for finding in verdict.approvals if finding.counts][:64],
             canary=_canary(verdict),
-            conditions=list(_conditions(release, verdict, moment)),
+            conditions=[*_conditions(release, verdict, moment), *([discovered] if discovered else [])],
         )
     )
 

@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +25,16 @@ from sluice.cluster.client import ApiClient
 from sluice.cluster.connection import Connection
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
+from sluice.cluster.fetching import Registries
 from sluice.cluster.lease import Lease, Timing
+from sluice.cluster.outbound import ListedRegistry, Outbound
 from sluice.cluster.prometheus import PrometheusClient, PrometheusServer
 from sluice.cluster.queue import WorkQueue
 from sluice.cluster.registry import Repository, read_credentials
-from sluice.cluster.resource import CANARY_RUNS, DRILLS, MONITORS, PODS, RELEASES
+from sluice.cluster.resource import CANARY_RUNS, DRILLS, EVIDENCE, MONITORS, PODS, RELEASES
 from sluice.controller.canary import CanaryReconciler
 from sluice.controller.canary_samples import SampleKeeper
+from sluice.controller.discovery import Discovery
 from sluice.controller.drill import DrillReconciler
 from sluice.controller.handlers import Deliveries, registry_of
 from sluice.controller.monitor_sources import PrometheusSource
@@ -53,6 +56,8 @@ LEASE_LOST_STATUS: Final = 75
 """Exit status of a process that lost the Lease (EX_TEMPFAIL of sysexits): start it again."""
 WATCHED_AT_ONCE: Final = 8
 """Monitors looked at at once."""
+DISCOVERED_AT_ONCE: Final = 4
+"""Releases and evidence that registries are asked about at once."""
 _STOP_SECONDS: Final = 10.0
 _PINNED: Final = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
@@ -93,6 +98,10 @@ class Settings:
     """What samples have of answers: their digests, or their texts, too."""
     canary_start: float = 600.0
     """How long the Pods of a canary run may take until they can be asked."""
+    evidence_registry: tuple[str, ...] = ()
+    """Registries that evidence may be fetched from, `registry.example.com` or a part of one, `registry.example.com/team`; `http://` before it: without TLS."""
+    evidence_pull_secret: tuple[str, ...] = ()
+    """Names of the Secrets, in the namespace of a release, that may hold an account at one of them."""
     prometheus_url: str = ""
     """The Prometheus that monitors ask. Without it, those that have a query are silent."""
     prometheus_token_file: Path | None = None
@@ -122,6 +131,11 @@ class Settings:
             return None
         credentials = {} if self.samples_auth_file is None else read_credentials(self.samples_auth_file)
         return Repository.parse(self.samples_repository, credentials=credentials)
+
+    @property
+    def registries(self) -> Registries:
+        """Where evidence may come from. Raises ValueError for what is no registry."""
+        return Registries(Outbound([ListedRegistry.parse(text) for text in self.evidence_registry]))
 
     @property
     def prometheus(self) -> PrometheusServer | None:
@@ -166,10 +180,12 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
         client=client, feed=feed, events=events, key=lambda: own.signing, start_seconds=settings.canary_start,
         max_age_seconds=settings.world_max_age, metrics=metrics.drills,
     )  # fmt: skip
+    registries = settings.registries
+    discovery = Discovery(client=client, feed=feed, registries=registries, pull_secrets=settings.evidence_pull_secret, look_at=queue.add_all)
     metrics.drills.known(lambda: tuple(world.drills.items()))
     releases = Reconciler(
         client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
-        max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all,
+        max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all, discovered=discovery.condition,
     )  # fmt: skip
     server = settings.prometheus
     prometheus = PrometheusClient(server) if server else None
@@ -178,11 +194,10 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
         prometheus=PrometheusSource(prometheus) if prometheus else None,
         probes=ProbeSource(client=client, world=lambda: feed.world, image=settings.scorers), max_age_seconds=settings.world_max_age,
     )  # fmt: skip
-    # Monitors wait for Prometheus, and nothing else shall wait for it: they have workers of their own.
-    watching: WorkQueue[Item] = WorkQueue()
+    aside = _Aside()
     objects = ObjectReconciler(client=client, feed=feed, metrics=metrics)
-    work = _timed(_worker(releases, {CANARY_RUNS.kind: canaries.settle, DRILLS.kind: drills.settle}, objects, monitors, watching), metrics)
-    watch = _timed(lambda item: monitors.settle(item.key), metrics)
+    work = _timed(_worker(releases, {CANARY_RUNS.kind: canaries.settle, DRILLS.kind: drills.settle}, objects, monitors, aside), metrics)
+    watch, discover = _timed(lambda item: monitors.settle(item.key), metrics), _timed(discovery.settle, metrics)
     heartbeat = Heartbeat()
     probes = Probes(
         host=settings.host, port=settings.probe_port, metrics=metrics,
@@ -198,9 +213,10 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
         world.trust_controller(await own.load(client, settings.namespace))
         triggers.start()
         deliveries.start()
-        async with scorers, prometheus or nullcontext(), asyncio.TaskGroup() as leading:
+        async with scorers, registries, prometheus or nullcontext(), asyncio.TaskGroup() as leading:
             leading.create_task(queue.run(work, concurrency=settings.concurrency), name="work")
-            leading.create_task(watching.run(watch, concurrency=WATCHED_AT_ONCE), name="watching")
+            leading.create_task(aside.watching.run(watch, concurrency=WATCHED_AT_ONCE), name="watching")
+            leading.create_task(aside.discovering.run(discover, concurrency=DISCOVERED_AT_ONCE), name="discovering")
             leading.create_task(_resync(triggers, settings.resync), name="resync")
             leading.create_task(_leave_when_lost(lease), name="lease")
 
@@ -231,22 +247,34 @@ def _deliveries(connection: Connection, queue: WorkQueue[Item], ending: asyncio.
     return Deliveries(registry_of(hand_over, connection), on_end=on_end)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aside:
+    """Work that waits for others, with workers of its own: monitors wait for Prometheus, discovery for registries, and nothing else shall."""
+
+    watching: WorkQueue[Item] = field(default_factory=WorkQueue)
+    discovering: WorkQueue[Item] = field(default_factory=WorkQueue)
+
+
 def _worker(
     releases: Reconciler, trials: Mapping[str, Callable[[Key], Awaitable[float | None]]], objects: ObjectReconciler, monitors: MonitorReconciler,
-    watching: WorkQueue[Item],
+    aside: _Aside,
 ) -> Callable[[Item], Awaitable[float | None]]:  # fmt: skip
     async def work(item: Item) -> float | None:
         match item.kind:
             case RELEASES.kind:
                 again = await releases.release(item.key)
-                watching.add_all(Item(MONITORS.kind, key) for key in await monitors.of_release(item.key))
+                aside.discovering.add(item)
+                aside.watching.add_all(Item(MONITORS.kind, key) for key in await monitors.of_release(item.key))
                 return again
             case PODS.kind:
                 return await releases.unnamed_pod(item.key)
             case kind if kind in trials:
                 return await trials[kind](item.key)
             case MONITORS.kind:
-                watching.add(item)
+                aside.watching.add(item)
+            case EVIDENCE.kind:
+                await objects.settle(item)
+                aside.discovering.add(item)
             case _:
                 await objects.settle(item)
         return None

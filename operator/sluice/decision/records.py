@@ -82,6 +82,11 @@ class Evidence:
     problem: tuple[str, str] | None = None
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether the bundle is named by reference: then it proves nothing itself, and what was fetched for it does."""
+        return self.problem is not None and self.problem[0] == _ELSEWHERE
+
+    @property
     def facts(self) -> tuple[Fact, ...]:
         """What the bundle proves, once for each trust root that verifies it."""
         return tuple(self.by_trust[digest] for digest in sorted(self.by_trust) if isinstance(self.by_trust[digest], Fact))  # type: ignore[misc]
@@ -114,6 +119,9 @@ class Evidence:
         if isinstance(spec, str):
             return replace(empty, problem=("ObjectInvalid", spec))
         try:
+            if spec.bundle.inline is None:
+                # The bytes come as an object of their own (controller/discovery.py), for every process alike: nobody who decides asks a registry.
+                return replace(empty, problem=(_ELSEWHERE, f"spec.bundle.oci names {spec.bundle.oci}; its bytes are evidence of their own once fetched"))
             bundle = _decoded("spec.bundle.inline", spec.bundle.inline)
             attachments = {item.name: _decoded(f"spec.attachments[{item.name}].inline", item.inline) for item in spec.attachments}
         except ValueError as error:
@@ -136,6 +144,7 @@ class Evidence:
             return error
 
 
+_ELSEWHERE = "BundleElsewhere"
 _WRONG_TRUST_ROOT = frozenset({"KeyUnknown", "CertificateUntrusted", "BundleMalformed"})
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from sluice.cluster.connection import Connection
 from sluice.cluster.lease import Lease, LeaseLost
+from sluice.cluster.outbound import Reference
 from sluice.controller import run as wiring
 from sluice.controller.run import LEASE_LOST_STATUS, Settings
 
@@ -112,3 +113,11 @@ def test_where_prometheus_is_is_checked_when_the_process_starts() -> None:
     assert (server.url, server.token_file) == ("https://prometheus:9090/x", Path("token"))
     with pytest.raises(ValueError, match="prometheus-url"):
         _ = Settings(prometheus_url="prometheus:9090").prometheus
+
+
+def test_evidence_comes_from_registries_that_are_listed_and_from_none_without() -> None:
+    reference = Reference(host="registry.example.com", repository="acme/churn", digest="sha256:" + "a" * 64)
+    assert Settings().registries.listed(reference) is None
+    assert Settings(evidence_registry=("registry.example.com/acme",)).registries.listed(reference) is not None
+    with pytest.raises(ValueError, match="is no registry"):
+        _ = Settings(evidence_registry=("registry.example.com/Acme",)).registries
