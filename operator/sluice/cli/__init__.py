@@ -17,8 +17,11 @@ from sluice.cli.processes import controller, webhook
 from sluice.cli.replay import replay
 from sluice.cli.scoring import score
 from sluice.cli.sign import sign
+from sluice.cli.sign_model import sign_model
 from sluice.cli.suite import suite
 from sluice.cli.verify import verify
+from sluice.cli.verify_model import verify_model
+from sluice.cli.verify_weights import verify_weights
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -50,6 +53,9 @@ main.add_command(drill)
 main.add_command(replay)
 main.add_command(score)
 main.add_command(sign)
+sign.add_command(sign_model)
 main.add_command(suite)
 main.add_command(verify)
+verify.add_command(verify_model)
+main.add_command(verify_weights)
 main.add_command(webhook)

@@ -55,8 +55,8 @@ class CannotTell(click.ClickException):
 
 
 @contextmanager
-def answering(output: str) -> Iterator[None]:
-    """Turn what the enclosed code raises into an answer and an exit code.
+def answering(output: str, *, what: str = "verified") -> Iterator[None]:
+    """Turn what the enclosed code raises into an answer and an exit code; `what` is what was to become true.
 
     ProvenanceError is the answer "not verified", printed as `output` says. What cannot be read or was not foreseen is no answer; Python itself would end
     with 1, which is one.
@@ -66,7 +66,7 @@ def answering(output: str) -> Iterator[None]:
     try:
         yield
     except ProvenanceError as error:
-        tell({"verified": False, "reason": error.reason.value, "message": str(error)}, output)
+        tell({what: False, "reason": error.reason.value, "message": str(error), **_files(error)}, output)
         sys.exit(NOT_VERIFIED)
     except OSError as error:
         raise CannotTell(f"{error.filename or 'a file'}: {error.strerror or error}") from error
@@ -77,8 +77,17 @@ def answering(output: str) -> Iterator[None]:
         sys.exit(UNKNOWN)
 
 
+def _files(error: Exception) -> dict[str, JsonValue]:
+    """The files that are not what was signed, as far as they are told one by one."""
+    from sluice.provenance.model_verification import FilesRefused, printable  # noqa: PLC0415 - see the package
+
+    if not isinstance(error, FilesRefused):
+        return {}
+    return {"files": [{"name": printable(each.name), "fault": each.fault.value} for each in error.faults], "fileCount": error.count}
+
+
 def tell(answer: Mapping[str, JsonValue], output: str) -> None:
-    """Print an answer: `verified` first, then what is known, one line a member; nested members are for programs and for the lines of a list."""
+    """Print an answer: whether it is `verified` (or `signed`) first, then what is known, one line for each member or entry of a list."""
     if output == "json":
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     elif output == "yaml":
@@ -92,18 +101,19 @@ def tell(answer: Mapping[str, JsonValue], output: str) -> None:
 
 def lines(answer: Mapping[str, Any]) -> Iterator[str]:
     """The answer for people. What strangers wrote is shown without control characters."""
-    head = "verified" if answer["verified"] else "NOT VERIFIED"
+    what, done = next(iter(answer.items()))
+    head = what if done else f"NOT {what.upper()}"
     reason = answer.get("reason")
     yield f"{head} ({reason})" if reason else head
     for name, value in answer.items():
-        if name in {"verified", "reason"} or value in (None, [], {}):
+        if name in {what, "reason"} or value in (None, [], {}):
             continue
         if isinstance(value, list):
-            yield from (f"  {name:<14} {_plain(each)}" for each in value)
+            yield from (f"  {name:<22} {' '.join(map(_plain, each.values())) if isinstance(each, dict) else _plain(each)}" for each in value)
         elif isinstance(value, dict):
-            yield from (f"  {name + '.' + key:<14} {_plain(each)}" for key, each in value.items() if each is not None)
+            yield from (f"  {name + '.' + key:<22} {_plain(each)}" for key, each in value.items() if each is not None)
         else:
-            yield f"  {name:<14} {_plain(value)}"
+            yield f"  {name:<22} {_plain(value)}"
 
 
 def _plain(value: object) -> str:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     ManifestMalformed = "ManifestMalformed"
     UncoveredFiles = "UncoveredFiles"
     FilesDiffer = "FilesDiffer"
+    SignerUnexpected = "SignerUnexpected"
     TrustRootMalformed = "TrustRootMalformed"
     AttachmentMissing = "AttachmentMissing"
     AttachmentMismatch = "AttachmentMismatch"

@@ -43,6 +43,14 @@ def shard_names(file: ModelFile) -> list[str]:
     return [f"{file.name}:{start}:{min(start + file.shard_size, size)}" for start in range(0, size, file.shard_size)]
 
 
+def listed(files: Iterable[ModelFile]) -> list[tuple[str, str]]:
+    """The entries of a list, name and digest, by the characters of their names (6.4): one for each file, or one for each of its shards."""
+    entries: list[tuple[str, str]] = []
+    for file in files:
+        entries.extend(zip(shard_names(file), file.shards, strict=True) if file.shard_size else [(file.name, file.digest)])
+    return sorted(entries)
+
+
 def _whole(path: str, pieces: Sequence[tuple[int, int, str]], *, algorithm: str, shard_size: int) -> ModelFile:
     size = pieces[-1][1]
     for index, (start, end, _) in enumerate(pieces):

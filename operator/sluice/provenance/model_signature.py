@@ -21,7 +21,7 @@ from typing import Final
 from sluice.provenance.digests import HEX_DIGITS, is_hex_digest
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.model_files import ALGORITHMS, ModelFile, check_path, name_binding_digest
-from sluice.provenance.model_shards import files_of_shards
+from sluice.provenance.model_shards import files_of_shards, listed
 from sluice.provenance.statement import Statement, text
 from sluice.provenance.strict_json import JsonObject, JsonValue, member, objects, optional
 
@@ -41,10 +41,10 @@ __all__ = [
 PREDICATE_TYPE: Final = "https://model_signing/signature/v1.0"
 FILE_LIMIT: Final = 20_000
 """Files or shards in the bundle of a resource. At a desk more are read: see `model_verification`."""
-LINK_TO_ITSELF: Final = "."
-"""How `model_signing` lists a model that is one file, where the specification (6.1.2) has its name."""
 
 _UNCOVERED_LIMIT = 1000
+_THE_MODEL_ITSELF = "."
+"""How `model_signing` lists a model that is one file, where the specification (6.1.2) has its name."""
 _BUNDLE_ENDINGS = (".sig", ".sigstore", ".sigstore.json")
 _MALFORMED = Reason.ManifestMalformed
 _WILD = frozenset("*?[")
@@ -97,15 +97,15 @@ def parse_model_manifest(statement: Statement, *, limit: int = FILE_LIMIT) -> Mo
             reason=_MALFORMED,
             limit=limit,
         )
-        listed = [_entry(entry, made, where=f"predicate.resources[{index}]") for index, entry in enumerate(entries)]
+        named = [_entry(entry, made, where=f"predicate.resources[{index}]") for index, entry in enumerate(entries)]
         # The order of the list is the signer's: tools sort by characters or by folders. It counts for the root, and for nothing else (6.5.1).
-        root = _root(digest for _, digest in listed)
+        root = _root(digest for _, digest in named)
         if root != subject.sha256:
             raise ProvenanceError(_MALFORMED, f"the subject is {subject.sha256}, the listed files make {root}: the list is not the one that was meant")
         if made.shard_size:
-            files: Sequence[ModelFile] = files_of_shards(listed, algorithm=made.algorithm, shard_size=made.shard_size)
+            files: Sequence[ModelFile] = files_of_shards(named, algorithm=made.algorithm, shard_size=made.shard_size)
         else:
-            files = [ModelFile(name, made.algorithm, digest) for name, digest in _one_named(listed, subject.name)]
+            files = [ModelFile(name, made.algorithm, digest) for name, digest in _one_named(named, subject.name)]
         return manifest(model_name=subject.name, files=files, root=root, uncovered=made.uncovered, follows_links=made.follows_links)
 
 
@@ -134,8 +134,8 @@ def manifest(*, model_name: str, files: Iterable[ModelFile], root: str, uncovere
 
 
 def oms_root(files: Iterable[ModelFile]) -> str:
-    """The OMS root: SHA-256 over the raw digests of what is listed, files or shards, in the order of `files` (6.5.1)."""
-    return _root(digest for file in files for digest in (file.shards or (file.digest,)))
+    """The OMS root: SHA-256 over the raw digests of what is listed, files or shards, in the order in which signers list them (6.5.1)."""
+    return _root(digest for _, digest in listed(files))
 
 
 def is_bundle_file(path: str) -> bool:
@@ -150,13 +150,13 @@ def _root(digests: Iterable[str]) -> str:
     return "sha256:" + concatenated.hexdigest()
 
 
-def _one_named(listed: Sequence[tuple[str, str]], model_name: str) -> Sequence[tuple[str, str]]:
+def _one_named(named: Sequence[tuple[str, str]], model_name: str) -> Sequence[tuple[str, str]]:
     """What is listed, with a model that is one file under its own name."""
-    if len(listed) == 1 and listed[0][0] == LINK_TO_ITSELF:
+    if len(named) == 1 and named[0][0] == _THE_MODEL_ITSELF:
         if "/" in model_name:
             raise ProvenanceError(_MALFORMED, f"the model is one file, and its name {model_name[:200]!r} has a '/'")
-        return [(model_name, listed[0][1])]
-    return listed
+        return [(model_name, named[0][1])]
+    return named
 
 
 def _entry(entry: JsonObject, made: Serialization, *, where: str) -> tuple[str, str]:

@@ -67,7 +67,7 @@ class ModelOnDisk:
     """Accepted paths at which there is something that nobody signed."""
 
 
-def verify_model(
+def verify_on_disk(
     manifest: ModelManifest,
     model: Path,
     *,

@@ -14,7 +14,7 @@ from sluice.provenance.errors import Reason
 from sluice.provenance.model_directory import manifest_of
 from sluice.provenance.model_signature import ModelManifest, manifest
 from sluice.provenance.model_tree import Fault
-from sluice.provenance.model_verification import FAULTS_TOLD, FilesRefused, ModelOnDisk, verify_model
+from sluice.provenance.model_verification import FAULTS_TOLD, FilesRefused, ModelOnDisk, verify_on_disk
 from tests.signing import error_of
 
 CONTENT = {"config.json": b"{}", "weights/a.bin": b"0123456789" * 100, "weights/b.bin": b"b", "empty": b""}
@@ -44,7 +44,7 @@ def faults(act: Callable[[], ModelOnDisk]) -> dict[str, Fault]:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_model_as_it_was_signed_is_verified(model: Path, algorithm: str, threads: int) -> None:
     told: list[int] = []
-    on_disk = verify_model(manifest_of(model, algorithm=algorithm), model, threads=threads, progress=told.append)
+    on_disk = verify_on_disk(manifest_of(model, algorithm=algorithm), model, threads=threads, progress=told.append)
     assert on_disk == ModelOnDisk(files=4, bytes=1003, partial=False, uncovered=())
     assert sum(told) == 1003
 
@@ -53,9 +53,9 @@ def test_a_model_as_it_was_signed_is_verified(model: Path, algorithm: str, threa
 def test_shards_of_any_size_are_verified(model: Path, shard_size: int) -> None:
     (model / "empty").unlink()
     signed = manifest_of(model, shard_size=shard_size)
-    assert verify_model(signed, model).bytes == 1003
+    assert verify_on_disk(signed, model).bytes == 1003
     (model / "weights/a.bin").write_bytes(b"0123456789" * 99 + b"012345678x")
-    assert faults(lambda: verify_model(signed, model)) == {"weights/a.bin": Fault.CHANGED}
+    assert faults(lambda: verify_on_disk(signed, model)) == {"weights/a.bin": Fault.CHANGED}
 
 
 def replaced(path: Path, instead: Callable[[Path], object]) -> None:
@@ -93,7 +93,7 @@ CHANGES: list[tuple[Callable[[Path], object], dict[str, Fault]]] = [
 def test_a_model_that_is_not_as_it_was_signed_is_refused_and_each_file_named(model: Path, change: Callable[[Path], object], expected: dict[str, Fault]) -> None:
     signed = manifest_of(model)
     change(model)
-    assert faults(lambda: verify_model(signed, model)) == expected
+    assert faults(lambda: verify_on_disk(signed, model)) == expected
 
 
 def test_an_empty_folder_is_nothing_and_a_hard_link_is_a_file(model: Path) -> None:
@@ -101,15 +101,15 @@ def test_an_empty_folder_is_nothing_and_a_hard_link_is_a_file(model: Path) -> No
     (model / "folder").mkdir()
     (model / "config.json").rename(model.parent / "elsewhere")
     (model / "config.json").hardlink_to(model.parent / "elsewhere")
-    assert verify_model(signed, model).files == 4
+    assert verify_on_disk(signed, model).files == 4
 
 
 def test_files_that_nobody_signed_have_a_reason_of_their_own(model: Path) -> None:
     signed = manifest_of(model)
     (model / "extra").write_bytes(b"")
-    assert error_of(lambda: verify_model(signed, model)).reason is Reason.UncoveredFiles
+    assert error_of(lambda: verify_on_disk(signed, model)).reason is Reason.UncoveredFiles
     (model / "empty").unlink()
-    assert error_of(lambda: verify_model(signed, model)).reason is Reason.FilesDiffer
+    assert error_of(lambda: verify_on_disk(signed, model)).reason is Reason.FilesDiffer
 
 
 def test_what_nobody_signed_is_accepted_at_the_named_path_and_below_and_nowhere_else(model: Path) -> None:
@@ -117,60 +117,60 @@ def test_what_nobody_signed_is_accepted_at_the_named_path_and_below_and_nowhere_
     for name in (".git/HEAD", ".git/hooks/run", ".github/ci.yml", "notes"):
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_bytes(b"x")
-    assert faults(lambda: verify_model(signed, model, accept_uncovered=[".git", "not"])) == {".github/ci.yml": Fault.UNSIGNED, "notes": Fault.UNSIGNED}
+    assert faults(lambda: verify_on_disk(signed, model, accept_uncovered=[".git", "not"])) == {".github/ci.yml": Fault.UNSIGNED, "notes": Fault.UNSIGNED}
     accepted = [".git", ".github/ci.yml", "notes", "never-there"]
-    assert verify_model(signed, model, accept_uncovered=accepted).uncovered == (".git", ".github/ci.yml", "notes")
+    assert verify_on_disk(signed, model, accept_uncovered=accepted).uncovered == (".git", ".github/ci.yml", "notes")
 
 
 def test_what_the_signer_left_out_is_not_accepted_for_that(model: Path) -> None:
     (model / "tokenizer.py").write_bytes(b"x")
     signed = manifest_of(model, leave_out=["tokenizer.py"])
     assert signed.uncovered == ("tokenizer.py",)
-    assert faults(lambda: verify_model(signed, model)) == {"tokenizer.py": Fault.UNSIGNED}
+    assert faults(lambda: verify_on_disk(signed, model)) == {"tokenizer.py": Fault.UNSIGNED}
 
 
 def test_an_accepted_path_excuses_no_file_of_the_list(model: Path) -> None:
     signed = manifest_of(model)
     (model / "weights/a.bin").write_bytes(b"x")
-    assert faults(lambda: verify_model(signed, model, accept_uncovered=["weights"])) == {"weights/a.bin": Fault.CHANGED}
+    assert faults(lambda: verify_on_disk(signed, model, accept_uncovered=["weights"])) == {"weights/a.bin": Fault.CHANGED}
 
 
 def test_the_bundle_beside_the_files_is_no_file_of_the_model_and_another_one_is(model: Path) -> None:
     signed = manifest_of(model)
     bundle = model / "model.sig"
     bundle.write_bytes(b"bundle")
-    assert verify_model(signed, model, bundle=bundle).files == 4
+    assert verify_on_disk(signed, model, bundle=bundle).files == 4
     (model / "other.sig").write_bytes(b"bundle")
-    assert faults(lambda: verify_model(signed, model, bundle=bundle)) == {"other.sig": Fault.UNSIGNED}
+    assert faults(lambda: verify_on_disk(signed, model, bundle=bundle)) == {"other.sig": Fault.UNSIGNED}
 
 
 def test_a_list_in_shards_covers_no_empty_file(model: Path) -> None:
     error = error_of(lambda: manifest_of(model, shard_size=100))
     assert "empty" in str(error)
     signed = manifest_of(model, shard_size=100, leave_out=["empty"])
-    assert faults(lambda: verify_model(signed, model)) == {"empty": Fault.UNSIGNED}
-    assert verify_model(signed, model, accept_uncovered=["empty"]).uncovered == ("empty",)
+    assert faults(lambda: verify_on_disk(signed, model)) == {"empty": Fault.UNSIGNED}
+    assert verify_on_disk(signed, model, accept_uncovered=["empty"]).uncovered == ("empty",)
 
 
 def test_some_files_are_verified_alone_and_nothing_is_said_of_the_others(model: Path) -> None:
     signed = manifest_of(model)
     (model / "config.json").write_bytes(b"changed")
     (model / "extra").write_bytes(b"")
-    on_disk = verify_model(signed, model, only=["weights/a.bin", "empty"])
+    on_disk = verify_on_disk(signed, model, only=["weights/a.bin", "empty"])
     assert (on_disk.files, on_disk.bytes, on_disk.partial) == (2, 1000, True)
-    assert faults(lambda: verify_model(signed, model, only=["empty", "config.json"])) == {"config.json": Fault.CHANGED}
-    assert faults(lambda: verify_model(signed, model, only=["extra", "../model/empty"])) == {"extra": Fault.UNSIGNED, "../model/empty": Fault.UNSIGNED}
+    assert faults(lambda: verify_on_disk(signed, model, only=["empty", "config.json"])) == {"config.json": Fault.CHANGED}
+    assert faults(lambda: verify_on_disk(signed, model, only=["extra", "../model/empty"])) == {"extra": Fault.UNSIGNED, "../model/empty": Fault.UNSIGNED}
 
 
 def test_some_files_that_are_none_are_refused(model: Path) -> None:
-    assert error_of(lambda: verify_model(manifest_of(model), model, only=[])).reason is Reason.FilesDiffer
+    assert error_of(lambda: verify_on_disk(manifest_of(model), model, only=[])).reason is Reason.FilesDiffer
 
 
 @pytest.mark.parametrize("instead", [lambda _: None, lambda path: path.symlink_to("config.json"), Path.mkdir, os.mkfifo])
 def test_one_of_some_files_that_is_not_there_as_a_file_is_refused(model: Path, instead: Callable[[Path], object]) -> None:
     signed = manifest_of(model)
     replaced(model / "empty", instead)
-    assert set(faults(lambda: verify_model(signed, model, only=["empty"]))) == {"empty"}
+    assert set(faults(lambda: verify_on_disk(signed, model, only=["empty"]))) == {"empty"}
 
 
 def test_a_model_of_one_file_is_verified_under_any_neighbours(tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ def test_a_model_of_one_file_is_verified_under_any_neighbours(tmp_path: Path) ->
     signed = manifest_of(file)
     assert [each.name for each in signed.files] == ["model.gguf"]
     (tmp_path / "neighbour").write_bytes(b"")
-    assert verify_model(signed, file).files == 1
+    assert verify_on_disk(signed, file).files == 1
     file.write_bytes(b"changed")
-    assert faults(lambda: verify_model(signed, file)) == {"model.gguf": Fault.CHANGED}
+    assert faults(lambda: verify_on_disk(signed, file)) == {"model.gguf": Fault.CHANGED}
 
 
 class TestLinksThatTheSignerFollowed:
@@ -191,15 +191,15 @@ class TestLinksThatTheSignerFollowed:
         signed = linked(manifest_of(model))
         (model / "weights/b.bin").rename(model / "weights/real")
         (model / "weights/b.bin").symlink_to("../weights/./real")
-        assert faults(lambda: verify_model(signed, model)) == {"weights/real": Fault.UNSIGNED}
-        assert verify_model(signed, model, accept_uncovered=["weights/real"]).files == 4
+        assert faults(lambda: verify_on_disk(signed, model)) == {"weights/real": Fault.UNSIGNED}
+        assert verify_on_disk(signed, model, accept_uncovered=["weights/real"]).files == 4
 
     def test_a_linked_folder_is_walked(self, model: Path) -> None:
         signed = linked(manifest_of(model))
         (model / "weights").rename(model / "real")
         (model / "weights").symlink_to("real")
-        assert set(faults(lambda: verify_model(signed, model))) == {"real/a.bin", "real/b.bin"}
-        assert verify_model(signed, model, accept_uncovered=["real"]).bytes == 1003
+        assert set(faults(lambda: verify_on_disk(signed, model))) == {"real/a.bin", "real/b.bin"}
+        assert verify_on_disk(signed, model, accept_uncovered=["real"]).bytes == 1003
 
     @pytest.mark.parametrize(
         "target", ["/etc/passwd", "../outside", "../model/config.json", "weights/../../outside", "x", "nowhere", ".", "weights/..", "/", "config.json/y"]
@@ -208,14 +208,14 @@ class TestLinksThatTheSignerFollowed:
         (model.parent / "outside").write_bytes(b"")
         signed = linked(manifest_of(model))
         (model / "x").symlink_to(target)
-        assert faults(lambda: verify_model(signed, model)) == {"x": Fault.STRAY_LINK}
+        assert faults(lambda: verify_on_disk(signed, model)) == {"x": Fault.STRAY_LINK}
 
     def test_a_signed_file_is_not_looked_for_outside(self, model: Path) -> None:
         signed = linked(manifest_of(model))
         (model / "config.json").rename(model.parent / "config.json")
         (model / "config.json").symlink_to("../config.json")
-        assert faults(lambda: verify_model(signed, model)) == {"config.json": Fault.STRAY_LINK}
-        assert faults(lambda: verify_model(signed, model, only=["config.json"])) == {"config.json": Fault.STRAY_LINK}
+        assert faults(lambda: verify_on_disk(signed, model)) == {"config.json": Fault.STRAY_LINK}
+        assert faults(lambda: verify_on_disk(signed, model, only=["config.json"])) == {"config.json": Fault.STRAY_LINK}
 
 
 def test_a_file_that_changes_while_it_is_read_has_no_digest(model: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_file_that_changes_while_it_is_read_has_no_digest(model: Path) -> None
         with large.open("ab") as file:
             file.write(b"x")
 
-    assert faults(lambda: verify_model(signed, model, only=["large"], progress=grow)) == {"large": Fault.MOVING}
+    assert faults(lambda: verify_on_disk(signed, model, only=["large"], progress=grow)) == {"large": Fault.MOVING}
 
 
 def test_a_file_that_is_replaced_between_its_shards_has_no_digest(model: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_file_that_is_replaced_between_its_shards_has_no_digest(model: Path) -
         (model.parent / "new").write_bytes(bytes(18 << 20))
         (model.parent / "new").rename(large)
 
-    assert faults(lambda: verify_model(signed, model, only=["large"], progress=replace, threads=1)) == {"large": Fault.MOVING}
+    assert faults(lambda: verify_on_disk(signed, model, only=["large"], progress=replace, threads=1)) == {"large": Fault.MOVING}
 
 
 def test_a_link_that_appears_after_the_listing_is_not_followed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_a_link_that_appears_after_the_listing_is_not_followed(model: Path, monk
         return entries
 
     monkeypatch.setattr(model_tree.Tree, "entries", swap_afterwards)
-    assert faults(lambda: verify_model(signed, model)) == {"weights/a.bin": Fault.LINK, "weights/b.bin": Fault.LINK}
+    assert faults(lambda: verify_on_disk(signed, model)) == {"weights/a.bin": Fault.LINK, "weights/b.bin": Fault.LINK}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -266,19 +266,19 @@ def test_what_cannot_be_read_is_no_answer(model: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "preadv", broken)
     with pytest.raises(OSError, match="Input/output error"):
-        verify_model(signed, model, threads=threads)
+        verify_on_disk(signed, model, threads=threads)
 
 
 def test_a_folder_that_is_not_there_is_no_answer(model: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        verify_model(manifest_of(model), model.parent / "nowhere")
+        verify_on_disk(manifest_of(model), model.parent / "nowhere")
 
 
 def test_more_faults_than_are_told_are_counted(model: Path) -> None:
     signed = manifest_of(model)
     for number in range(FAULTS_TOLD + 5):
         (model / f"extra-{number:03}").write_bytes(b"")
-    error = error_of(lambda: verify_model(signed, model))
+    error = error_of(lambda: verify_on_disk(signed, model))
     assert isinstance(error, FilesRefused)
     assert (len(error.faults), error.count) == (FAULTS_TOLD, FAULTS_TOLD + 5)
     assert str(error) == f"extra-000 was not signed, and {FAULTS_TOLD + 4} more"
@@ -287,20 +287,20 @@ def test_more_faults_than_are_told_are_counted(model: Path) -> None:
 def test_a_name_moves_no_cursor(model: Path) -> None:
     signed = manifest_of(model)
     (model / "\x1b[2J\udcff").write_bytes(b"")
-    assert str(error_of(lambda: verify_model(signed, model))) == "?[2J? was not signed"
+    assert str(error_of(lambda: verify_on_disk(signed, model))) == "?[2J? was not signed"
 
 
 def test_too_many_entries_are_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signed = manifest_of(model)
     monkeypatch.setattr(model_tree, "ENTRY_LIMIT", 3)
-    assert "more than 3" in str(error_of(lambda: verify_model(signed, model)))
+    assert "more than 3" in str(error_of(lambda: verify_on_disk(signed, model)))
     assert "more than 3" in str(error_of(lambda: manifest_of(model)))
 
 
 def test_folders_that_are_too_deep_are_refused(model: Path) -> None:
     signed = manifest_of(model)
     (model / "/".join("d" * (model_tree.DEPTH_LIMIT + 1))).mkdir(parents=True)
-    assert "deeper" in str(error_of(lambda: verify_model(signed, model)))
+    assert "deeper" in str(error_of(lambda: verify_on_disk(signed, model)))
 
 
 def test_memory_does_not_grow_with_the_model(model: Path) -> None:
@@ -309,7 +309,7 @@ def test_memory_does_not_grow_with_the_model(model: Path) -> None:
     signed = manifest_of(model, algorithm="blake3")
     tracemalloc.start()
     try:
-        verify_model(signed, model, threads=2)
+        verify_on_disk(signed, model, threads=2)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -321,6 +321,6 @@ def test_no_file_stays_open(model: Path) -> None:
     (model / "x").symlink_to("..")
     before = sorted(Path("/proc/self/fd").iterdir())
     for _ in range(3):
-        error_of(lambda: verify_model(signed, model))
-        verify_model(signed, model, only=["weights/a.bin"])
+        error_of(lambda: verify_on_disk(signed, model))
+        verify_on_disk(signed, model, only=["weights/a.bin"])
     assert sorted(Path("/proc/self/fd").iterdir()) == before

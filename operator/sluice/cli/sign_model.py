@@ -1,0 +1,126 @@
+"""`sluice sign model`: an OpenSSF model signature over a folder, or a file, which `sluice verify model` and `model_signing` verify."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sluice.cli.hashing_bar import hashing_bar
+from sluice.cli.trusted import FILE
+from sluice.cli.verify import OUTPUT, answering, tell
+from sluice.cli.verify_model import DEFAULT_BUNDLE
+
+if TYPE_CHECKING:
+    from sluice.provenance.bundle_signing import BundleSigner
+
+PASSWORD_VARIABLE: Final = "SLUICE_KEY_PASSWORD"  # noqa: S105 - the name of a variable
+_SHARD_BYTES: Final = 1_000_000_000
+
+
+@click.command("model")
+@click.argument("model", type=click.Path(exists=True, path_type=Path), metavar="DIR")
+@click.option("--key", "key_file", type=FILE, required=True, help=f"Private key, PEM. Its password, if it has one, is read from {PASSWORD_VARIABLE}.")
+@click.option("--certificate", "certificate_file", type=FILE, help="Certificate of the key, PEM: sign as its subject.")
+@click.option("--certificate-chain", "chain_file", type=FILE, help="Certificates above it, PEM, the nearest first, without the root.")
+@click.option("--bundle", "bundle_file", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the signature.  [default: model.sig in DIR]")
+@click.option("--hash", "algorithm", type=click.Choice(["sha256", "blake2b", "blake3"]), default="sha256", show_default=True, help="Digest of the files.")
+@click.option("--shards", is_flag=True, help="List pieces of files instead of whole ones, so that one large file is hashed by several cores.")
+@click.option("--shard-size", type=click.IntRange(1, 2**53 - 1), default=_SHARD_BYTES, show_default=True, help="Bytes of a piece.")
+@click.option("--ignore", "ignored", multiple=True, metavar="PATH", help="Leave this path below DIR out of the signature, exact. The signature says so.")
+@click.option("--include-git", is_flag=True, help="Sign .git, .gitattributes, .github and .gitignore too; they are left out otherwise.")
+@click.option("--threads", type=click.IntRange(1, 64), help="Threads that hash.  [default: one for each core]")
+@OUTPUT
+def sign_model(
+    *,
+    model: Path,
+    key_file: Path,
+    certificate_file: Path | None,
+    chain_file: Path | None,
+    bundle_file: Path | None,
+    algorithm: str,
+    shards: bool,
+    shard_size: int,
+    ignored: tuple[str, ...],
+    include_git: bool,
+    threads: int | None,
+    output: str,
+) -> None:
+    """Sign DIR, or one file, as a model: a list of its files with their digests.
+
+    \b
+      sluice sign model ./churn --key release.pem
+      sluice sign model ./churn --key signing.pem --certificate signing.crt --certificate-chain intermediate.crt
+
+    The bundle is written beside the files, and is the evidence to apply. Its `digest` is the one that a ModelRelease names.
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+    from sluice.provenance.model_directory import manifest_of  # noqa: PLC0415 - see the package
+    from sluice.provenance.model_signature import FILE_LIMIT  # noqa: PLC0415
+    from sluice.provenance.model_statement import GIT_PATHS, model_statement  # noqa: PLC0415
+
+    with answering(output, what="signed"):
+        signer = _signer(key_file, certificate_file, chain_file)
+        bundle = bundle_file or _beside(model)
+        own = _below(bundle, model)
+        left_out = {*ignored, *(() if include_git else GIT_PATHS), *own}
+        with hashing_bar(model, quiet=output != "table") as progress:
+            manifest = manifest_of(model, leave_out=left_out, algorithm=algorithm, shard_size=shard_size if shards else 0, threads=threads, progress=progress)
+        raw = signer.sign(model_statement(manifest, left_out=own))
+        _write(bundle, raw)
+        if sum(len(file.shards) or 1 for file in manifest.files) > FILE_LIMIT:
+            click.echo(f"note: the list has more than {FILE_LIMIT:,} entries; a cluster reads no longer ones", err=True)
+        tell(
+            {
+                "signed": True,
+                "model": manifest.model_name,
+                "digest": manifest.digest,
+                "files": len(manifest.files),
+                "leftOut": list(manifest.uncovered),
+                "bundle": str(bundle),
+                "keyFingerprint": signer.fingerprint,
+            },
+            output,
+        )
+
+
+def _signer(key_file: Path, certificate_file: Path | None, chain_file: Path | None) -> BundleSigner:
+    from sluice.provenance.bundle_signing import PEM_BYTES, BundleSigner  # noqa: PLC0415 - see the package
+    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415
+
+    def read(path: Path) -> bytes:
+        with path.open("rb") as file:
+            return file.read(PEM_BYTES)
+
+    if chain_file is not None and certificate_file is None:
+        raise click.UsageError("--certificate-chain goes with --certificate")
+    password = os.environ.get(PASSWORD_VARIABLE, "").encode() or None
+    try:
+        if certificate_file is None:
+            return BundleSigner.with_key(read(key_file), password=password)
+        chain = b"" if chain_file is None else read(chain_file)
+        return BundleSigner.with_certificate(read(key_file), read(certificate_file), chain, password=password)
+    except ProvenanceError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _beside(model: Path) -> Path:
+    """Where the signature goes: into a folder, or next to a model of one file."""
+    return model / DEFAULT_BUNDLE if model.is_dir() else model.with_name(model.name + ".sig")
+
+
+def _below(bundle: Path, model: Path) -> set[str]:
+    """The bundle's own path below the model, if it is there."""
+    inside, folder = Path(os.path.abspath(bundle)), Path(os.path.abspath(model))  # noqa: PTH100 - resolve() follows links
+    return {inside.relative_to(folder).as_posix()} if model.is_dir() and inside.is_relative_to(folder) else set()
+
+
+def _write(bundle: Path, raw: bytes) -> None:
+    """Write all of it or nothing: half a signature would be taken for a broken one."""
+    partial = bundle.with_name(bundle.name + ".partial")
+    try:
+        partial.write_bytes(raw)
+        partial.replace(bundle)
+    finally:
+        partial.unlink(missing_ok=True)
