@@ -66,6 +66,11 @@ def platform(trusted_root: str, *, questions: int) -> list[dict[str, Any]]:
     ]
 
 
+def watched(questions: int, *, probed: int) -> dict[str, Any]:
+    """The policy, which from now on wants releases watched, too: `probed` images are asked again and again."""
+    return _object("ReleasePolicy", "production", policy(questions) | {"monitors": [suite.monitor(probed)]}, namespaced=False)
+
+
 def policy(questions: int) -> dict[str, Any]:
     """What a release needs in production."""
     return {
@@ -148,7 +153,8 @@ def _pod_spec(model: Model) -> dict[str, Any]:
                 "readinessProbe": {"httpGet": {"path": "/v2/models/digits/ready", "port": 8080}, "periodSeconds": 1, "failureThreshold": 120},
                 # A Pod that goes still answers until nobody is sent to it any more.
                 "lifecycle": {"preStop": {"sleep": {"seconds": 4}}},
-                "volumeMounts": [volumes[0] | {"readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - a volume of the Pod
+                # Writable, as it often is: at the end of the story somebody changes the file.
+                "volumeMounts": [volumes[0], {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - a volume of the Pod
                 "securityContext": hardened,
             }
         ],

@@ -23,6 +23,14 @@ from e2e.sigstore import PrivateSigstore, evaluation_statement, model_signature_
 OLGA = Person(user="olga@example.com", groups=("digits-leads",))
 SAM = Person(user="sam@example.com", groups=("appsec",))
 TINA = Person(user="tina@example.com", groups=("digits-trainers", "appsec"))
+_SWAP = """
+import joblib, urllib.request
+network = joblib.load("/mnt/models/model.joblib")
+network.coefs_[0] = network.coefs_[0][::-1]
+joblib.dump(network, "/mnt/models/model.joblib")
+urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8080/v2/repository/models/digits/load", method="POST"), timeout=20).close()
+"""
+"""Turns the image upside down, as it were: the pixels are taken in the opposite order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +58,17 @@ class Story:
         self._held_without_approval(told.new, second)
         self._compared_and_promoted(told.new, second)
         self._compared_and_rolled_back(told.coarse, self._model(told.coarse), second)
+        self._what_serves_is_probed(told.new, second)
         self._tampering_is_stopped(self._model(told.forged), told.forged, second, good=told.new)
+        self._drift_is_found_and_rolled_back(told.new, second, first)
 
     def _set_up(self, version: Version) -> None:
         with self._step("The platform team opts a namespace in: policy, trust root, roles, and what candidates are asked"):
-            self.target.apply(*manifests.platform(self.sigstore.trusted_root_json, questions=len(version.held_out)))
-            asked = suite.suite(suite.cases(version.held_out), namespace=NAMESPACE)
-            self.target.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(asked))
+            questions = suite.sample(version.held_out)
+            self.target.apply(*manifests.platform(self.sigstore.trusted_root_json, questions=len(questions)))
+            for name, asked in ((suite.NAME, questions), (suite.PROBE, questions[: suite.PROBED])):
+                made = suite.suite(suite.cases(asked), namespace=NAMESPACE, name=name)
+                self.target.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(made))
             self.target.wait("the policy is accepted", lambda: self._condition("mrp/production", "Accepted") == "True")
 
     def _nobody_gets_around_the_gate(self, model: Model) -> None:
@@ -99,14 +111,14 @@ class Story:
             with self._users(version) as users:
                 run = self._compared(model, "Promote")
                 self._rolled_out()
-                self.target.wait("both Pods run the new version, and neither an old one nor the canary is left", lambda: self._only_runs(model))
+                self.target.wait("both Pods run the new version, and the old ones and the canary end", lambda: self._only_serves(model))
             self._numbers(run, users)
             self._show("get", "mr,pods")
 
-    def _only_runs(self, model: Model) -> bool:
+    def _only_serves(self, model: Model) -> bool:
         pods = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"]
-        new = [pod for pod in pods if pod["metadata"]["labels"]["sluice.dev/release"] == model.release and pod["status"]["phase"] == "Running"]
-        return len(pods) == len(new) == 2  # noqa: PLR2004 - replicas
+        staying = [pod for pod in pods if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]]
+        return len(staying) == 2 and all(pod["metadata"]["labels"]["sluice.dev/release"] == model.release for pod in staying)  # noqa: PLR2004 - replicas
 
     def _compared_and_rolled_back(self, version: Version, model: Model, serving: Model) -> None:
         with self._step(f"{model.version} has four bits, two in one layer: good on average, approved – and rolled back, as it loses half of the eights"):
@@ -151,6 +163,35 @@ class Story:
             self._said(self._message(f"mra/{name}", "Counted"))
             _expect(self._status(next_version.release)["phase"] == "AwaitingApproval", "the release still waits")
             self._show("get", "mr")
+
+    def _what_serves_is_probed(self, version: Version, model: Model) -> None:
+        with self._step(f"The platform team wants what serves to be watched: {suite.PROBED} images are asked every ten seconds"):
+            self.target.apply(manifests.watched(len(suite.sample(version.held_out)), probed=suite.PROBED))
+            self.target.wait(f"{model.version} has a monitor", lambda: self._monitor(model)["spec"])
+
+    def _drift_is_found_and_rolled_back(self, version: Version, model: Model, baseline: Model) -> None:
+        with self._step(f"Somebody changes the weights of {model.version} while it serves: a probe finds it, and {baseline.version} serves again"):
+            self.target.wait("the first probe has said what is normal", lambda: self._monitor(model)["spec"].get("reference"))
+            normal = json.loads(self._monitor(model)["spec"]["reference"]["mean"])
+            self._said(f"normal: {100 * normal['mean']:.1f} % of {normal['n']} images are read right")
+            with self._users(version) as users:
+                began = time.monotonic()
+                for pod in self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={model.release}")["items"]:
+                    self.target.kubectl("exec", pod["metadata"]["name"], "-n", NAMESPACE, "-c", "server", "--", "python3", "-c", _SWAP)
+                self.target.wait("a probe finds it", lambda: self._monitor(model).get("status", {}).get("findings"))
+                found = time.monotonic() - began
+                self.target.wait("the release is rolled back", lambda: self._status(model.release).get("phase") == "RolledBack")
+                self.target.wait(f"only {baseline.version} serves", lambda: self._only_serves(baseline))
+                gone = time.monotonic() - began
+            (finding,) = self._monitor(model)["status"]["findings"]
+            self._said(f"found after {found:.0f} s, {baseline.version} alone serves after {gone:.0f} s: {finding['message']}\n{users}")
+            _expect(not users.failed, f"users got an answer each time (failed: {users.failed[:3]})")
+            self._show("get", "mr,mrm,pods")
+
+    def _monitor(self, model: Model) -> dict[str, Any]:
+        """The monitor of a release; empty while there is none."""
+        every = self.target.get("mrm", "-n", NAMESPACE)["items"]
+        return next((item for item in every if item["spec"]["release"]["name"] == model.release), {"spec": {}})
 
     # What people do
 

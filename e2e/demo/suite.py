@@ -12,8 +12,25 @@ from sluice.api.names import API_VERSION
 
 NAME = "traffic"
 KEY = "cases.jsonl"
+ASKED = 400
+"""Images that candidates are asked."""
+PROBE = "probe"
+PROBED = 200
+"""Images that a probe asks."""
 RARE_DIGIT = 8
 """Hardly anybody sends one, so the average does not tell whether it is read."""
+
+
+def sample(questions: Sequence[Question], size: int = ASKED) -> list[Question]:
+    """Take so many of the held-out images, all of the rare digit among them, in their order."""
+    rare = sum(question.label == RARE_DIGIT for question in questions)
+    others = 0
+    taken = []
+    for question in questions:
+        others += question.label != RARE_DIGIT
+        if question.label == RARE_DIGIT or others <= size - rare:
+            taken.append(question)
+    return taken
 
 
 def cases(questions: Sequence[Question]) -> str:
@@ -27,15 +44,15 @@ def _case(number: int, question: Question) -> dict[str, Any]:
     return {"id": f"image-{number}", "input": {"tensors": [tensor]}, "expect": {"label": question.label}} | rare
 
 
-def suite(lines: str, *, namespace: str) -> list[dict[str, Any]]:
-    """Give the suite, and the ConfigMap with its cases: too many lines for `kubectl apply`, which keeps a copy in an annotation."""
+def suite(lines: str, *, namespace: str, name: str = NAME) -> list[dict[str, Any]]:
+    """Give a suite, and the ConfigMap with its cases: too many lines for `kubectl apply`, which keeps a copy in an annotation."""
     spec = {
         "protocol": {"type": "OpenInference", "port": 8080, "model": "digits", "timeout": "10s", "concurrency": 4},
-        "cases": {"configMap": {"name": NAME, "key": KEY, "digest": "sha256:" + hashlib.sha256(lines.encode()).hexdigest()}},
+        "cases": {"configMap": {"name": name, "key": KEY, "digest": "sha256:" + hashlib.sha256(lines.encode()).hexdigest()}},
         "slices": ["rare"],
         "scorers": [{"name": "accuracy", "type": "Classification"}],
     }
-    metadata = {"name": NAME, "namespace": namespace}
+    metadata = {"name": name, "namespace": namespace}
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: lines}},
         {"apiVersion": API_VERSION, "kind": "ScoringSuite", "metadata": metadata, "spec": spec},
@@ -57,4 +74,20 @@ def requirement(questions: int) -> dict[str, Any]:
         "planned": questions,
         "maxDuration": "10m",
         "baselinePods": "Serving",
+    }
+
+
+def monitor(probed: int) -> dict[str, Any]:
+    """Ask in a policy that `probed` images are asked of what serves, every ten seconds: how many are read right must stay what it was the first time."""
+    return {
+        "name": "accuracy",
+        "probe": {"suite": {"name": PROBE}, "metric": "accuracy"},
+        "period": "10s",
+        "detects": "Mean",
+        "reference": {"baseline": {"window": "1h", "atLeast": probed}},
+        "changes": "Fall",
+        "tolerance": "0.02",
+        "missing": "0",
+        "falseAlarmEvery": 1_000_000,
+        "onDrift": "RollBack",
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from e2e.demo import suite
 from e2e.demo.model import Question
+from sluice.api.monitor import Monitor
 from sluice.api.policy import Requirement
 from sluice.api.scoring import SuiteSpec
 from sluice.scoring.cases import read_cases
 from sluice.scoring.protocols.tensors import inputs_of
+from sluice.scoring.watched import problem_of
 
 QUESTIONS = [Question(image=tuple(range(16)) * 4, label=label) for label in (3, 8, 5)]
 
@@ -33,3 +35,21 @@ def test_a_candidate_is_asked_all_of_it() -> None:
     assert requirement.planned == 807
     assert requirement.suite is not None
     assert requirement.suite.name == suite.suite("", namespace="digits")[1]["metadata"]["name"]
+
+
+def test_the_monitor_can_work_and_asks_for_a_metric_that_its_suite_measures() -> None:
+    monitor = Monitor.model_validate(suite.monitor(suite.PROBED))
+    assert problem_of(monitor) == ""
+    _, asked = suite.suite(suite.cases(QUESTIONS), namespace="digits", name=suite.PROBE)
+    assert monitor.probe is not None
+    assert monitor.probe.suite.name == asked["metadata"]["name"]
+    assert monitor.probe.metric in {scorer["name"] for scorer in asked["spec"]["scorers"]}
+
+
+def test_of_many_images_every_rare_one_is_asked() -> None:
+    many = [Question(image=(number,), label=8 if number % 50 == 49 else 3) for number in range(500)]
+    taken = suite.sample(many, 100)
+    assert len(taken) == 100
+    assert [image for image in many if image.label == 8] == [image for image in taken if image.label == 8]
+    assert taken == sorted(taken, key=lambda image: image.image), "in the order of the images"
+    assert suite.sample(many[:20], 100) == many[:20]
