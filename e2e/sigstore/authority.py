@@ -51,7 +51,7 @@ def new_authority(
     builder = (
         _certificate(common_name, key.public_key(), start=start, end=end, parent=parent, signing_key=signing_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=depth), critical=True)
-        .add_extension(_key_usage(certificates=True), critical=True)
+        .add_extension(key_usage(certificates=True), critical=True)
     )
     if code_signing:
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
@@ -64,7 +64,7 @@ def new_timestamping_unit(parent: Authority, *, start: datetime, end: datetime) 
     builder = (
         _certificate("timestamping", key.public_key(), start=start, end=end, parent=parent, signing_key=parent.key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signatures=True), critical=True)
+        .add_extension(key_usage(signatures=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
     )
     return Authority(key=key, certificate=builder.sign(parent.key, hashes.SHA256()))
@@ -102,7 +102,7 @@ def issue(
     def signed(sct_list: bytes) -> x509.Certificate:
         builder = (
             _certificate("", public_key, start=when, end=when + lifetime, parent=authority, signing_key=authority.key, serial=serial)
-            .add_extension(_key_usage(signatures=True), critical=True)
+            .add_extension(key_usage(signatures=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=True)
         )
@@ -151,7 +151,8 @@ def _certificate(
     )
 
 
-def _key_usage(*, signatures: bool = False, certificates: bool = False) -> x509.KeyUsage:
+def key_usage(*, signatures: bool = False, certificates: bool = False) -> x509.KeyUsage:
+    """What the key of a certificate is for."""
     return x509.KeyUsage(
         digital_signature=signatures,
         content_commitment=False,

@@ -19,6 +19,7 @@ from sluice.provenance.envelope import BUNDLE_LIMIT, IN_TOTO_PAYLOAD_TYPE, Unver
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.keys import VerificationKey
 from sluice.provenance.log_body import Signatory
+from sluice.provenance.private_pki import verify_pki_bundle
 from sluice.provenance.signed_content import SignedContent
 from sluice.provenance.trust import TrustAnchors
 from sluice.provenance.witnesses import verify_witnesses
@@ -33,9 +34,9 @@ class Signer:
     key_fingerprint: str
     """`sha256:` over the DER SubjectPublicKeyInfo of the key that signed; with a certificate, a key of one signature only."""
     identity: str | None = None
-    """The certificate's one subject alternative name."""
+    """The certificate's one subject alternative name; in a private PKI its subject, where it has no such name."""
     issuer: str | None = None
-    """Who vouched for the identity (an OIDC issuer)."""
+    """Who vouched for the identity: an OIDC issuer; in a private PKI the subject of the root."""
     key: str | None = None
     """The key's name in the trust root."""
     claims: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
@@ -96,9 +97,12 @@ def verify_message(raw: bytes, artifact: bytes | str, anchors: TrustAnchors, *, 
 def _signer(bundle: UnverifiedBundle, signed: SignedContent, anchors: TrustAnchors) -> tuple[Signer, datetime | None]:
     if not bundle.certificates:
         return _by_key(bundle, signed, anchors)
-    if anchors.root is None:
+    if anchors.root is not None:
+        certified = verify_certificate_bundle(bundle, signed, anchors.root, anchors.required)
+    elif anchors.authorities is not None:
+        certified = verify_pki_bundle(bundle, signed, anchors.authorities, anchors.required)
+    else:
         raise ProvenanceError(Reason.CertificateUntrusted, f"the bundle carries a certificate and trust root {anchors.name!r} holds plain keys")
-    certified = verify_certificate_bundle(bundle, signed, anchors.root, anchors.required)
     signer = Signer(
         trust_root=anchors.name,
         key_fingerprint=certified.key_fingerprint,

@@ -52,9 +52,9 @@ def identity_of(certificate: x509.Certificate) -> str:
         raise ProvenanceError(Reason.IdentityMalformed, f"the certificate has {len(names)} subject alternative names; exactly one is an identity")
     match names[0]:
         case x509.RFC822Name(value=value) | x509.UniformResourceIdentifier(value=value):
-            return _printable(value, "identity")
+            return printable(value, "identity")
         case x509.OtherName(type_id=type_id, value=value) if type_id == _USERNAME:
-            return _printable(_utf8_string(value, "identity"), "identity")
+            return printable(_utf8_string(value, "identity"), "identity")
         case other:
             raise ProvenanceError(
                 Reason.IdentityMalformed, f"the certificate names its owner by {type(other).__name__}; an e-mail address or a URI is an identity"
@@ -69,7 +69,7 @@ def issuer_of(certificate: x509.Certificate) -> str:
     found: dict[ObjectIdentifier, str] = {}
     for oid, content in _unrecognized(certificate).items():
         if oid in {_ISSUER_V2, _ISSUER_V1}:
-            found[oid] = _printable(_utf8_string(content, "issuer") if oid == _ISSUER_V2 else content.decode("utf-8"), "issuer")
+            found[oid] = printable(_utf8_string(content, "issuer") if oid == _ISSUER_V2 else content.decode("utf-8"), "issuer")
     if not found:
         raise ProvenanceError(Reason.IdentityMalformed, "the certificate does not say who vouched for the identity (extension 1.3.6.1.4.1.57264.1.8)")
     if len(set(found.values())) > 1:
@@ -80,7 +80,7 @@ def issuer_of(certificate: x509.Certificate) -> str:
 def claims_of(certificate: x509.Certificate) -> Mapping[str, str]:
     """What the identity provider said about the build, by the names of Fulcio's specification in camelCase; empty without. Raises ProvenanceError."""
     extensions = _unrecognized(certificate)
-    return MappingProxyType({name: _printable(_utf8_string(extensions[oid], name), name) for oid, name in _CLAIMS.items() if oid in extensions})
+    return MappingProxyType({name: printable(_utf8_string(extensions[oid], name), name) for oid, name in _CLAIMS.items() if oid in extensions})
 
 
 def _unrecognized(certificate: x509.Certificate) -> dict[ObjectIdentifier, bytes]:
@@ -104,7 +104,8 @@ def _length(size: int) -> bytes:
     return bytes([0x80 | len(octets)]) + octets
 
 
-def _printable(text: str, what: str) -> str:
+def printable(text: str, what: str) -> str:
+    """`text`, which has to be something that can be shown and compared. Raises ProvenanceError (IdentityMalformed)."""
     if not text or len(text) > _NAME_LIMIT or not text.isprintable():
         raise ProvenanceError(Reason.IdentityMalformed, f"the {what} in the certificate is empty, too long or holds characters that cannot be shown")
     return text

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import ProvenanceError, Reason
 from sluice.provenance.keys import RsaPadding, VerificationKey
+from sluice.provenance.private_pki import CertificateRoots
 from sluice.provenance.sigstore_root import SigstoreRoot
 from sluice.provenance.strict_json import JsonValue, canonical
 from sluice.provenance.witnesses import Thresholds
@@ -26,13 +27,15 @@ NO_WITNESS = Thresholds(logs=0, timestamps=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustAnchors:
-    """The material of one trust root: either a Sigstore instance or named public keys."""
+    """The material of one trust root: a Sigstore instance, the authorities of a private PKI, or named public keys."""
 
     name: str
     digest: str
     """`sha256:` over the name and the canonical material; facts are cached under it."""
     root: SigstoreRoot | None = field(default=None, repr=False, compare=False)
     """Whose certificates count."""
+    authorities: CertificateRoots | None = field(default=None, repr=False, compare=False)
+    """Whose certificates count, where there is no Sigstore."""
     named_keys: Mapping[str, VerificationKey] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
     """Which keys count."""
     witnesses: SigstoreRoot | None = field(default=None, repr=False, compare=False)
@@ -45,6 +48,23 @@ class TrustAnchors:
         root = SigstoreRoot(text)
         material: dict[str, JsonValue] = {"name": name, "sigstore": sha256_of(root.canonical), "required": _words(required)}
         return cls(name=name, digest=sha256_of(canonical(material)), root=root, required=required)
+
+    @classmethod
+    def certificates(cls, name: str, pem: str, *, timestamp_pem: str = "", undated: bool = False, required: Thresholds = NO_WITNESS) -> TrustAnchors:
+        """Trust in certificates below the authorities of `pem`, dated by timestamps of those of `timestamp_pem`, or by nobody when `undated`.
+
+        Raises ProvenanceError (TrustRootMalformed).
+        """
+        roots = CertificateRoots(pem, timestamp_pem=timestamp_pem, undated=undated)
+        of_roots, of_timestamps = roots.fingerprints
+        material: dict[str, JsonValue] = {
+            "name": name,
+            "certificateAuthorities": list[JsonValue](sorted(of_roots)),
+            "timestampAuthorities": list[JsonValue](sorted(of_timestamps)),
+            "undated": undated,
+            "required": _words(required),
+        }
+        return cls(name=name, digest=sha256_of(canonical(material)), authorities=roots, required=required)
 
     @classmethod
     def keys(
