@@ -60,9 +60,7 @@ class TrustRoot:
         if isinstance(spec, Unreadable):
             return cls(name=name, anchors=None, revocations=revocations, problem=spec)
         try:
-            if spec.sigstore is not None:
-                return cls(name=name, anchors=TrustAnchors.sigstore(name, spec.sigstore.trusted_root), revocations=revocations)
-            return cls(name=name, anchors=TrustAnchors.keys(name, {key.name: key.pem for key in spec.keys or ()}), revocations=revocations)
+            return cls(name=name, anchors=TrustAnchors.of_spec(name, spec), revocations=revocations)
         except ProvenanceError as error:
             return cls(name=name, anchors=None, revocations=revocations, problem=str(error))
 

@@ -10,27 +10,22 @@ Registry: https://github.com/sigstore/architecture-docs/blob/main/algorithm-regi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+from sluice.api.trust import RsaPadding
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import ProvenanceError, Reason, closed
+
+__all__ = ["PEM_LIMIT", "PublicKey", "RsaPadding", "VerificationKey", "spki_of"]
 
 PEM_LIMIT = 8192
 _RSA_BITS = range(2048, 8192 + 1)  # below: weak; above: seconds of CPU for one signature
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
-
-
-class RsaPadding(StrEnum):
-    """How an RSA key signs (RFC 8017). A key that is used in both ways is two keys to us."""
-
-    PKCS1V15 = "PKCS1v15"
-    PSS = "PSS"
 
 
 def _curve_hash(curve: ec.EllipticCurve) -> hashes.HashAlgorithm | None:

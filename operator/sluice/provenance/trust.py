@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from sluice.api.trust import TrustRootSpec, Undated
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import ProvenanceError, Reason
 from sluice.provenance.keys import RsaPadding, VerificationKey
@@ -41,6 +42,24 @@ class TrustAnchors:
     witnesses: SigstoreRoot | None = field(default=None, repr=False, compare=False)
     """Whose logs and timestamps count beside a plain key; None: nobody's, and what a bundle brings of them is not looked at."""
     required: Thresholds = NO_WITNESS
+
+    @classmethod
+    def of_spec(cls, name: str, spec: TrustRootSpec) -> TrustAnchors:
+        """Read the material of the TrustRoot `name`. Raises ProvenanceError (TrustRootMalformed)."""
+        if spec.sigstore is not None:
+            asked = spec.sigstore.thresholds
+            return cls.sigstore(name, spec.sigstore.trusted_root, required=Thresholds(logs=asked.logs, timestamps=asked.timestamps))
+        if spec.certificate_authorities is not None:
+            private = spec.certificate_authorities
+            return cls.certificates(
+                name,
+                private.pem,
+                timestamp_pem=private.timestamp_pem or "",
+                undated=private.undated is Undated.ACCEPT,
+                required=Thresholds(logs=0, timestamps=private.timestamps),
+            )
+        keys = spec.keys or []
+        return cls.keys(name, {key.name: key.pem for key in keys}, rsa_padding={key.name: key.rsa_padding for key in keys})
 
     @classmethod
     def sigstore(cls, name: str, text: str, *, required: Thresholds = ONE_LOG) -> TrustAnchors:

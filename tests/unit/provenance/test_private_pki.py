@@ -57,7 +57,8 @@ def signed(by: Issued, *chain: Issued, stamped: bool = True) -> bytes:
 
 def trust(*roots: Issued, **how: Json) -> TrustAnchors:
     pem = "".join(each.pem for each in roots or (root(),))
-    return TrustAnchors.certificates("corp", pem, **({"timestamp_pem": timestamp_pem()} | how))
+    arguments: Json = {"timestamp_pem": timestamp_pem()} | how
+    return TrustAnchors.certificates("corp", pem, **arguments)
 
 
 def timestamp_pem() -> str:

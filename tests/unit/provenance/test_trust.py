@@ -10,11 +10,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 
-from e2e.sigstore import PrivateSigstore
+from e2e.sigstore import PrivateSigstore, model_signature_statement, sign_with_key
+from sluice.api.trust import TrustRootSpec
 from sluice.provenance.bundle import verify_bundle
 from sluice.provenance.errors import Reason
 from sluice.provenance.trust import TrustAnchors
-from tests.signing import LOGGED, NOW, Json, anchors, bundle, edited, error_of, key_anchors, plain_keys, public_pem, refusal, sigstore
+from tests.signing import FILES, LOGGED, NOW, Json, anchors, bundle, edited, error_of, key_anchors, plain_keys, public_pem, refusal, sigstore
 
 
 def root(edit: Callable[[Json], object]) -> TrustAnchors:
@@ -138,3 +139,26 @@ def test_one_key_under_two_names_is_refused() -> None:
 def test_the_number_of_keys_is_bounded(count: int) -> None:
     pem = public_pem(plain_keys()["p256"])
     assert "1 to 16" in str(error_of(lambda: TrustAnchors.keys("k", {f"key-{index}": pem for index in range(count)})))
+
+
+def of_spec(**spec: Json) -> TrustAnchors:
+    return TrustAnchors.of_spec("ci", TrustRootSpec.model_validate(spec))
+
+
+def test_each_field_of_a_trust_root_decides_something() -> None:
+    """What each means has its own tests; here, that the field in the object is the one that is read."""
+    root = sigstore().trusted_root_json
+    assert of_spec(sigstore={"trustedRoot": root}).digest == anchors().digest
+    for asked in ({"logs": 2}, {"timestamps": 1}):
+        assert refusal(bundle(), of_spec(sigstore={"trustedRoot": root, "thresholds": asked})) is Reason.TooFewWitnesses
+
+    rsa_key = plain_keys()["rsa"]
+    raw = sign_with_key(model_signature_statement(FILES), rsa_key, "k", pss=True)
+    assert refusal(raw, of_spec(keys=[{"name": "k", "pem": public_pem(rsa_key)}])) is Reason.SignatureInvalid
+    assert verify_bundle(raw, of_spec(keys=[{"name": "k", "pem": public_pem(rsa_key), "rsaPadding": "PSS"}])).signer.key == "k"
+
+    pem, dating = (each.certificate.public_bytes(serialization.Encoding.PEM).decode() for each in (sigstore().root, sigstore().timestamp_root))
+    private: Json = {"pem": pem, "timestampPem": dating}
+    specs: list[Json] = [private, private | {"timestamps": 1}, private | {"undated": "Accept"}, {"pem": pem, "undated": "Accept"}, private | {"pem": dating}]
+    assert len({of_spec(certificateAuthorities=each).digest for each in specs}) == len(specs)
+    assert of_spec(certificateAuthorities=private).authorities is not None
