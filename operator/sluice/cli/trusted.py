@@ -1,4 +1,4 @@
-"""Whom a command trusts, from its options: a TrustRoot, a Sigstore trusted root, or a key, as files; and who exactly must have signed.
+"""Whom a command trusts, from its options: a TrustRoot, a Sigstore trusted root, keys or certificates, as files; and who exactly must have signed.
 
 An identity means nothing without who vouched for it, and a trust root that certifies the whole world means nothing without an identity: such options are
 refused before anything is read.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,7 +17,8 @@ import click
 from sluice.cli.verify import BadTrust
 
 if TYPE_CHECKING:
-    from sluice.provenance.bundle import Signer
+    from sluice.decision.revocations import Revocations
+    from sluice.provenance.bundle import Signer, VerifiedEnvelope
     from sluice.provenance.trust import TrustAnchors
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -29,9 +31,27 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Trusted:
     """Trust material, and who must have signed."""
 
-    anchors: TrustAnchors
+    anchors: TrustAnchors | None
+    """None: `certificates` are trusted."""
+    certificates: str = ""
+    """PEM."""
+    revocations: Revocations | None = None
+    """Of the TrustRoot."""
     identity: str | None
     issuer: str | None
+
+    def verify(self, raw: bytes, *, limit: int) -> VerifiedEnvelope:
+        """Verify a bundle of at most `limit` bytes, and that it is by whoever was named. Raises ProvenanceError."""
+        from sluice.provenance.bundle import verify_bundle  # noqa: PLC0415 - see the package
+        from sluice.provenance.model_certificate import verify_by_certificates  # noqa: PLC0415
+
+        if self.anchors is None:
+            envelope = verify_by_certificates(raw, self.certificates, now=datetime.now(UTC), limit=limit)
+        else:
+            envelope = verify_bundle(raw, self.anchors, limit=limit)
+        self.check(envelope.signer)
+        self._check_revoked(envelope)
+        return envelope
 
     def check(self, signer: Signer) -> None:
         """Compare who signed with who was named, exactly. Raises ProvenanceError (SignerUnexpected)."""
@@ -41,6 +61,25 @@ class Trusted:
             if wanted is not None and wanted != found:
                 raise ProvenanceError(Reason.SignerUnexpected, f"the signature holds, and its {what} is {found!r}, not {wanted!r}")
 
+    def _check_revoked(self, envelope: VerifiedEnvelope) -> None:
+        from sluice.evidence.facts import Fact, OtherStatement  # noqa: PLC0415 - see the package
+        from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415
+
+        if self.revocations is None or self.anchors is None:
+            return
+        fact = Fact(
+            bundle_digest=envelope.bundle_digest,
+            trust_root=self.anchors.name,
+            trust_root_digest=self.anchors.digest,
+            signer=envelope.signer,
+            signed_at=envelope.signed_at,
+            predicate_type=envelope.payload_type,
+            subjects=frozenset(),
+            content=OtherStatement(predicate={}),
+        )
+        if (revocation := self.revocations.of_fact(fact)) is not None:
+            raise ProvenanceError(Reason.SignerRevoked, f"the signature holds, and {revocation.words}")
+
 
 def trust_options(command: F) -> F:
     """Add the options that `trusted` reads."""
@@ -48,36 +87,48 @@ def trust_options(command: F) -> F:
         click.option("--issuer", metavar="URL", help="Who must have vouched for the identity, exact (an OIDC issuer)."),
         click.option("--identity", metavar="NAME", help="Who must have signed, exact: the name in the certificate."),
         click.option("--key", "key_files", type=FILE, multiple=True, help="Trust a public key, PEM. May be given more than once: any of them."),
+        click.option(
+            "--certificate-chain", "certificate_files", type=FILE, multiple=True, help="Trust certificates of authorities, PEM, as they are valid now."
+        ),
         click.option("--trust-root", "trust_root_file", type=FILE, help="Trust a TrustRoot (YAML or JSON), or a Sigstore trusted_root.json."),
     ):
         command = option(command)
     return command
 
 
-def trusted(*, trust_root_file: Path | None, key_files: tuple[Path, ...], identity: str | None, issuer: str | None) -> Trusted:
+def trusted(
+    *, trust_root_file: Path | None, key_files: tuple[Path, ...], certificate_files: tuple[Path, ...] = (), identity: str | None, issuer: str | None
+) -> Trusted:
     """Read the files of `trust_options`. Raises UsageError, BadTrust, OSError."""
     from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415 - see the package
+    from sluice.provenance.model_certificate import load_trusted  # noqa: PLC0415
     from sluice.provenance.trust import TrustAnchors  # noqa: PLC0415
 
-    if (trust_root_file is not None) + bool(key_files) != 1:
-        raise click.UsageError("say whom you trust: --trust-root FILE, or --key FILE")
+    if (trust_root_file is not None) + bool(key_files) + bool(certificate_files) != 1:
+        raise click.UsageError("say whom you trust: --trust-root FILE, or --key FILE, or --certificate-chain FILE")
     if key_files and (identity or issuer):
         raise click.UsageError("a key is nobody's identity: --identity and --issuer go with --trust-root")
+    revocations = None
     try:
-        anchors = _anchors(trust_root_file) if trust_root_file else TrustAnchors.keys("command line", {str(path): _text(path) for path in key_files})
+        if certificate_files:
+            certificates = "\n".join(map(_text, certificate_files))
+            load_trusted(certificates)
+            return Trusted(anchors=None, certificates=certificates, identity=identity, issuer=issuer)
+        if trust_root_file:
+            anchors, revocations = _read_trust_root(trust_root_file)
+        else:
+            anchors = TrustAnchors.keys("command line", {str(path): _text(path) for path in key_files})
     except ProvenanceError as error:
         raise BadTrust(str(error)) from error
     if anchors.root is not None and (identity is None or issuer is None):
         raise click.UsageError(f"{trust_root_file} certifies anybody: say who must have signed, with --identity and --issuer")
-    return Trusted(anchors=anchors, identity=identity, issuer=issuer)
+    return Trusted(anchors=anchors, revocations=revocations, identity=identity, issuer=issuer)
 
 
-def _anchors(path: Path) -> TrustAnchors:
-    """The material of a TrustRoot manifest, or of a trusted_root.json. Raises BadTrust, ProvenanceError, OSError."""
+def _read_trust_root(path: Path) -> tuple[TrustAnchors, Revocations | None]:
+    """The material of a TrustRoot manifest and what it revokes, or of a trusted_root.json. Raises BadTrust, ProvenanceError, OSError."""
     import yaml  # noqa: PLC0415 - see the package
-    from pydantic import ValidationError  # noqa: PLC0415
 
-    from sluice.api.trust import TrustRootSpec  # noqa: PLC0415
     from sluice.decision.records import TrustRoot  # noqa: PLC0415
     from sluice.provenance.trust import TrustAnchors  # noqa: PLC0415
 
@@ -89,17 +140,12 @@ def _anchors(path: Path) -> TrustAnchors:
     if not isinstance(document, dict):
         raise BadTrust(f"{path}: this is no TrustRoot and no trusted_root.json")
     if document.get("kind") != "TrustRoot":
-        return TrustAnchors.sigstore(path.name, text)
-    try:
-        spec = TrustRootSpec.model_validate(document.get("spec"))
-    except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)[0]
-        raise BadTrust(f"{path}: spec.{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
+        return TrustAnchors.sigstore(path.name, text), None
     metadata = document.get("metadata")
-    found = TrustRoot.of(str(metadata.get("name") if isinstance(metadata, dict) else path.name), spec)
-    if found.anchors is None:
-        raise BadTrust(f"{path}: {found.problem}")
-    return found.anchors
+    found = TrustRoot.of(str(metadata.get("name") if isinstance(metadata, dict) else path.name), document)
+    if found.anchors is None or found.revocations.problem:
+        raise BadTrust(f"{path}: {found.problem or found.revocations.problem}")
+    return found.anchors, found.revocations
 
 
 def _text(path: Path) -> str:

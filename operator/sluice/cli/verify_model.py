@@ -33,6 +33,7 @@ def verify_model(
     bundle_file: Path | None,
     trust_root_file: Path | None,
     key_files: tuple[Path, ...],
+    certificate_files: tuple[Path, ...],
     identity: str | None,
     issuer: str | None,
     only: tuple[str, ...],
@@ -49,16 +50,14 @@ def verify_model(
     Every file must have been signed, and every signed file must be there, the same. Links are not followed, unless the signer has, and never out of DIR. What
     the signer left out (ignore_paths) is refused where it is there, and not accepted with --allow-uncovered.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
-    from sluice.provenance.bundle import verify_bundle  # noqa: PLC0415 - see the package
-    from sluice.provenance.model_signature import parse_model_manifest  # noqa: PLC0415
+    from sluice.provenance.model_signature import parse_model_manifest  # noqa: PLC0415 - see the package
     from sluice.provenance.model_verification import BUNDLE_BYTES, DISK_FILE_LIMIT, verify_on_disk  # noqa: PLC0415
     from sluice.provenance.statement import parse_statement  # noqa: PLC0415
 
     with answering(output):
-        trust = trusted(trust_root_file=trust_root_file, key_files=key_files, identity=identity, issuer=issuer)
+        trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
         bundle = bundle_file or model / DEFAULT_BUNDLE
-        envelope = verify_bundle(read_bundle_file(bundle), trust.anchors, limit=BUNDLE_BYTES)
-        trust.check(envelope.signer)
+        envelope = trust.verify(read_bundle_file(bundle), limit=BUNDLE_BYTES)
         manifest = parse_model_manifest(parse_statement(envelope.payload, limit=BUNDLE_BYTES), limit=DISK_FILE_LIMIT)
         with hashing_bar(model, quiet=output != "table") as progress:
             found = verify_on_disk(manifest, model, only=only or None, accept_uncovered=uncovered, bundle=bundle, threads=threads, progress=progress)

@@ -89,8 +89,7 @@ def verify_weights(
 
 def _manifest(bundle_file: Path, digest: str, trust_root_file: Path | None, identity: str | None, issuer: str | None) -> ModelManifest:
     """The list with `digest`. Raises ProvenanceError, UsageError, OSError."""
-    from sluice.provenance.bundle import verify_bundle  # noqa: PLC0415 - see the package
-    from sluice.provenance.envelope import read_bundle  # noqa: PLC0415
+    from sluice.provenance.envelope import read_bundle  # noqa: PLC0415 - see the package
     from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415
     from sluice.provenance.model_signature import parse_model_manifest  # noqa: PLC0415
     from sluice.provenance.model_verification import BUNDLE_BYTES, DISK_FILE_LIMIT  # noqa: PLC0415
@@ -103,9 +102,7 @@ def _manifest(bundle_file: Path, digest: str, trust_root_file: Path | None, iden
         payload = read_bundle(raw, limit=BUNDLE_BYTES).payload
     else:
         trust = trusted(trust_root_file=trust_root_file, key_files=(), identity=identity, issuer=issuer)
-        envelope = verify_bundle(raw, trust.anchors, limit=BUNDLE_BYTES)
-        trust.check(envelope.signer)
-        payload = envelope.payload
+        payload = trust.verify(raw, limit=BUNDLE_BYTES).payload
     manifest = parse_model_manifest(parse_statement(payload, limit=BUNDLE_BYTES), limit=DISK_FILE_LIMIT)
     if manifest.digest != digest:
         raise ProvenanceError(Reason.ManifestMalformed, f"the release pins {digest}, the signed list is {manifest.digest}")

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     UncoveredFiles = "UncoveredFiles"
     FilesDiffer = "FilesDiffer"
     SignerUnexpected = "SignerUnexpected"
+    SignerRevoked = "SignerRevoked"
     TrustRootMalformed = "TrustRootMalformed"
     AttachmentMissing = "AttachmentMissing"
     AttachmentMismatch = "AttachmentMismatch"

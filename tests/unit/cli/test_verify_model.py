@@ -133,6 +133,17 @@ def test_a_trust_root_as_it_is_applied_to_a_cluster_is_read(at: Desk) -> None:
     assert yaml.safe_load(found.stdout)["signer"]["key"] == "ci"
 
 
+def test_a_key_that_the_trust_root_revokes_verifies_nothing(at: Desk) -> None:
+    at.sign()
+    spec = {"keys": [{"name": "ci", "pem": at.public().read_text()}], "revoked": [{"type": "Key", "key": "ci", "reason": "was on a lost laptop"}]}
+    root = at.folder / "root.yaml"
+    root.write_text(yaml.safe_dump({"apiVersion": "sluice.dev/v1alpha1", "kind": "TrustRoot", "metadata": {"name": "release-keys"}, "spec": spec}))
+    found = run("verify", "model", at.model, "--trust-root", root)
+    assert found.exit_code == 1
+    assert "SignerRevoked" in found.stdout
+    assert "was on a lost laptop" in found.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
