@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import urllib.request
 from pathlib import Path
@@ -27,10 +28,17 @@ ACCURACY: Object = {
     "reference": {"baseline": {"window": "1h", "atLeast": 300}}, "falseAlarmEvery": 100_000, "onDrift": "Alert", "silentAfter": "1h",
 }  # fmt: skip
 """Its cases are asked of a Pod that serves, and the first time they were is what is normal."""
+ANSWERS: Object = ACCURACY | {
+    "name": "answers", "probe": ACCURACY["probe"] | {"live": {"port": PORT, "path": "/samples"}},
+    "reference": {"baseline": {"window": "1h", "atLeast": 20}},
+}  # fmt: skip
+"""What users were answered, as the Pods keep it; the first of it is what is normal."""
 _SERVER = """
 import json, sys
+from collections import deque
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-release, every, counts = sys.argv[1], 10, {"true": 0, "false": 0}
+release, every, counts, kept = sys.argv[1], 10, {"true": 0, "false": 0}, deque(maxlen=1000)
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def answer(self, text, kind="application/json"):
@@ -43,7 +51,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/metrics":
             return self.answer("".join('answers_total{refused="%s"} %d\\n' % item for item in counts.items()), "text/plain; version=0.0.4")
+        if self.path.startswith("/samples"):
+            return self.answer("".join(kept.copy()), "application/jsonl")
         if self.path == "/":
+            said = {"request": {"text": "1"}, "expect": {"text": "yes"}, "answer": {"body": {"label": "yes"}}}
+            kept.append(json.dumps({"at": datetime.now(timezone.utc).isoformat(), **said}) + "\\n")
             counts["true" if sum(counts.values()) % every == 0 else "false"] += 1
         self.answer(json.dumps({"release": release}))
     def do_POST(self):
@@ -69,7 +81,7 @@ class Watched(Canary):
         self.prometheus = prometheus
 
     def policy_spec(self) -> Object:
-        return Story.policy_spec(self) | {"monitors": [REFUSALS, ACCURACY]}
+        return Story.policy_spec(self) | {"monitors": [REFUSALS, ACCURACY, ANSWERS]}
 
     def deployment_of(self, wrong: int, *, replicas: int = 2) -> Object:
         deployment = super().deployment_of(wrong, replicas=replicas)
@@ -82,6 +94,11 @@ class Watched(Canary):
         """The Pods of the release that have an address."""
         found = self.ns.list("pods", selector=f"sluice.dev/release={self.release}")
         return {f"{pod['status']['podIP']}:{PORT}": pod for pod in found if pod["status"].get("podIP")}
+
+    def answers_given(self) -> int:
+        """How many answers users got of all Pods so far."""
+        lines = [line for address in self.pods() for line in urllib.request.urlopen(f"http://{address}/metrics", timeout=5).read().decode().splitlines()]
+        return sum(int(line.rpartition(" ")[2]) for line in lines)
 
     def roll_out(self) -> None:
         """Git names the release, which people have approved, and it serves."""
@@ -97,6 +114,14 @@ class Watched(Canary):
         found = [item for item in self.ns.list("releasemonitors") if (item["spec"]["release"]["name"], item["spec"]["monitor"]["name"]) == (self.release, name)]
         assert len(found) <= 1
         return {"spec": {}, "status": {}} | found[0] if found else {"spec": {}, "status": {}}
+
+
+def no_answer_counted_twice(fetched: Object, given: int) -> None:
+    """What users were answered is normal, and no more of it was taken in than there was."""
+    normal = json.loads(fetched["spec"]["reference"]["mean"])
+    assert (normal["mean"], "findings" in fetched["status"]) == (1.0, False)
+    assert normal["n"] >= 20
+    assert normal["n"] + fetched["status"]["observations"] <= given
 
 
 def scrape(prometheus: Prometheus, *stories: Watched) -> None:
@@ -126,6 +151,8 @@ def test_a_release_that_drifts_is_found_out_and_rolled_back_though_the_controlle
             first.until(lambda: "reference" in first.monitor()["spec"])
             first.until(lambda: first.monitor("accuracy")["status"].get("observations", 0) >= 400, seconds=120)
             probed = first.monitor("accuracy")
+            first.until(lambda: first.monitor("answers")["status"].get("observations", 0) > 0, seconds=120)
+            fetched, given = first.monitor("answers"), first.answers_given()
             # 2. The candidate serves, and is held against what the baseline did.
             candidate = Watched(ns, image, prometheus, release=CANDIDATE, baseline=BASELINE)
             candidate.roll_out()
@@ -153,6 +180,7 @@ def test_a_release_that_drifts_is_found_out_and_rolled_back_though_the_controlle
         assert users["failed"] == 0, users
         assert '"mean":1.0' in probed["spec"]["reference"]["mean"]
         assert "findings" not in probed["status"]
-        assert len(ns.list("releasemonitors")) == 4
+        no_answer_counted_twice(fetched, given)
+        assert len(ns.list("releasemonitors")) == 6
         assert candidate.monitor()["status"]["findings"] == [finding], "another process found nothing else"
         assert "findings" not in first.monitor()["status"]

@@ -71,13 +71,24 @@ class PrometheusQuery(Model):
     """Counts of a mean: the value of the label that is the event; every other value is not."""
 
 
+class LiveAnswers(Model):
+    """A sample of the answers that users got, which the Pods of the release keep, as JSON Lines (docs/monitors.md)."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """Port of the Pods where they say what they keep."""
+    path: Annotated[str, StringConstraints(pattern=r"^/[-._~a-zA-Z0-9/]*$", max_length=512)]
+    """Path, without a query."""
+
+
 class Probe(Model):
-    """The cases of a suite are asked of the release once a period; each gives one value of the metric."""
+    """Once a period, the cases of a suite are asked of the release, or answers that users got are fetched; each gives one value of the metric."""
 
     suite: SuiteRef
     """What is asked."""
     metric: Metric
     """The scorer whose values are watched."""
+    live: LiveAnswers | None = None
+    """Instead of asking the cases: the answers that users got since the last time, scored as the suite says. Absent: the cases are asked."""
 
 
 class Detects(StrEnum):

@@ -34,7 +34,8 @@ def plan_of(suite_file: Path, pairs_file: Path, *, seed: int, planned: int, scor
     from sluice.cli.suite_file import read_suite  # noqa: PLC0415 - see the package
     from sluice.scoring.interpret import limits_of, metrics_of, protocol_of  # noqa: PLC0415
     from sluice.scoring.plan import plan_run  # noqa: PLC0415
-    from sluice.scoring.replay.pairs import FILE_BYTES, PairsRefused, Rules, read_pairs  # noqa: PLC0415
+    from sluice.scoring.replay.exchange import Rules  # noqa: PLC0415
+    from sluice.scoring.replay.pairs import FILE_BYTES, PairsRefused, read_pairs  # noqa: PLC0415
     from sluice.scoring.suite import prepare  # noqa: PLC0415
 
     # How often a question came is what the recording says.

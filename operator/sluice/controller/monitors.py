@@ -232,7 +232,9 @@ class MonitorReconciler:
 
     def _waiting(self, key: Key, spec: MonitorSpec, state: MonitorState | None, heard: Heard, now: datetime) -> _Seen:
         """Nothing was heard: it is asked again soon, and is silent after a while."""
-        seconds = min(AGAIN_SECONDS, max(1.0, parse_duration(spec.monitor.period).total_seconds()))
+        period = max(1.0, parse_duration(spec.monitor.period).total_seconds())
+        # A Job for each look would be too much where users are only slow to ask.
+        seconds = period if spec.monitor.probe and heard.reason in {Hearing.LEARNING, Hearing.NOTHING_OBSERVED} else min(AGAIN_SECONDS, period)
         self._patience[key] = now + timedelta(seconds=seconds)
         findings = judge(monitor_of(spec.monitor, spec.reference), state, now=now) if state and spec.reference else ()
         return _Seen(state=state, heard=heard, findings=findings, again_seconds=seconds)

@@ -1,4 +1,4 @@
-"""What one probe needs: a Job of one Pod, what it is to ask, and whom it may reach. The Job belongs to its `ReleaseMonitor`, the rest to the Job.
+"""What one probe needs: a Job of one Pod, what it is to ask or to fetch, and whom it may reach. The Job belongs to its `ReleaseMonitor`, the rest to the Job.
 
 It has no Kubernetes credentials and reaches Pods of the release only, not even a name server. It carries the labels of a scorer, so that what guards those
 guards it, too: nobody else makes one, and the controller makes nothing else.
@@ -7,6 +7,7 @@ guards it, too: nobody else makes one, and the controller makes nothing else.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +25,8 @@ POD_ANNOTATION: Final = f"{GROUP}/probed-pod"
 """On a Job: the Pod that is asked."""
 PLAN_ANNOTATION: Final = f"{GROUP}/plan"
 """On a Job: digest of the plan that it follows."""
+UNTIL_ANNOTATION: Final = f"{GROUP}/until"
+"""On a Job that fetches answers of users: until when they are counted."""
 _RETRIES: Final = 2
 _KEPT_SECONDS: Final = 600
 """How long a Job stays that nobody read: the controller is away, or the release went out of service."""
@@ -37,11 +40,24 @@ def probe_name(monitor: Object, *, due: datetime) -> str:
     return "probe-" + hashlib.sha256(f"{monitor['metadata']['uid']} {due.isoformat()}".encode()).hexdigest()[:20]
 
 
-def probe_job(monitor: Object, name: str, *, image: str, metric: str, plan: str, pod: str, seconds: int, token: Token | None) -> Object:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """Where answers of users are fetched, and of which time."""
+
+    url: str
+    since: datetime
+    until: datetime
+
+
+def probe_job(
+    monitor: Object, name: str, *, image: str, metric: str, plan: str, pod: str, seconds: int, token: Token | None, live: Live | None = None
+) -> Object:
     """Make the Job. Its Pod starts only once the ConfigMap of the same name is there, and so is who it may talk to."""
     arguments = ["probe", "--plan", f"{_FOLDER}/{PLAN_KEY}", "--cases", f"{_FOLDER}/{CASES_KEY}", "--metric", metric, "--message", MESSAGE_PATH]
     mounts: list[Object] = [{"name": "plan", "mountPath": _FOLDER, "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - of the Pod
     volumes: list[Object] = [{"name": "plan", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
+    if live is not None:
+        arguments += ["--live", live.url, "--since", live.since.isoformat(), "--until", live.until.isoformat()]
     if token is not None:
         arguments += ["--token-file", f"{_SECRET_FOLDER}/token"]
         mounts.append({"name": "token", "mountPath": _SECRET_FOLDER, "readOnly": True})
@@ -76,7 +92,7 @@ def probe_job(monitor: Object, name: str, *, image: str, metric: str, plan: str,
     owner = {"apiVersion": API_VERSION, "kind": MONITORS.kind, "name": monitor["metadata"]["name"], "uid": monitor["metadata"]["uid"], "controller": True}
     metadata = {
         "namespace": monitor["metadata"]["namespace"], "name": name, "labels": _labels(name), "ownerReferences": [owner],
-        "annotations": {POD_ANNOTATION: pod, PLAN_ANNOTATION: plan},
+        "annotations": {POD_ANNOTATION: pod, PLAN_ANNOTATION: plan} | ({} if live is None else {UNTIL_ANNOTATION: live.until.isoformat()}),
     }  # fmt: skip
     return {"apiVersion": JOBS.api_version, "kind": JOBS.kind, "metadata": metadata, "spec": body}
 

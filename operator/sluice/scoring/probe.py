@@ -122,8 +122,8 @@ def as_message(probed: Probed) -> bytes:
     raise ProbeRefused(f"{len(probed.values):,} different values do not fit into {MESSAGE_BYTES:,} bytes, even with one digit: take fewer cases")
 
 
-def read_message(raw: bytes, *, plan: str, most: int) -> Probed:
-    """Read what a container of this plan, which has `most` cases, said at its end. Raises ProbeRefused."""
+def read_message(raw: bytes, *, plan: str, most: int, least: int = 1) -> Probed:
+    """Read what a container of this plan, which has `least` to `most` values, said at its end. Raises ProbeRefused."""
     try:
         told = parse(raw, limit=MESSAGE_BYTES)
     except JsonRefused as error:
@@ -144,7 +144,7 @@ def read_message(raw: bytes, *, plan: str, most: int) -> Probed:
         if not isfinite(value) or isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ProbeRefused(f"{text[:40]!r} with {str(number)[:40]} is no value and how often it occurred")
         values[value] = values.get(value, 0) + number
-    if isinstance(missing, bool) or missing < 0 or not 0 < missing + sum(values.values()) <= most:
+    if isinstance(missing, bool) or missing < 0 or not least <= missing + sum(values.values()) <= most:
         raise ProbeRefused(f"it has {missing + sum(values.values()):,} values, and at most {most:,} cases were asked")
     return Probed(plan=digest, values=values, missing=missing)
 

@@ -177,6 +177,23 @@ async def test_a_source_that_cannot_be_read_is_told_counted_and_asked_again_soon
     assert f'sluice_monitor_read_errors_total{{cause="{cause}"}} 1.0' in bench.metrics.render().decode()
 
 
+LIVE: Object = {
+    "name": "complied", "probe": {"suite": {"name": "churn-core"}, "metric": "complied", "live": {"port": 9000, "path": "/samples"}}, "period": "5m",
+    "detects": "Mean", "missing": "0", "falseAlarmEvery": 10_000, "onDrift": "Alert",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reference", [{"mean": "0.9"}, {"baseline": {"window": "1h", "atLeast": 500}}], ids=["watching", "learning"])
+async def test_users_who_are_slow_to_ask_cost_one_job_a_period(reference: Object) -> None:
+    bench = Bench(LIVE | {"reference": reference})
+    key = await bench.started()
+    for _ in range(3):
+        assert await bench.look(key, after=timedelta(minutes=5)) == 300
+    assert bench.reason(key) in {"NothingObserved", "TooFewObservations"}
+    bench.prometheus.fails = DriftRefused("the probe failed")
+    assert await bench.look(key, after=timedelta(minutes=5)) == 15, "what may be mended is asked again soon"
+
+
 # What is found.
 
 

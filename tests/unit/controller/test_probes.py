@@ -17,7 +17,7 @@ from sluice.decision.world import World
 from sluice.rollout.scoring_job import ScorerImage
 from sluice.scoring.drift.mean import MeanReference
 from sluice.scoring.drift.refused import DriftRefused
-from sluice.scoring.monitor import Monitor, MonitorState, Values, start
+from sluice.scoring.monitor import Monitor, MonitorState, Values, start, take
 from sluice.scoring.plan import read_plan
 from sluice.scoring.watched import monitor_of
 from tests.unit.api_memory import MemoryClient
@@ -60,10 +60,10 @@ class Bench:
         metadata = {"namespace": c.NAMESPACE, "name": name, "labels": {"sluice.dev/release": c.NAME}, "creationTimestamp": since}
         self.client.put(PODS, {"metadata": metadata, "spec": {}, "status": {"phase": "Running", "podIP": "10.0.0.7", "conditions": conditions}})
 
-    async def look(self) -> Values | None:
+    async def look(self, *, minutes: float = 1) -> Values | None:
         """One look; None while the probe is under way."""
         try:
-            reading = await self.source.reading(self.monitor, self.watching, self.state, now=c.NOW + timedelta(minutes=1))
+            reading = await self.source.reading(self.monitor, self.watching, self.state, now=c.NOW + timedelta(minutes=minutes))
         except Pending:
             return None
         assert isinstance(reading, Values)
@@ -214,3 +214,85 @@ async def test_nobody_is_asked_while_no_pod_serves() -> None:
     bench.pod("churn-1", ready=False)
     with pytest.raises(DriftRefused, match="no Pod"):
         await bench.look()
+
+
+LIVE: Object = {"live": {"port": 9000, "path": "/v1/samples"}}
+
+
+def flags(bench: Bench) -> dict[str, str]:
+    (job,) = bench.of("jobs")
+    words = job["spec"]["template"]["spec"]["containers"][0]["args"][1:]
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+async def test_answers_of_users_are_fetched_where_the_pods_keep_them_and_nowhere_else() -> None:
+    bench = Bench(**LIVE)
+    assert await bench.look() is None
+    told = flags(bench)
+    assert told["--live"] == "http://10.0.0.7:9000/v1/samples"
+    assert (told["--since"], told["--until"]) == (c.NOW.isoformat(), (c.NOW + timedelta(minutes=1)).isoformat())
+    (policy,) = bench.of("networkpolicies")
+    assert policy["spec"]["egress"][0]["ports"] == [{"protocol": "TCP", "port": 9000}]
+
+
+async def test_where_a_time_ends_the_next_one_begins_however_long_the_probe_took() -> None:
+    bench = Bench(**LIVE)
+    await bench.look(minutes=10)
+    # Another process takes over, and the Job was slow.
+    assert await bench.look(minutes=12) is None
+    bench.ends(message=bench.told())
+    reading = await bench.look(minutes=13)
+    assert reading is not None
+    assert reading.at == c.NOW + timedelta(minutes=10)
+    bench.state = take(bench.watching, bench.state, reading, now=c.NOW + timedelta(minutes=13))
+    await bench.look(minutes=20)
+    assert flags(bench)["--since"] == reading.at.isoformat()
+
+
+async def test_users_who_asked_nothing_are_no_reading_and_a_suite_without_values_is_an_error() -> None:
+    bench = Bench(**LIVE)
+    await bench.look()
+    bench.ends(message=bench.told(values={}, missing=0))
+    assert await bench.source.reading(bench.monitor, bench.watching, bench.state, now=c.NOW + timedelta(minutes=1)) is None
+    bench = Bench()
+    await bench.look()
+    bench.ends(message=bench.told(values={}, missing=0))
+    with pytest.raises(DriftRefused, match="it has 0 values"):
+        await bench.look()
+
+
+async def test_a_job_that_does_not_say_until_when_is_no_reading() -> None:
+    bench = Bench(**LIVE)
+    await bench.look()
+    bench.ends(message=bench.told())
+    del bench.of("jobs")[0]["metadata"]["annotations"]["sluice.dev/until"]
+    with pytest.raises(DriftRefused, match="no time"):
+        await bench.look()
+
+
+async def test_the_first_answers_say_what_is_normal_once_there_are_some() -> None:
+    bench = Bench(**LIVE)
+
+    async def learn() -> object:
+        return await bench.source.learn(bench.monitor, bench.spec, release=c.NAME, start=c.NOW, end=c.NOW + timedelta(minutes=1))
+
+    with pytest.raises(Pending):
+        await learn()
+    bench.ends(message=bench.told(values={}, missing=0))
+    assert await learn() is None
+    with pytest.raises(Pending):
+        await learn()
+    assert flags(bench)["--since"] == c.NOW.isoformat(), "what was seen before still counts"
+    bench.ends(message=bench.told())
+    assert await learn() == MeanReference.of([1.0] * 8 + [0.0] * 2)
+
+
+async def test_pods_are_asked_in_turn() -> None:
+    asked = set()
+    for minute in range(12):
+        bench = Bench()
+        bench.pod("churn-2")
+        bench.state = start(bench.watching, now=c.NOW + timedelta(minutes=minute))
+        await bench.look()
+        asked.add(bench.of("jobs")[0]["metadata"]["annotations"]["sluice.dev/probed-pod"])
+    assert asked == {"churn-1", "churn-2"}

@@ -102,12 +102,14 @@ class HttpChannel:
         async with self._response(method, path, query, document, headers or {}) as response:
             if response.headers.get("Inference-Header-Content-Length"):
                 raise malformed("the answer has binary tensors, which were not asked for")
-            raw = bytearray()
-            async for piece in response.content.iter_any():
-                budget.take_bytes(len(piece))
-                raw += piece
+            raw = await _whole(response, budget)
         seconds = time.monotonic() - begun
-        return documents.parse(bytes(raw), what="the answer", limits=self._limits), seconds
+        return documents.parse(raw, what="the answer", limits=self._limits), seconds
+
+    async def read(self, path: str, *, query: str, budget: Budget) -> bytes:
+        """Get what is there, as it is. Raises Unanswered."""
+        async with self._response("GET", path, query, None, {"Accept": "application/jsonl"}) as response:
+            return await _whole(response, budget)
 
     async def follow(self, path: str, document: Json, sink: Sink, *, budget: Budget) -> float:
         """Send a JSON document and give the events of the answer to `sink` until it has enough; returns the seconds until then. Raises Unanswered."""
@@ -189,3 +191,11 @@ class HttpChannel:
             # It has refused already; what it would have said does not matter.
             return ""
         return wording.in_document(raw, token=self._token, limits=self._limits)
+
+
+async def _whole(response: aiohttp.ClientResponse, budget: Budget) -> bytes:
+    raw = bytearray()
+    async for piece in response.content.iter_any():
+        budget.take_bytes(len(piece))
+        raw += piece
+    return bytes(raw)

@@ -20,7 +20,8 @@ from sluice.scoring.compare import Metrics, Repeat
 from sluice.scoring.plan import Plan
 from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType
 from sluice.scoring.replay import pairs as pairing
-from sluice.scoring.replay.pairs import Pairs, PairsRefused, Rules, read_pairs, score_pairs
+from sluice.scoring.replay.exchange import Rules
+from sluice.scoring.replay.pairs import Pairs, PairsRefused, read_pairs, score_pairs
 from sluice.scoring.samples import FileSink, Keep
 from sluice.scoring.scorers.latency import LatencySettings
 from sluice.scoring.tally import merge
