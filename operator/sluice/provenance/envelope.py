@@ -130,7 +130,8 @@ def _signer(material: JsonObject) -> tuple[tuple[bytes, ...], str]:
     value = member(material, named[0], dict, where="verificationMaterial", reason=_MALFORMED)
     match named[0]:
         case "publicKey":
-            refuse_unknown(value, {"hint"}, where=where)
+            # Model signatures before 1.1 carry the key itself, which is no reason to believe it: not read.
+            refuse_unknown(value, {"hint", "rawBytes", "keyDetails"}, where=where)
             return (), optional(value, "hint", str, where=where, reason=_MALFORMED) or ""
         case "certificate":
             refuse_unknown(value, {"rawBytes"}, where=where)
