@@ -13,6 +13,7 @@ from types import MappingProxyType
 from cryptography import x509
 from cryptography.x509.oid import ObjectIdentifier
 
+from sluice.provenance.certificate_chain import extension_of
 from sluice.provenance.errors import ProvenanceError, Reason
 
 _FULCIO = "1.3.6.1.4.1.57264.1."
@@ -47,7 +48,7 @@ _NAME_LIMIT = 2048
 
 def identity_of(certificate: x509.Certificate) -> str:
     """The one name in the certificate (Fulcio: an e-mail address, a URI, or a username as otherName). Raises ProvenanceError (IdentityMalformed)."""
-    names = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    names = list(extension_of(certificate, x509.SubjectAlternativeName) or ())
     if len(names) != 1:
         raise ProvenanceError(Reason.IdentityMalformed, f"the certificate has {len(names)} subject alternative names; exactly one is an identity")
     match names[0]:
@@ -84,7 +85,7 @@ def claims_of(certificate: x509.Certificate) -> Mapping[str, str]:
 
 
 def _unrecognized(certificate: x509.Certificate) -> dict[ObjectIdentifier, bytes]:
-    return {each.oid: each.value.value for each in certificate.extensions if isinstance(each.value, x509.UnrecognizedExtension)}
+    return {each.oid: each.value.value for each in certificate.extensions if type(each.value) is x509.UnrecognizedExtension}
 
 
 def _utf8_string(der: bytes, what: str) -> str:

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.certificate_transparency import LogEntryType, Version
 
+from sluice.provenance.certificate_chain import extension_of
 from sluice.provenance.errors import ProvenanceError, Reason
 from sluice.provenance.log_key import LogKey
 
@@ -25,10 +26,7 @@ def check_certificate_logged(certificate: x509.Certificate, issuer_spki: bytes, 
     Raises ProvenanceError: CertificateUntrusted, or TrustExpired for a promise outside the log's window.
     """
     # 1. Exactly one promise, over the certificate as it was before the promise was put in.
-    try:
-        promises = list(certificate.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps).value)
-    except x509.ExtensionNotFound:
-        promises = []
+    promises = list(extension_of(certificate, x509.PrecertificateSignedCertificateTimestamps) or ())
     if len(promises) != 1:
         raise ProvenanceError(Reason.CertificateUntrusted, f"the certificate has {len(promises)} signed certificate timestamps; exactly one is read")
     promise = promises[0]

@@ -9,7 +9,9 @@ Registry: https://github.com/sigstore/architecture-docs/blob/main/algorithm-regi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -28,16 +30,13 @@ _RSA_BITS = range(2048, 8192 + 1)  # below: weak; above: seconds of CPU for one 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
 
-def _curve_hash(curve: ec.EllipticCurve) -> hashes.HashAlgorithm | None:
-    match curve:
-        case ec.SECP256R1():
-            return hashes.SHA256()
-        case ec.SECP384R1():
-            return hashes.SHA384()
-        case ec.SECP521R1():
-            return hashes.SHA512()
-        case _:
-            return None
+_CURVES: Mapping[type[ec.EllipticCurve], hashes.HashAlgorithm] = MappingProxyType(
+    {
+        ec.SECP256R1: hashes.SHA256(),
+        ec.SECP384R1: hashes.SHA384(),
+        ec.SECP521R1: hashes.SHA512(),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +49,8 @@ class VerificationKey:
     public_key: PublicKey
     rsa_padding: RsaPadding = RsaPadding.PKCS1V15
     """Of no meaning for other keys."""
+    _hashes: tuple[hashes.HashAlgorithm, ...] = field(repr=False, compare=False)
+    """What the key's signatures may be made over, the registry's first; empty for Ed25519, which signs the content itself."""
 
     @classmethod
     def from_pem(cls, name: str, pem: str, *, rsa_padding: RsaPadding = RsaPadding.PKCS1V15) -> VerificationKey:
@@ -64,61 +65,47 @@ class VerificationKey:
     @classmethod
     def of(cls, key: object, *, what: str, name: str, reason: Reason, rsa_padding: RsaPadding = RsaPadding.PKCS1V15) -> VerificationKey:
         """Take `key`, which `what` names in messages, when it is strong and of a kind that we verify. Raises ProvenanceError (`reason`)."""
+        algorithms: tuple[hashes.HashAlgorithm, ...]
         match key:
-            case ec.EllipticCurvePublicKey() if _curve_hash(key.curve) is not None:
-                pass
+            case ec.EllipticCurvePublicKey() if type(key.curve) in _CURVES:
+                own = _CURVES[type(key.curve)]
+                algorithms = (own,) if isinstance(own, hashes.SHA256) else (own, hashes.SHA256())
             case rsa.RSAPublicKey() if key.key_size in _RSA_BITS:
-                pass
+                algorithms = (hashes.SHA256(),)
             case ed25519.Ed25519PublicKey():
-                pass
+                algorithms = ()
             case _:
                 kinds = "ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 to 8192 bits"
                 raise ProvenanceError(reason, f"{what} is of a kind that we do not verify; use {kinds}")
-        return cls(name=name, fingerprint=sha256_of(spki_of(key)), public_key=key, rsa_padding=rsa_padding)
-
-    @property
-    def hash_algorithms(self) -> tuple[hashes.HashAlgorithm, ...]:
-        """What the key's signatures may be made over, the registry's first; empty for Ed25519, which signs the content itself."""
-        match self.public_key:
-            case ec.EllipticCurvePublicKey(curve=curve):
-                own = _curve_hash(curve)
-                return (hashes.SHA256(),) if own is None or isinstance(own, hashes.SHA256) else (own, hashes.SHA256())
-            case rsa.RSAPublicKey():
-                return (hashes.SHA256(),)
-            case _:
-                return ()
+        return cls(name=name, fingerprint=sha256_of(spki_of(key)), public_key=key, rsa_padding=rsa_padding, _hashes=algorithms)
 
     @property
     def signs_sha256(self) -> bool:
-        """Whether a signature can be checked with nothing but the SHA-256 of what was signed."""
-        return bool(self.hash_algorithms)
+        """Whether a signature can be checked with nothing but the SHA-256 of what was signed. Ed25519 signs the content itself."""
+        return bool(self._hashes)
 
     def verifies(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` over `data` is this key's."""
-        match self.public_key:
-            case ed25519.Ed25519PublicKey() as key:
-                try:
-                    key.verify(signature, data)
-                except InvalidSignature:
-                    return False
-                return True
-            case _:
-                return any(self._verifies(signature, data, algorithm) for algorithm in self.hash_algorithms)
+        if self._hashes:
+            return any(self._verifies(signature, data, algorithm) for algorithm in self._hashes)
+        return self._verifies(signature, data, None)
 
     def verifies_digest(self, signature: bytes, digest: bytes) -> bool:
         """Whether `signature` is this key's over content whose SHA-256 is `digest`."""
         return self.signs_sha256 and self._verifies(signature, digest, Prehashed(hashes.SHA256()))
 
-    def _verifies(self, signature: bytes, data: bytes, algorithm: hashes.HashAlgorithm | Prehashed) -> bool:
+    def _verifies(self, signature: bytes, data: bytes, algorithm: hashes.HashAlgorithm | Prehashed | None) -> bool:
         try:
             match self.public_key:
-                case ec.EllipticCurvePublicKey() as key:
+                case ec.EllipticCurvePublicKey() as key if algorithm is not None:
                     key.verify(signature, data, ec.ECDSA(algorithm))
-                case rsa.RSAPublicKey() as key if self.rsa_padding is RsaPadding.PSS:
+                case rsa.RSAPublicKey() as key if algorithm is not None and self.rsa_padding is RsaPadding.PSS:
                     # The length of the salt is the signer's: it decides nothing (RFC 8017 section 9.1), and signers differ.
                     key.verify(signature, data, padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO), algorithm)
-                case rsa.RSAPublicKey() as key:
+                case rsa.RSAPublicKey() as key if algorithm is not None:
                     key.verify(signature, data, padding.PKCS1v15(), algorithm)
+                case ed25519.Ed25519PublicKey() as key if algorithm is None:
+                    key.verify(signature, data)
                 case _:
                     return False
         except InvalidSignature:

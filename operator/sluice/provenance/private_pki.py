@@ -16,7 +16,7 @@ from types import MappingProxyType
 from cryptography import x509
 
 from sluice.provenance.certificate import Certified, check_order, check_valid, fingerprints, load_certificates, serial_of
-from sluice.provenance.certificate_chain import check_authorities, check_code_signing, is_issued_by
+from sluice.provenance.certificate_chain import check_authorities, check_code_signing, extension_of, is_issued_by
 from sluice.provenance.certificate_names import identity_of, printable
 from sluice.provenance.envelope import UnverifiedBundle
 from sluice.provenance.errors import ProvenanceError, Reason, closed
@@ -101,10 +101,9 @@ def _check_ever_valid(chain: Sequence[x509.Certificate]) -> None:
 
 
 def _identity(certificate: x509.Certificate) -> str:
-    try:
-        return identity_of(certificate)
-    except x509.ExtensionNotFound:
+    if extension_of(certificate, x509.SubjectAlternativeName) is None:
         return _name(certificate, "identity")
+    return identity_of(certificate)
 
 
 def _name(certificate: x509.Certificate, what: str) -> str:
