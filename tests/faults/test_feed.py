@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -14,6 +15,7 @@ from sluice.cluster.client import ApiClient
 from sluice.cluster.feed import WorldFeed
 from sluice.decision.records import Key
 from sluice.decision.world import World
+from sluice.evidence.fact_cache import Check, Outcome
 from tests.faults.scripted import ScriptedServer, event, refusal, stream
 from tests.unit.decision import case
 
@@ -186,3 +188,57 @@ async def test_the_decision_of_a_run_touches_its_release_and_its_progress_does_n
         assert touched == []
         feed._changed("CanaryRun", key, scoring, scoring | {"status": {"decision": "RollBack", "phase": "Decided", "units": 412}})
         assert touched == [frozenset({case.KEY})]
+
+
+async def test_while_bundles_are_verified_the_event_loop_goes_on_and_nothing_is_decided(
+    server: ScriptedServer, client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go, verify = threading.Event(), Check.verify
+
+    def slow(check: Check) -> Outcome:
+        assert let_go.wait(5)
+        return verify(check)
+
+    monkeypatch.setattr(Check, "verify", slow)
+    server.lists = [by_kind(objects())]
+    async with fed(client) as feed:
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(reflector.wait_synced() for reflector in feed._reflectors.values()))
+        assert feed.blind(max_age_seconds=60) == "it still has to verify 4 bundles"
+        assert not feed.synced
+        let_go.set()
+        await synced(feed)
+        assert (feed.blind(max_age_seconds=60), dict(feed.world.wanted)) == ("", {})
+
+
+async def test_who_waits_for_a_bundle_hears_of_it_and_nobody_else_waits(server: ScriptedServer, client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after the beginning keeps nobody but its release from being decided."""
+    touched, changed = list[frozenset[Any]](), list[tuple[str, Key]]()
+    verified = asyncio.Event()
+
+    def hear(kind: str, key: Key) -> None:
+        changed.append((kind, key))
+        if not feed.world.wanted:
+            verified.set()
+
+    feed = WorldFeed(client, on_touched=touched.append, on_object=hear)
+    server.lists = [by_kind(objects())]
+    running = asyncio.create_task(feed.run())
+    try:
+        await synced(feed)
+        let_go, verify = threading.Event(), Check.verify
+        monkeypatch.setattr(Check, "verify", lambda check: verify(check) if let_go.wait(5) else pytest.fail("nobody let it go"))
+        touched.clear()
+        changed.clear()
+        verified.clear()
+        further = case.evidence("more", case.sign(case.model_signature_statement({"f": b""})))
+        feed._changed("ReleaseEvidence", Key(case.NAMESPACE, "more"), None, further)
+        assert (feed.blind(max_age_seconds=60), len(feed.world.wanted)) == ("", 1)
+        let_go.set()
+        async with asyncio.timeout(5):
+            await verified.wait()
+        assert changed == [("ReleaseEvidence", Key(case.NAMESPACE, "more"))] * 2, "when it came, and when it was verified"
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running

@@ -62,22 +62,9 @@ class Trusted:
                 raise ProvenanceError(Reason.SignerUnexpected, f"the signature holds, and its {what} is {found!r}, not {wanted!r}")
 
     def _check_revoked(self, envelope: VerifiedEnvelope) -> None:
-        from sluice.evidence.facts import Fact, OtherStatement  # noqa: PLC0415 - see the package
-        from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415
+        from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415 - see the package
 
-        if self.revocations is None or self.anchors is None:
-            return
-        fact = Fact(
-            bundle_digest=envelope.bundle_digest,
-            trust_root=self.anchors.name,
-            trust_root_digest=self.anchors.digest,
-            signer=envelope.signer,
-            signed_at=envelope.signed_at,
-            predicate_type=envelope.payload_type,
-            subjects=frozenset(),
-            content=OtherStatement(predicate={}),
-        )
-        if (revocation := self.revocations.of_fact(fact)) is not None:
+        if self.revocations is not None and (revocation := self.revocations.of_signer(envelope.signer, envelope.signed_at)) is not None:
             raise ProvenanceError(Reason.SignerRevoked, f"the signature holds, and {revocation.words}")
 
 

@@ -1,6 +1,7 @@
 """Keeps a `World` equal to what the API server says: one reflector for each kind that decisions depend on.
 
-Used by the webhook and the controller alike, so that both know the same. A change that the world cannot take in makes the feed *unsound* until a later change
+Used by the webhook and the controller alike, so that both know the same. What has to be verified is verified in a thread (`verification`).
+A change that the world cannot take in makes the feed *unsound* until a later change
 of that object succeeds: knowing less than the cluster does could allow more (a policy that is not there asks for nothing).
 """
 
@@ -28,8 +29,9 @@ from sluice.cluster.resource import (
     Resource,
 )  # fmt: skip
 from sluice.cluster.store import Object, Store
+from sluice.cluster.verification import Verification
 from sluice.decision.records import Key
-from sluice.decision.world import STATUS_READ, World
+from sluice.decision.world import STATUS_READ, Learnt, World
 
 _RESOURCES: Final[dict[str, Resource]] = {
     resource.kind: resource
@@ -54,16 +56,19 @@ class WorldFeed:
         on_touched: Callable[[frozenset[Key]], None] | None = None,
         on_object: Callable[[str, Key], None] | None = None,
     ) -> None:
-        self.world = World() if world is None else world
+        self.world = World(defers=True) if world is None else world
         self._on_touched = on_touched
         self._on_object = on_object
         self._reflectors = {kind: Reflector(client, _RESOURCES[kind], on_change=self._changed) for kind in self.world.kinds}
         self._unsound: dict[tuple[str, Key], str] = {}
+        self._verification = Verification(self.world, self._learnt)
+        self._first: set[str] | None = None
+        self._caught_up = asyncio.Event()
 
     @property
     def synced(self) -> bool:
-        """Whether everything has been listed at least once, and taken in."""
-        return all(reflector.synced for reflector in self._reflectors.values()) and not self._unsound
+        """Whether everything has been listed at least once, taken in, and verified."""
+        return all(reflector.synced for reflector in self._reflectors.values()) and not self._unsound and self._caught_up.is_set()
 
     def age_seconds(self) -> float:
         """Seconds since the API server last proved that the most neglected kind is up to date; infinite before everything was listed."""
@@ -77,6 +82,8 @@ class WorldFeed:
         if self._unsound:
             (kind, key), error = next(iter(self._unsound.items()))
             return f"it could not take in {kind} {key} ({error})"
+        if not self._caught_up.is_set():
+            return f"it still has to verify {len(self.world.wanted)} bundles"
         age = self.age_seconds()
         return f"it last heard from the API server {age:.0f} s ago" if age > max_age_seconds else ""
 
@@ -85,14 +92,27 @@ class WorldFeed:
         return self._reflectors[kind].store
 
     async def wait_synced(self) -> None:
-        """Return when every kind has been listed once."""
-        await asyncio.gather(*(reflector.wait_synced() for reflector in self._reflectors.values()))
+        """Return when every kind has been listed once, and what was there has been verified."""
+        await self._caught_up.wait()
 
     async def run(self) -> None:
         """Keep the world up to date until cancelled."""
         async with asyncio.TaskGroup() as group:
             for kind, reflector in self._reflectors.items():
                 group.create_task(reflector.run(), name=f"reflector {kind}")
+            group.create_task(self._verification.run(), name="verification")
+            group.create_task(self._catch_up(), name="first verification")
+
+    async def _catch_up(self) -> None:
+        """Wait until what was there in the beginning is verified. What comes later is waited for by nobody but its release."""
+        await asyncio.gather(*(reflector.wait_synced() for reflector in self._reflectors.values()))
+        self._first = set(self.world.wanted)
+        self._look_at_first()
+
+    def _look_at_first(self) -> None:
+        if self._first is not None and not any(key in self.world.wanted for key in self._first):
+            self._first = None
+            self._caught_up.set()
 
     def _changed(self, kind: str, key: Key, old: Object | None, new: Object | None) -> None:
         if old is not None and new is not None and _essence(kind, old) == _essence(kind, new) and (kind, key) not in self._unsound:
@@ -105,10 +125,20 @@ class WorldFeed:
             self._unsound[kind, key] = type(error).__name__
             return
         self._unsound.pop((kind, key), None)
+        self._verification.wake()
+        self._look_at_first()
         if self._on_object is not None:
             self._on_object(kind, key)
         if touched and self._on_touched is not None:
             self._on_touched(touched)
+
+    def _learnt(self, learnt: Learnt) -> None:
+        self._look_at_first()
+        if self._on_object is not None:
+            for key in learnt.evidence:
+                self._on_object(EVIDENCE.kind, key)
+        if learnt.releases and self._on_touched is not None:
+            self._on_touched(learnt.releases)
 
 
 def _essence(kind: str, obj: Object) -> tuple[object, ...]:

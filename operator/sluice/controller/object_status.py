@@ -32,8 +32,8 @@ _URI: Final = 2048
 def evidence_status(world: World, key: Key, moment: Moment) -> Object | None:
     """Say what the bundle proves, or why it proves nothing."""
     evidence = world.evidence.get(key)
-    if evidence is None or evidence.elsewhere:
-        # What is named by reference has its status from who fetches it.
+    if evidence is None or evidence.elsewhere or evidence.unverified:
+        # What is named by reference has its status from who fetches it; what is being verified is looked at again in a moment.
         return None
     refusal = evidence.refusal
     if refusal is not None:

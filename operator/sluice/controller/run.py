@@ -163,7 +163,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, connection: Connection, client: ApiClient, lease: Lease, *, instance: str, ending: asyncio.Event) -> None:
-    world, own = World(), ControllerKey()
+    world, own = World(defers=True), ControllerKey()
     metrics = Metrics(leads=lambda: lease.held)
     queue: WorkQueue[Item] = WorkQueue(on_depth=metrics.depth)
     triggers = Triggers(world, queue)

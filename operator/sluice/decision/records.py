@@ -1,4 +1,4 @@
-"""Trust roots and evidence as `World` remembers them: parsed once, verified once against each trust root."""
+"""Trust roots and evidence as `World` remembers them: parsed once, and held against each trust root. Who verifies, and when, is not said here."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from sluice.decision.model import Refusal
 from sluice.decision.reading import Unreadable, read
 from sluice.decision.revocations import Revocations
 from sluice.evidence.claims import Claims, read_claims
-from sluice.evidence.facts import Fact, establish
+from sluice.evidence.fact_cache import Check, Outcome
+from sluice.evidence.facts import Fact, content_digest
 from sluice.provenance.errors import ProvenanceError
 from sluice.provenance.trust import TrustAnchors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 class Key(NamedTuple):
@@ -76,7 +77,12 @@ class Evidence:
     bundle: bytes
     attachments: Mapping[str, bytes]
     claims: Claims
-    by_trust: Mapping[str, Fact | ProvenanceError]
+    content: str = ""
+    """`content_digest` of both."""
+    by_trust: Mapping[str, Outcome]
+    """What it came to, by the digest of the trust root; those that are not verified yet are not in it."""
+    unverified: tuple[Check, ...] = ()
+    """What has to be verified still. Until then nothing follows from it, for or against."""
     problem: tuple[str, str] | None = None
 
     @property
@@ -91,8 +97,8 @@ class Evidence:
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why it proves nothing; None when it does."""
-        if self.facts:
+        """Why it proves nothing; None when it does, or when that is not known yet."""
+        if self.facts or self.unverified:
             return None
         reason, message = self.problem or self._refused()
         return Refusal(source=self.key.name, claims=self.claims, reason=reason, message=message)
@@ -111,8 +117,8 @@ class Evidence:
         return str(best.reason), str(best)
 
     @classmethod
-    def of(cls, key: Key, spec: EvidenceSpec | str, trust_roots: Iterable[TrustRoot]) -> Evidence:
-        """Decode and verify; `spec` is a text when even the object could not be read."""
+    def of(cls, key: Key, spec: EvidenceSpec | str, trust_roots: Iterable[TrustRoot], established: Callable[[Check], Outcome | None]) -> Evidence:
+        """Decode it, and ask what it comes to; `spec` is a text when even the object could not be read."""
         empty = cls(key=key, bundle=b"", attachments={}, claims=Claims(), by_trust={})
         if isinstance(spec, str):
             return replace(empty, problem=("ObjectInvalid", spec))
@@ -125,21 +131,25 @@ class Evidence:
         except ValueError as error:
             return replace(empty, problem=("Base64Malformed", str(error)))
         claims = read_claims(bundle)
-        return cls(key=key, bundle=bundle, attachments=attachments, claims=claims, by_trust={}).against(trust_roots)
+        content = content_digest(bundle, attachments)
+        return cls(key=key, bundle=bundle, attachments=attachments, claims=claims, content=content, by_trust={}).against(trust_roots, established)
 
-    def against(self, trust_roots: Iterable[TrustRoot]) -> Evidence:
-        """Verify against these trust roots, and against none that it was verified against before."""
+    def against(self, trust_roots: Iterable[TrustRoot], established: Callable[[Check], Outcome | None]) -> Evidence:
+        """Hold it against these trust roots. What it came to against one of them before is known; `established` is asked for the rest, and may not know."""
         if self.problem:
             return self
-        known = {root.digest: root.anchors for root in trust_roots if root.anchors}
-        by_trust = {digest: self.by_trust.get(digest) or self._established(anchors) for digest, anchors in known.items()}
-        return replace(self, by_trust=by_trust)
-
-    def _established(self, anchors: TrustAnchors) -> Fact | ProvenanceError:
-        try:
-            return establish(self.bundle, self.attachments, anchors)
-        except ProvenanceError as error:
-            return error
+        by_trust: dict[str, Outcome] = {}
+        unverified = []
+        for anchors in (root.anchors for root in trust_roots if root.anchors):
+            outcome = self.by_trust.get(anchors.digest)
+            if outcome is None:
+                check = Check.of(self.content, self.bundle, self.attachments, anchors)
+                outcome = established(check)
+                if outcome is None:
+                    unverified.append(check)
+                    continue
+            by_trust[anchors.digest] = outcome
+        return replace(self, by_trust=by_trust, unverified=tuple(unverified))
 
 
 _ELSEWHERE = "BundleElsewhere"

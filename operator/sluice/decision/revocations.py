@@ -23,13 +23,14 @@ from sluice.decision.model import Result, carrier
 from sluice.decision.people import usable
 from sluice.decision.reasons import Reason
 from sluice.decision.signers import permitted_signer
-from sluice.provenance.slsa import BuildProvenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from sluice.decision.model import Asked, Case
     from sluice.evidence.facts import Fact
+    from sluice.provenance.bundle import Signer
 
 _TOLD: Final = 8
 """Revocations that one message names, at most."""
@@ -55,9 +56,9 @@ class Revocation:
         since = f", for what was signed since {entry.since}" if entry.since else ""
         return f"{self.by} revoked {_what(entry)}{when}{since}: {entry.reason}"
 
-    def concerns(self, fact: Fact) -> bool:
+    def concerns(self, signed_at: datetime | None) -> bool:
         """Whether the time of a signature, as far as it is known, is one that this is about."""
-        return self.entry.since is None or fact.signed_at is None or fact.signed_at >= parse_time(self.entry.since)
+        return self.entry.since is None or signed_at is None or signed_at >= parse_time(self.entry.since)
 
 
 def _what(entry: Revoked) -> str:
@@ -104,7 +105,10 @@ class Revocations:
 
     def of_fact(self, fact: Fact) -> Revocation | None:
         """Why the signature under `fact` counts no more; None when it counts."""
-        signer = fact.signer
+        return self.of_signer(fact.signer, fact.signed_at)
+
+    def of_signer(self, signer: Signer, signed_at: datetime | None) -> Revocation | None:
+        """Why what somebody signed then counts no more; None when it counts."""
         places: list[tuple[str, ...]] = [("fingerprint", signer.key_fingerprint), *(("fingerprint", one) for one in signer.chain_fingerprints)]
         if signer.key is not None:
             places.append(("key", signer.trust_root, signer.key))
@@ -112,7 +116,7 @@ class Revocations:
             places.append(("identity", signer.identity, signer.issuer))
         if signer.serial is not None:
             places += [("serial", signer.serial, above) for above in signer.chain_fingerprints[1:2]]
-        return next((revocation for place in places for revocation in self._index.get(place, ()) if revocation.concerns(fact)), None)
+        return next((revocation for place in places for revocation in self._index.get(place, ()) if revocation.concerns(signed_at)), None)
 
     def of_release(self, digest: str) -> Revocation | None:
         """Why the release of this release digest may not serve."""
@@ -124,8 +128,7 @@ class Revocations:
 
     def names(self, fact: Fact) -> bool:
         """Whether something here may concern who made `fact`, what it speaks of, or what that was made from."""
-        made_from = (digest for one in fact.content.dependencies for digest in one.digests) if isinstance(fact.content, BuildProvenance) else ()
-        return self.of_fact(fact) is not None or any(self.of_artifact(digest) is not None for digest in (*fact.subjects, *made_from))
+        return self.of_fact(fact) is not None or any(self.of_artifact(digest) is not None for digest in (*fact.speaks_of, *fact.leads_to))
 
     def names_release(self, release_digest: str, artifacts: Iterable[str]) -> bool:
         """Whether a release, or an artifact of it, is named here."""
@@ -227,12 +230,8 @@ def _lists(case: Case) -> list[Revocations]:
 def _made_of(case: Case) -> dict[str, str]:
     """The digests of what a release consists of, and of what it was made from as far as a permitted signer says so; each with words for it."""
     own = {digest: artifact.name for artifact in case.release.spec.artifacts for digest in (artifact.digest, carrier(artifact)) if digest}
-    built = [
-        fact.content
-        for fact in case.facts
-        if isinstance(fact.content, BuildProvenance) and fact.subjects & own.keys() and any(permitted_signer(policy, fact) for policy in usable(case))
-    ]
-    return {digest: "what it was made from" for content in built for dependency in content.dependencies for digest in dependency.digests} | own
+    about = [fact for fact in case.facts if fact.speaks_of & own.keys() and any(permitted_signer(policy, fact) for policy in usable(case))]
+    return {digest: "what it was made from" for fact in about for digest in fact.leads_to} | own
 
 
 def _stopped(policy: str, reason: Reason, message: str, *, remedy: str) -> Result:

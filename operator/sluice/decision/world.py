@@ -1,7 +1,8 @@
 """Everything that decisions depend on, in memory, as the API server last told it.
 
 Raw objects in, verdicts out. The webhook, the controller and the command line each keep one and fill it from a watch or from files.
-Facts of cryptography are kept (a bundle against a trust root does not change); verdicts never are: each is computed from what is here now.
+Facts of cryptography are kept (a bundle against a trust root does not change); verdicts never are: each is computed from what is here now. A world that defers
+names the bundles that it wants verified, and until that is done they are neither for nor against a release: it is held.
 `put` and `remove` return the releases that the change touches, so that only those are looked at again.
 
 Not thread-safe: one event loop, or one thread, owns it.
@@ -10,7 +11,7 @@ Not thread-safe: one event loop, or one thread, owns it.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sluice.api import kinds
@@ -30,11 +31,13 @@ from sluice.decision.records import Evidence, Key, TrustRoot
 from sluice.decision.requirements import carries_signed
 from sluice.decision.revocations import NOTHING, Revocations, sift
 from sluice.decision.tiers import TierMalformedError, TierProgram
+from sluice.evidence.fact_cache import FactCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from sluice.evidence.fact_cache import Check, Outcome
     from sluice.provenance.trust import TrustAnchors
 
 
@@ -50,11 +53,26 @@ MOST_RIVALS = 16
 """A release that names no baseline is held against so many others: each costs a verdict, and tenants write them. With more it waits."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """Whom it touches that bundles were verified."""
+
+    releases: frozenset[Key]
+    evidence: frozenset[Key]
+    """The `ReleaseEvidence` of these bundles."""
+
+
 class World:
     """What is known, and what follows from it."""
 
-    def __init__(self) -> None:
-        """Start with nothing, which allows nothing."""
+    def __init__(self, *, defers: bool = False) -> None:
+        """Start with nothing, which allows nothing.
+
+        `defers`: bundles that are not known yet wait in `wanted` until somebody has verified them, beside the event loop. Without it `put` verifies.
+        """
+        self._defers, self._facts = defers, FactCache()
+        self._wanted: dict[str, Check] = {}
+        self._waiting: dict[str, set[Key]] = defaultdict(set)
         self.namespaces: dict[str, Namespace] = {}
         self.releases: dict[Key, Release | Unreadable] = {}
         self.evidence: dict[Key, Evidence] = {}
@@ -108,6 +126,37 @@ class World:
     def trust_controller(self, keys: TrustAnchors | None) -> frozenset[Key]:
         """Believe what these keys of the controller have signed, and no others; return the releases it touches. Without keys nothing is promoted."""
         return frozenset(self.canaries.lineages.touched_by(self.canaries.trust(keys)))
+
+    @property
+    def wanted(self) -> Mapping[str, Check]:
+        """What has to be verified, by `fact_key`, what was asked for first first. It has no bytes of its own: all of it is evidence that exists."""
+        return self._wanted
+
+    def established(self, outcomes: Iterable[tuple[Check, Outcome]]) -> Learnt:
+        """Take in what verification came to; return whom that touches. What nobody waits for any more is kept for the next time."""
+        waiting: set[Key] = set()
+        for check, outcome in outcomes:
+            self._facts.put(check, outcome)
+            waiting |= self._waiting.get(check.key, set())
+        touched: set[Key] = set()
+        for at in waiting:
+            before = self.evidence[at]
+            after = before.against(self.trust_roots.values(), self._established)
+            self._keep(at, after)
+            touched |= self._naming(at.namespace, before.speaks_of | after.speaks_of)
+        return Learnt(releases=self._with_dependents(touched), evidence=frozenset(waiting))
+
+    def _with_dependents(self, touched: set[Key]) -> frozenset[Key]:
+        """Add those whose verdict depends on one of these: where a policy asks for a canary, releases depend on others."""
+        scored = {namespace for namespace in {at.namespace for at in touched} if asks_for_canary(self._policies_for(namespace))}
+        return frozenset(touched | self.canaries.lineages.touched_by(at for at in touched if at.namespace in scored))
+
+    def _established(self, check: Check) -> Outcome | None:
+        outcome = self._facts.get(check.key)
+        if outcome is None and not self._defers:
+            outcome = check.verify()
+            self._facts.put(check, outcome)
+        return outcome
 
     def verdict(self, key: Key, *, now: datetime) -> Verdict | None:
         """Decide about one release; None when there is none that can be read."""
@@ -202,6 +251,7 @@ class World:
             facts=tuple(fact for item in about for fact in item.facts),
             refusals=tuple(item.refusal for item in about if item.refusal),
             revocations=tuple(root.revocations for root in self.trust_roots.values()),
+            unverified=tuple(item.key.name for item in about if item.unverified),
         )
 
     def decisions_on(self, key: Key) -> frozenset[tuple[str, Key]]:
@@ -236,7 +286,7 @@ class World:
     def _evidence(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         before = self.evidence.get(key)
         touched = self._naming(key.namespace, before.speaks_of) if before else set()
-        after = None if item is None else Evidence.of(key, read(EvidenceSpec, item), self.trust_roots.values())
+        after = None if item is None else Evidence.of(key, read(EvidenceSpec, item), self.trust_roots.values(), self._established)
         self._keep(key, after)
         return touched | (self._naming(key.namespace, after.speaks_of) if after else set())
 
@@ -247,10 +297,20 @@ class World:
             self._evidence_on[key.namespace, digest].discard(key)
             if not self._evidence_on[key.namespace, digest]:
                 del self._evidence_on[key.namespace, digest]
+        for check in before.unverified if before else ():
+            self._waiting[check.key].discard(key)
+            if not self._waiting[check.key]:
+                del self._waiting[check.key]
+                # What still waits keeps its place.
+                if not any(check.key == one.key for one in (after.unverified if after else ())):
+                    del self._wanted[check.key]
         if after is not None:
             self.evidence[key] = after
             for digest in after.speaks_of:
                 self._evidence_on[key.namespace, digest].add(key)
+            for check in after.unverified:
+                self._waiting[check.key].add(key)
+                self._wanted.setdefault(check.key, check)
 
     def _approval(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         spec = None if item is None else read(ApprovalSpec, item)
@@ -304,8 +364,8 @@ class World:
         if before and after and before.digest == after.digest:
             return touched
         for at, item_ in list(self.evidence.items()):
-            renewed = item_.against(self.trust_roots.values())
-            if renewed.facts != item_.facts or renewed.refusal != item_.refusal:
+            renewed = item_.against(self.trust_roots.values(), self._established)
+            if renewed.facts != item_.facts or renewed.refusal != item_.refusal or bool(renewed.unverified) != bool(item_.unverified):
                 touched |= self._naming(at.namespace, renewed.speaks_of | item_.speaks_of)
             self._keep(at, renewed)
         return touched

@@ -94,10 +94,15 @@ def establish(raw_bundle: bytes, attachments: Mapping[str, bytes], anchors: Trus
         )
 
 
-def fact_key(raw_bundle: bytes, attachments: Mapping[str, bytes], anchors: TrustAnchors) -> str:
-    """The key under which the outcome of `establish` with these arguments may be cached: a fact or an error, both are for ever."""
+def content_digest(raw_bundle: bytes, attachments: Mapping[str, bytes]) -> str:
+    """What a bundle and its files are, whatever they are verified against."""
     files = sorted([name, sha256_of(content)] for name, content in attachments.items())
-    return sha256_of(canonical([sha256_of(raw_bundle), anchors.digest, files]))
+    return sha256_of(canonical([sha256_of(raw_bundle), files]))
+
+
+def fact_key(content: str, anchors: TrustAnchors) -> str:
+    """The key under which the outcome of `establish` may be cached: a fact or an error, both are for ever. `content` is a `content_digest`."""
+    return f"{content}/{anchors.digest}"
 
 
 def _content(statement: Statement, attachments: Mapping[str, bytes]) -> Content:

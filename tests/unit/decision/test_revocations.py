@@ -286,6 +286,6 @@ def test_a_digest_in_a_namespace_of_others_is_found_no_model_once_its_signer_is_
 
 def test_a_change_of_revocations_verifies_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
     world = c.approved_world()
-    monkeypatch.setattr("sluice.decision.records.establish", lambda *_: pytest.fail("it was verified again"))
+    monkeypatch.setattr("sluice.evidence.fact_cache.establish", lambda *_: pytest.fail("it was verified again"))
     revoke(world, TRAINER, entry_for("artifact"))
     assert verdict_of(world).phase is Phase.REVOKED

@@ -10,7 +10,7 @@ import pytest
 from e2e.sigstore import evaluation_statement, lm_eval_results, model_signature_statement, sign_with_key, slsa_statement
 from sluice.evidence.claims import read_claims
 from sluice.evidence.evaluation import Evaluation
-from sluice.evidence.facts import OtherStatement, establish, fact_key
+from sluice.evidence.facts import OtherStatement, content_digest, establish, fact_key
 from sluice.provenance.errors import Reason
 from sluice.provenance.model_signature import ModelManifest
 from sluice.provenance.slsa import BuildProvenance
@@ -76,15 +76,15 @@ def test_the_cache_key_covers_everything_that_the_fact_depends_on() -> None:
     evaluation = sign(evaluation_statement(IMAGE, "results.json", RAW))
     other_root = TrustAnchors.sigstore("other", sigstore().trusted_root_json)
     keys = [
-        fact_key(evaluation, {"results.json": RAW}, anchors()),
-        fact_key(evaluation, {}, anchors()),
-        fact_key(evaluation, {"results.json": RAW + b" "}, anchors()),
-        fact_key(evaluation, {"other.json": RAW}, anchors()),
-        fact_key(bundle(), {"results.json": RAW}, anchors()),
-        fact_key(evaluation, {"results.json": RAW}, other_root),
+        fact_key(content_digest(evaluation, {"results.json": RAW}), anchors()),
+        fact_key(content_digest(evaluation, {}), anchors()),
+        fact_key(content_digest(evaluation, {"results.json": RAW + b" "}), anchors()),
+        fact_key(content_digest(evaluation, {"other.json": RAW}), anchors()),
+        fact_key(content_digest(bundle(), {"results.json": RAW}), anchors()),
+        fact_key(content_digest(evaluation, {"results.json": RAW}), other_root),
     ]
     assert len(set(keys)) == len(keys)
-    assert fact_key(evaluation, {"a": b"1", "b": b"2"}, anchors()) == fact_key(evaluation, {"b": b"2", "a": b"1"}, anchors())
+    assert fact_key(content_digest(evaluation, {"a": b"1", "b": b"2"}), anchors()) == fact_key(content_digest(evaluation, {"b": b"2", "a": b"1"}), anchors())
 
 
 def test_establishing_a_fact_does_not_depend_on_the_clock() -> None:
