@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from sluice.cli.canary_report import report
 from sluice.cli.canary_watch import Wanted
+from sluice.cli.report.as_json import numbers
 from sluice.cli.report.detail import judged, merged_of
 from sluice.cli.report.numbers import read_run
 from sluice.cli.report.page import POLICY, page
@@ -320,7 +321,7 @@ def test_statistics_of_a_run_whose_live_share_goes_on_promote_nothing(files: Pat
     [
         (None, "it has not begun"),
         ({"stage": 0}, "stage 1 waits"),
-        ({"stage": 1, "since": "2026-11-21T07:05:00Z"}, "stage 2 since 2026-11-21T07:05:00Z, at 0.2"),
+        ({"stage": 1, "since": "2026-11-21T07:05:00Z"}, "stage 2 since 2026-11-21T07:05:00Z, at 20 %"),
         ({"stage": 2}, "all stages are over"),
     ],
 )
@@ -330,7 +331,9 @@ def test_a_page_says_how_far_a_live_share_is(exposure: Object | None, told: str)
     assert "Live share" not in page(read_run(asked), None)
     asked["spec"]["exposure"] = [{"share": "0.05", "for": "10m"}, {"share": "0.25", "for": "1h"}]
     shown = page(read_run(asked), None)
-    assert f"at most 0.05 of the users for 10m, then at most 0.25 of the users for 1h; {told}" in shown
+    words = f"at most 5 % of the users for 10m, then at most 25 % of the users for 1h; {told}"
+    assert words in shown
+    assert numbers(read_run(asked))["liveShare"] == words
 
 
 def test_half_of_the_statistics_is_a_comparison_that_goes_on(files: Path) -> None:

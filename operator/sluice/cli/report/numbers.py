@@ -179,7 +179,7 @@ def read_run(run: object) -> Comparison:
 
 
 def _live_share(spec: CanarySpec, told: ExposureStatus | None) -> str:
-    stages = [f"at most {float(stage.share):.4g} of the users for {stage.for_}" for stage in spec.exposure or ()]
+    stages = [f"at most {100 * float(stage.share):.4g} % of the users for {stage.for_}" for stage in spec.exposure or ()]
     if not stages:
         return ""
     if told is None:
@@ -189,7 +189,7 @@ def _live_share(spec: CanarySpec, told: ExposureStatus | None) -> str:
     elif told.since is None:
         how_far = f"stage {told.stage + 1} waits"
     else:
-        how_far = f"stage {told.stage + 1} since {told.since}, at {float(told.share):.4g}"
+        how_far = f"stage {told.stage + 1} since {told.since}, at {100 * float(told.share):.4g} %"
     return f"{', then '.join(stages)}; {how_far}"
 
 
