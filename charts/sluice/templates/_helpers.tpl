@@ -104,6 +104,8 @@ spec:
           valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
         - name: POD_NAME
           valueFrom: {fieldRef: {fieldPath: metadata.name}}
+        - name: VERIFIER_IMAGE
+          value: {{ include "sluice.image" .root }}
         {{- if eq .component "controller" }}
         - name: SCORER_IMAGE
           value: {{ include "sluice.image" .root }}

@@ -50,6 +50,9 @@ STAND_IN_LABEL: Final = f"{GROUP}/stand-in"
 HELD_ANNOTATION: Final = f"{GROUP}/held"
 """On a Deployment: the release for which the API server paused it. Empty or absent means that Sluice does not hold it."""
 
+VERIFIER_PREFIX: Final = "sluice-verify-"
+"""How the init containers begin that check weights where they are loaded. Only those that the webhook adds are one."""
+
 FOUND_FOR_LABEL: Final = f"{GROUP}/found-for"
 """On a `ReleaseEvidence` that the controller made: the release whose artifact the bundle refers to in its registry."""
 

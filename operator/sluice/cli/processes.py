@@ -33,6 +33,12 @@ _WEBHOOK_FLAGS = (
 _COMMON_FLAGS = (
     click.option("--namespace", envvar="POD_NAMESPACE", help="Namespace of Sluice itself.  [env: POD_NAMESPACE]"),
     click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Path of a kubeconfig; default: the Pod's account."),
+    click.option(
+        "--verifier-image",
+        envvar="VERIFIER_IMAGE",
+        metavar="IMAGE",
+        help="What checks weights where they are loaded: this image, by digest.  [env: VERIFIER_IMAGE]",
+    ),
     click.option("--context", help="Context in the kubeconfig."),
     click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True, help="What is logged."),
 )

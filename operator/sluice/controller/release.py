@@ -25,6 +25,7 @@ from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut
 from sluice.controller.drill_start import start_drills
 from sluice.controller.observe import Metrics
 from sluice.controller.release_status import HEALTHY, headline, health, status_of, unreadable_status
+from sluice.controller.weights_lists import keep_lists
 from sluice.controller.work import Item
 from sluice.controller.writing import write_status
 from sluice.decision.gate import Action, Decision, decide_pod
@@ -65,6 +66,7 @@ class Reconciler:
         """Look at one release; return in how many seconds to look again, if time alone may change something. Raises `ApiError`."""
         now = datetime.now(UTC)
         await self._status(key)
+        await self._lists(key)
         waits = [await self._workloads(key)]
         verdict = self.feed.world.verdict(key, now=now)
         if verdict is not None and not self.feed.blind(max_age_seconds=self.max_age_seconds):
@@ -85,6 +87,12 @@ class Reconciler:
         """Look at a held Pod that names no release (strict namespaces hold every Pod). Raises `ApiError`."""
         found = await self.client.list(PODS, key.namespace, field_selector=f"metadata.name={key.name}")
         return self._again([await settle_pod(_typed(pod, PODS.api_version, PODS.kind), self._actuation()) for pod in found])
+
+    async def _lists(self, key: Key) -> None:
+        """Give Pods what they check their weights against."""
+        stored, release = self.feed.store(RELEASES.kind).get(key), self.feed.world.releases.get(key)
+        if stored is not None and isinstance(release, Release):
+            await keep_lists(self.client, stored, release, self.feed.world)
 
     async def _stand_ins(self, key: Key, verdict: Verdict) -> float | None:
         """Let the baseline stand in for a release that was withdrawn while it serves users."""

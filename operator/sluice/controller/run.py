@@ -47,6 +47,7 @@ from sluice.controller.signing_key import ControllerKey
 from sluice.controller.triggers import Triggers
 from sluice.controller.work import Item
 from sluice.decision.records import Key
+from sluice.decision.weights import pinned
 from sluice.decision.world import World
 from sluice.rollout.actuation import Announcer
 from sluice.rollout.scoring_job import ScorerImage
@@ -88,6 +89,8 @@ class Settings:
     """Objects looked at at once."""
     scorer_image: str = ""
     """What the scorers of canary runs run: the image of Sluice itself, by digest. Without it runs wait."""
+    verifier_image: str = ""
+    """What checks weights where they are loaded: the image of Sluice itself, by digest. Without it, Pods that load such weights wait."""
     scorer_queue: str = ""
     """The Kueue LocalQueue that scoring Jobs wait in, in each namespace that has releases."""
     samples_repository: str = ""
@@ -163,6 +166,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, connection: Connection, client: ApiClient, lease: Lease, *, instance: str, ending: asyncio.Event) -> None:
+    world, own = World(verifier=pinned(settings.verifier_image)), ControllerKey()
     world, own = World(defers=True), ControllerKey()
     metrics = Metrics(leads=lambda: lease.held)
     queue: WorkQueue[Item] = WorkQueue(on_depth=metrics.depth)

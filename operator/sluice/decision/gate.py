@@ -16,6 +16,7 @@ from sluice.api.names import GOVERN_LABEL, STAGE_LABEL
 from sluice.api.policy import RequirementType
 from sluice.decision.model import Allowance, Release, Verdict
 from sluice.decision.reasons import Reason
+from sluice.decision.weights import checked_images, weights_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,8 @@ class Subject:
     release: Release | None
     verdict: Verdict | None
     problem: str = ""
+    verifier: str = ""
+    """The image that checks weights where they are loaded, by digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, s
     if subject.release is None or subject.verdict is None:
         return _unreadable(subject)
     # 4. What contradicts the release cannot become right: releases and Pods do not change.
-    if contradiction := _contradiction(pod, namespace, subject.release):
+    if contradiction := _contradiction(pod, namespace, subject, subject.release):
         return contradiction
     if pod.canary_run is not None and subject.verdict.allows is not Allowance.NOTHING:
         return Decision(
@@ -125,7 +128,7 @@ def decide_drill_pod(pod: PodView, namespace: Namespace, subject: Subject | None
     # 2. Like any other Pod it must be what its release says.
     if subject is None or subject.release is None or subject.verdict is None:
         return decide_pod(pod, namespace, subject, serves={})
-    if contradiction := _contradiction(pod, namespace, subject.release):
+    if contradiction := _contradiction(pod, namespace, subject, subject.release):
         return contradiction
     if subject.release.digest != digest:
         return Decision(
@@ -156,7 +159,7 @@ def decide_canary_pod(pod: PodView, namespace: Namespace, subject: Subject | Non
     # 2. Like any other Pod it must be what its release says.
     if subject is None or subject.release is None or subject.verdict is None:
         return decide_pod(pod, namespace, subject, serves={})
-    if contradiction := _contradiction(pod, namespace, subject.release):
+    if contradiction := _contradiction(pod, namespace, subject, subject.release):
         return contradiction
     # 3. The candidate may be scored; what it is compared with may serve.
     enough = {Allowance.CANARY, Allowance.SERVE} if pod.canary_role == "candidate" else {Allowance.SERVE}
@@ -214,10 +217,16 @@ def _unnamed(pod: PodView, serves: Mapping[str, str]) -> Decision:
     return Decision(action=Action.ALLOW, reason=Reason.NotGoverned, message="the Pod serves no model that Sluice knows")
 
 
-def _contradiction(pod: PodView, namespace: Namespace, release: Release) -> Decision | None:
+def _contradiction(pod: PodView, namespace: Namespace, subject: Subject, release: Release) -> Decision | None:
     if wrong := _wrong_stage(namespace, release):
         return wrong
+    if pod.final and (unchecked := _unchecked(pod, subject, release)):
+        return unchecked
+    # The image that checks the weights is Sluice's own: in exactly the container that it adds, or will put in place of one that bears the name.
+    ours = checked_images(pod, release, subject.verifier)
     for image in pod.images:
+        if image.path in ours:
+            continue
         if image.digest is None:
             return Decision(
                 action=Action.DENY, reason=Reason.ImageNotPinned, message=f"{image.path} is {image.reference}, which names no digest",
@@ -237,6 +246,14 @@ def _contradiction(pod: PodView, namespace: Namespace, release: Release) -> Deci
             remedy=f"run the Pod as {granted}, or apply a new ModelRelease with this authority",
         )  # fmt: skip
     return None
+
+
+def _unchecked(pod: PodView, subject: Subject, release: Release) -> Decision | None:
+    problem = weights_problem(pod, release, subject.verifier)
+    if problem is None:
+        return None
+    action = Action.HOLD if problem.reason is Reason.VerifierMissing else Action.DENY
+    return Decision(action=action, reason=problem.reason, message=problem.message, remedy=problem.remedy)
 
 
 def _wrong_stage(namespace: Namespace, release: Release) -> Decision | None:

@@ -6,10 +6,10 @@ Init, ephemeral and ordinary containers and image volumes count alike: each runs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, DRILL_LABEL, DRILL_ROLE_LABEL, READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE
+from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, DRILL_LABEL, DRILL_ROLE_LABEL, READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE, VERIFIER_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +38,45 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One volume as a container sees it. `device`: as a raw block device."""
+
+    volume: str
+    read_only: bool = False
+    sub_path: str = ""
+    device: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container: what it mounts, and whether it ends before the next one starts. `raw` is all of one that might check weights."""
+
+    field: str
+    name: str
+    path: str
+    mounts: tuple[Mount, ...] = ()
+    sidecar: bool = False
+    user: int | None = None
+    """Numeric user that the Pod runs it as; None: what the image says."""
+    raw: Mapping[str, Any] | None = None
+
+    @property
+    def image_path(self) -> str:
+        """Where its image stands."""
+        return f"{self.path}.image"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """One volume: of a claim, or of the Pod itself (`local`), or something else."""
+
+    name: str
+    claim: str | None = None
+    read_only: bool = False
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodView:
     """What the gate looks at in a Pod."""
 
@@ -52,10 +91,20 @@ class PodView:
     drill: str | None = None
     """The ReleaseDrill that it belongs to; only the controller can make such a Pod."""
     drill_role: str | None = None
+    containers: tuple[Container, ...] = ()
+    """In the order in which they start."""
+    volumes: tuple[Volume, ...] = ()
+    final: bool = True
+    """Whether nothing is added any more: not so for the template of an owner, and for a Pod before all have mutated it."""
+
+
+def view_template(pod: Mapping[str, Any]) -> PodView:
+    """Read a Pod to which something may still be added, such as the template of an owner. Raises PodMalformedError."""
+    return replace(view_pod(pod), final=False)
 
 
 def view_pod(pod: Mapping[str, Any]) -> PodView:
-    """Read a Pod, or the template of one.
+    """Read a Pod.
 
     Raises:
         PodMalformedError: a part that the gate judges has another type than the API defines.
@@ -73,6 +122,8 @@ def view_pod(pod: Mapping[str, Any]) -> PodView:
             canary_role=labels.get(CANARY_ROLE_LABEL),
             drill=labels.get(DRILL_LABEL),
             drill_role=labels.get(DRILL_ROLE_LABEL),
+            containers=tuple(_container(field, container, spec) for field in _CONTAINERS for container in spec.get(field) or ()),
+            volumes=tuple(_volume(volume) for volume in spec.get("volumes") or ()),
         )
     except (KeyError, TypeError, AttributeError) as error:
         message = f"not the form of a Pod: {type(error).__name__}: {error}"
@@ -86,3 +137,26 @@ def _images(spec: Mapping[str, Any]) -> Iterator[Image]:
     for volume in spec.get("volumes") or ():
         if volume.get("image") is not None:
             yield Image(path=f"spec.volumes[{volume['name']}].image.reference", reference=str(volume["image"].get("reference") or ""))
+
+
+def _container(field: str, container: Mapping[str, Any], spec: Mapping[str, Any]) -> Container:
+    init = field == "initContainers"
+    mounts = [Mount(volume=mount["name"], read_only=mount.get("readOnly") is True, sub_path=_sub_path(mount)) for mount in container.get("volumeMounts") or ()]
+    devices = [Mount(volume=device["name"], device=True) for device in container.get("volumeDevices") or ()]
+    users = [(part.get("securityContext") or {}).get("runAsUser") for part in (container, spec)]
+    return Container(
+        field=field, name=container["name"], path=f"spec.{field}[{container['name']}]", mounts=(*mounts, *devices),
+        user=next((user for user in users if user is not None), None), sidecar=init and container.get("restartPolicy") == "Always",
+        raw=container if init and container["name"].startswith(VERIFIER_PREFIX) else None,
+    )  # fmt: skip
+
+
+def _sub_path(mount: Mapping[str, Any]) -> str:
+    """What of the volume is mounted. What an expression comes to is known on the node only, so it stands for itself, and is nothing that anybody asks for."""
+    return str(mount.get("subPath") or mount.get("subPathExpr") or "").strip("/")
+
+
+def _volume(volume: Mapping[str, Any]) -> Volume:
+    claim = volume.get("persistentVolumeClaim") or {}
+    local = volume.get("emptyDir") is not None or volume.get("ephemeral") is not None
+    return Volume(name=volume["name"], claim=claim.get("claimName"), read_only=claim.get("readOnly") is True, local=local)

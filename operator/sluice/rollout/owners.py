@@ -13,7 +13,7 @@ from sluice.cluster.client import Object
 from sluice.cluster.errors import Conflict, NotFound
 from sluice.cluster.resource import DEPLOYMENTS
 from sluice.decision.gate import Action
-from sluice.decision.pod import PodMalformedError, view_pod
+from sluice.decision.pod import PodMalformedError, view_template
 from sluice.rollout.actuation import Actuation, Settled, same_object
 
 _HELD_PATH: Final = f"/metadata/annotations/{HELD_ANNOTATION.replace('/', '~1')}"
@@ -40,7 +40,7 @@ async def settle_deployment(deployment: Object, tools: Actuation) -> Settled:
     if not held or "deletionTimestamp" in deployment["metadata"]:
         return Settled.DONE
     try:
-        view = view_pod(deployment["spec"]["template"])
+        view = view_template(deployment["spec"]["template"])
     except PodMalformedError as error:
         log.warning("deployment %s/%s: stays held: %s", namespace, name, error)
         return Settled.WAITING

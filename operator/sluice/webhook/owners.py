@@ -11,7 +11,7 @@ from typing import Any
 
 from sluice.api.names import HELD_ANNOTATION
 from sluice.decision.gate import Action
-from sluice.decision.pod import PodMalformedError, view_pod
+from sluice.decision.pod import PodMalformedError, view_template
 from sluice.decision.reasons import Reason
 from sluice.webhook.review import Answer, Object, Operation, Request
 from sluice.webhook.sight import Sight
@@ -33,7 +33,7 @@ def mutate(request: Request, sight: Sight) -> Answer:
 
     Raises PodMalformedError.
     """
-    pod = view_pod(_template(request))
+    pod = view_template(_template(request))
     held = _held_for(request.object)
     if not held or held != pod.release:
         return Answer(action=Action.ALLOW, reason=Reason.Unchanged)
@@ -49,7 +49,7 @@ def validate(request: Request, sight: Sight) -> Answer:
 
     Raises PodMalformedError.
     """
-    decision = sight.judge(view_pod(_template(request)), request.namespace)
+    decision = sight.judge(view_template(_template(request)), request.namespace)
     if decision.action is Action.ALLOW:
         return Answer(action=Action.ALLOW, reason=decision.reason)
     head, *rest = decision.lines

@@ -1,6 +1,7 @@
 """What the webhook answers about Pods.
 
-Mutating, at creation: takes our two gates off a Pod that is entitled, so that approved models start with the controller down. It never denies, because other
+Mutating, at creation: takes our two gates off a Pod that is entitled, so that approved models start with the controller down; where weights have to be
+checked before they are loaded, it adds the init containers that do, and the controller takes the gates off. It never denies, because other
 webhooks may still change the Pod (resolve its tags, for one).
 Validating, on the final object: denies what cannot become right, and whatever should be held and is not. A hold is only as good as its scheduling gate: L0
 puts it there, and we look whether it did.
@@ -17,8 +18,10 @@ from typing import Any
 
 from sluice.api.names import READINESS_GATE, SCHEDULING_GATE
 from sluice.decision.gate import Action, Decision
-from sluice.decision.pod import PodMalformedError, view_pod
+from sluice.decision.pod import PodMalformedError, view_pod, view_template
 from sluice.decision.reasons import Reason
+from sluice.decision.weights import WeightsProblem
+from sluice.webhook.injection import inject
 from sluice.webhook.review import Answer, Object, Operation, Request
 from sluice.webhook.sight import Sight
 
@@ -28,11 +31,17 @@ def mutate(request: Request, sight: Sight) -> Answer:
 
     Raises PodMalformedError.
     """
-    pod = view_pod(request.object)
+    pod = view_template(request.object)
     if request.operation != "CREATE":
         # Only the controller lifts the gate of a Pod that exists.
         return Answer(action=Action.ALLOW, reason=Reason.Unchanged)
     decision = sight.judge(pod, request.namespace)
+    checks = () if decision.action is Action.DENY else sight.checks(pod, request.namespace)
+    if checks:
+        # It keeps its gates: what is in the final Pod, after everybody who may change it, is for the controller to see.
+        lines = decision.lines if decision.action is Action.HOLD else ()
+        patch = () if isinstance(checks, WeightsProblem) else tuple(inject(request.object, checks))
+        return Answer(action=Action.HOLD, reason=decision.reason, lines=lines, patch=patch)
     if decision.action is Action.ALLOW:
         # "Not governed" is an answer about strictness only where we see that the namespace is governed: else our watch may lag behind its label.
         lifts = decision.reason is Reason.Entitled or sight.governs(request.namespace)

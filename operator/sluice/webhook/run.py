@@ -14,6 +14,8 @@ from sluice.api.names import WEBHOOK
 from sluice.cluster.client import ApiClient
 from sluice.cluster.connection import Connection
 from sluice.cluster.feed import WorldFeed
+from sluice.decision.weights import pinned
+from sluice.decision.world import World
 from sluice.webhook.certificates import Lifetimes
 from sluice.webhook.keys import follow_keys
 from sluice.webhook.metrics import Metrics
@@ -38,6 +40,8 @@ class Settings:
     probe_port: int = 8080
     also_named: tuple[str, ...] = ()
     """Further DNS names or addresses of the serving certificate, for an API server that does not call by Service."""
+    verifier_image: str = ""
+    """What checks weights where they are loaded: the image of Sluice itself, by digest. Without it, Pods that load such weights wait."""
     world_max_age: float = 90.0
     """Nothing is decided on knowledge older than this. The API server proves it anew about every 30 s."""
     deadline: float = 4.0
@@ -72,7 +76,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     async with ApiClient(connection) as client:
-        feed, tls = WorldFeed(client), SwappableTls()
+        feed, tls = WorldFeed(client, World(verifier=pinned(settings.verifier_image))), SwappableTls()
         certificate = ServingCertificate(client, tls, settings.place, settings.lifetimes)
 
         def look() -> Sight:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_drill_pod, decide_pod
+from sluice.decision.model import Release
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
 from sluice.decision.runs import Run
+from sluice.decision.weights import Check, WeightsProblem, checks_for
 from sluice.decision.world import World
 
 
@@ -40,6 +42,13 @@ class Sight:
         subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
         serves = self.world.serves((image.digest for image in pod.images if image.digest), namespace)
         return decide_pod(pod, known, subject, serves=serves)
+
+    def checks(self, pod: PodView, namespace: str) -> tuple[Check, ...] | WeightsProblem:
+        """What the Pod has to check before it loads its weights, or why that cannot be told."""
+        release = None if self.blind or pod.release is None else self.world.releases.get(Key(namespace=namespace, name=pod.release))
+        if not isinstance(release, Release) or not self.governs(namespace):
+            return ()
+        return checks_for(pod, release, self.world.verifier)
 
     def judge_of_run(self, pod: PodView, namespace: str) -> Decision:
         """Decide whether a Pod may start for the canary run that it belongs to."""

@@ -80,6 +80,12 @@ def patched(obj: Object, response: Object) -> Object:
         target: Any = result
         for part in parents:
             target = target[int(part) if isinstance(target, list) else part]
+        if operation["op"] == "add":
+            if isinstance(target, list):
+                target.append(operation["value"])
+            else:
+                target[last] = operation["value"]
+            continue
         place = int(last) if isinstance(target, list) else last
         if operation["op"] == "test":
             assert target[place] == operation["value"]
