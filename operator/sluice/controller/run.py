@@ -166,8 +166,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, connection: Connection, client: ApiClient, lease: Lease, *, instance: str, ending: asyncio.Event) -> None:
-    world, own = World(verifier=pinned(settings.verifier_image)), ControllerKey()
-    world, own = World(defers=True), ControllerKey()
+    world, own = World(defers=True, verifier=pinned(settings.verifier_image)), ControllerKey()
     metrics = Metrics(leads=lambda: lease.held)
     queue: WorkQueue[Item] = WorkQueue(on_depth=metrics.depth)
     triggers = Triggers(world, queue)

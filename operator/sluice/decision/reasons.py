@@ -99,6 +99,10 @@ class Reason(StrEnum):
     ImageNotInRelease = "ImageNotInRelease"
     ServiceAccountNotPermitted = "ServiceAccountNotPermitted"
     ReleaseNotNamed = "ReleaseNotNamed"
+    WeightsUnverified = "WeightsUnverified"
+    WeightsNotMounted = "WeightsNotMounted"
+    WeightsWritable = "WeightsWritable"
+    VerifierMissing = "VerifierMissing"
     CanaryPod = "CanaryPod"
     NotReady = "NotReady"
     Unchanged = "Unchanged"
@@ -183,6 +187,10 @@ MEANING: dict[Reason, str] = {
     Reason.ImageNotInRelease: "An image of the Pod is not an artifact of the release that it names.",
     Reason.ServiceAccountNotPermitted: "The Pod runs under another service account than the release's authority.",
     Reason.ReleaseNotNamed: "The Pod carries a model that a release knows, and names no release.",
+    Reason.WeightsUnverified: "The weights are on storage that checks nothing, and the Pod lacks the init container of Sluice that does, or has it changed.",
+    Reason.WeightsNotMounted: "The release says where its weights are, and the Pod does not mount that so that it can be checked.",
+    Reason.WeightsWritable: "The Pod could change its weights after they were checked: mount them read-only.",
+    Reason.VerifierMissing: "Weights must be checked where they are loaded, and Sluice was started without the image that does it.",
     Reason.CanaryPod: "The Pod belongs to a CanaryRun: the controller lets it go, and it gets no traffic of its own.",
     Reason.NotReady: "Sluice has not seen everything yet that it decides on.",
     Reason.Unchanged: "The request changes nothing that the gate judges.",

@@ -32,6 +32,7 @@ from sluice.decision.requirements import carries_signed
 from sluice.decision.revocations import NOTHING, Revocations, sift
 from sluice.decision.tiers import TierMalformedError, TierProgram
 from sluice.evidence.fact_cache import FactCache
+from sluice.provenance.model_signature import ModelManifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -65,11 +66,12 @@ class Learnt:
 class World:
     """What is known, and what follows from it."""
 
-    def __init__(self, *, defers: bool = False) -> None:
-        """Start with nothing, which allows nothing.
+    def __init__(self, *, defers: bool = False, verifier: str = "") -> None:
+        """Start with nothing, which allows nothing. `verifier` is the image that checks weights where they are loaded, by digest.
 
         `defers`: bundles that are not known yet wait in `wanted` until somebody has verified them, beside the event loop. Without it `put` verifies.
         """
+        self.verifier = verifier
         self._defers, self._facts = defers, FactCache()
         self._wanted: dict[str, Check] = {}
         self._waiting: dict[str, set[Key]] = defaultdict(set)
@@ -178,8 +180,8 @@ class World:
         if release is None:
             return None
         if isinstance(release, Unreadable):
-            return Subject(name=name, release=None, verdict=None, problem=str(release))
-        return Subject(name=name, release=release, verdict=decide(self.case(release), now=now))
+            return Subject(name=name, release=None, verdict=None, problem=str(release), verifier=self.verifier)
+        return Subject(name=name, release=release, verdict=decide(self.case(release), now=now), verifier=self.verifier)
 
     def serves(self, digests: Iterable[str], namespace: str) -> dict[str, str]:
         """Of these image digests, give those that carry a model known in `namespace`, with the name of one release of it.
@@ -200,6 +202,13 @@ class World:
         case = sift(self._evidence_case(release)).case
         models = [artifact for artifact in release.spec.artifacts if artifact.type in MODELS and carrier(artifact) == digest]
         return any(carries_signed(policy, model, case.facts) for policy in usable(case) for model in models)
+
+    def signed_list(self, namespace: str, digest: str) -> bytes | None:
+        """A bundle whose signed list of files has this name-binding digest, whoever signed it; None while there is none."""
+        for at in sorted(self._evidence_on.get((namespace, digest), ())):
+            if any(isinstance(fact.content, ModelManifest) and fact.content.digest == digest for fact in self.evidence[at].facts):
+                return self.evidence[at].bundle
+        return None
 
     def case(self, release: Release) -> Case:
         """Gather all that a verdict about `release` depends on."""

@@ -76,7 +76,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     async with ApiClient(connection) as client:
-        feed, tls = WorldFeed(client, World(verifier=pinned(settings.verifier_image))), SwappableTls()
+        feed, tls = WorldFeed(client, World(defers=True, verifier=pinned(settings.verifier_image))), SwappableTls()
         certificate = ServingCertificate(client, tls, settings.place, settings.lifetimes)
 
         def look() -> Sight:
