@@ -63,6 +63,7 @@ def serve(release: str, quality: Quality) -> None:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
+    ThreadingHTTPServer.request_queue_size = 128
     ThreadingHTTPServer(("", PORT), Handler).serve_forever()
 
 

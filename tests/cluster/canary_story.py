@@ -48,6 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 if wrong > 100:
     sys.exit("this model does not start")
+ThreadingHTTPServer.request_queue_size = 128
 ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
 
