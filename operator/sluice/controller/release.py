@@ -130,26 +130,30 @@ class Reconciler:
         if stored is None or release is None:
             return
 
+        # What is told is what was written: by then, another look could come to something else, which would be told twice.
+        judged: Verdict | None = None
+
         def status_at(moment: Moment) -> Object | None:
-            known = self.feed.world.releases.get(key)
+            nonlocal judged
+            judged, known = None, self.feed.world.releases.get(key)
             if not isinstance(known, Release):
                 return None if known is None else unreadable_status(str(known), moment)
             verdict = self.feed.world.verdict(key, now=moment.now)
             if verdict is None or (verdict.unverified and (stored.get("status") or {}).get("phase")):
                 # In a moment its evidence is verified, and it is looked at again: what stands there would change twice and mean nothing.
                 return None
+            judged = verdict
             return status_of(known, verdict, moment, discovered=self.discovered(key, known, moment))
 
         before = await write_status(self.client, RELEASES, stored, status_at)
         if before is not None:
-            await self._tell_health(key, stored, before)
+            await self._tell_health(stored, before, judged)
             # By time alone, too, a sign-off comes to count or not: its own status says so.
             self.look_at(Item(kind, at) for kind, at in self.feed.world.decisions_on(key))
-            await self._tell_transition(key, stored, before)
+            await self._tell_transition(key, stored, before, judged)
 
-    async def _tell_health(self, key: Key, stored: Object, before: Object) -> None:
+    async def _tell_health(self, stored: Object, before: Object, verdict: Verdict | None) -> None:
         """Tell once what a monitor found, and once that all is well again."""
-        verdict = self.feed.world.verdict(key, now=datetime.now(UTC))
         if verdict is None or not verdict.watched:
             return
         was = next((item for item in before.get("conditions") or () if item["type"] == HEALTHY), None)
@@ -159,8 +163,8 @@ class Reconciler:
         if not well and (was is None or was["message"] != cut(note, MESSAGE_LIMIT)):
             await self.events.record(stored, type_="Warning", reason=str(reason), action="Alarm", note=note)
 
-    async def _tell_transition(self, key: Key, stored: Object, before: Object) -> None:
-        release, verdict = self.feed.world.releases.get(key), self.feed.world.verdict(key, now=datetime.now(UTC))
+    async def _tell_transition(self, key: Key, stored: Object, before: Object, verdict: Verdict | None) -> None:
+        release = self.feed.world.releases.get(key)
         if isinstance(release, Release) and verdict is not None:
             phase, (reason, note) = verdict.phase, headline(release, verdict)
         else:

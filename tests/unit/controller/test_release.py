@@ -90,6 +90,21 @@ async def test_a_finding_is_told_once_and_so_is_its_end() -> None:
     assert bench.pods == ["a", "b"]
 
 
+async def test_what_changes_while_it_is_written_is_told_once_and_not_before_it_is_written() -> None:
+    bench = Bench()
+
+    def change() -> None:
+        if "status" in bench.client.objects[PATH]:
+            bench.world.remove("ReleaseApproval", case.Key(case.NAMESPACE, "by-owner"))
+
+    bench.client.after_write = change
+    await bench.look()
+    assert (bench.phase, bench.told) == ("Serving", [("Normal", "Entitled", "Serving")])
+    for _ in range(2):
+        await bench.look()
+    assert bench.told[1:] == [("Normal", "ApprovalMissing", "AwaitingApproval")]
+
+
 async def test_what_is_withdrawn_goes_though_nobody_stands_in_and_people_are_told() -> None:
     bench = Bench()
     await bench.look(finding("Withdraw"))
