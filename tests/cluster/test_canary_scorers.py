@@ -19,7 +19,7 @@ from sluice.cli import main
 from sluice.scoring.cases import read_cases
 from sluice.scoring.cases_image import layout_of
 from tests.cluster.canary_story import BASELINE, PORT, Canary, Object, sluice_image
-from tests.cluster.controller import Controller, Process
+from tests.cluster.controller import NAMESPACE, Controller, Process
 from tests.cluster.namespace import Namespace
 
 CASES = "".join(json.dumps({"id": f"c-{n}", "input": {"text": str(n)}, "expect": {"text": "yes" if n % 2 else "no"}}) + "\n" for n in range(150)).encode()
@@ -146,12 +146,33 @@ def test_cases_scorers_and_judges_from_elsewhere_promote_a_good_candidate(
     assert ranks == list(range(len(ranks)))
     assert len(ranks) >= status["units"]
     # From that, the suite and the cases, anybody comes to the same decision, without a cluster.
-    files = {"run.yaml": ns.get("canaryrun", f"{story.release}-1"), "suite.yaml": story.suite()}
-    for name, content in files.items():
+    objects = {"run.yaml": ns.get("canaryrun", f"{story.release}-1"), "suite.yaml": story.suite()}
+    for name, content in objects.items():
         (tmp_path / name).write_text(yaml.safe_dump(content))
     (tmp_path / "cases.jsonl").write_bytes(CASES)
     (tmp_path / "samples.jsonl").write_bytes(kept)
-    flags = [f"--{name}={tmp_path / file}" for name, file in (("suite", "suite.yaml"), ("cases", "cases.jsonl"), ("samples", "samples.jsonl"))]
+    published = json.loads(cluster.kubectl("get", "configmap", "sluice-controller-key", f"--namespace={NAMESPACE}", "--output=json").stdout)
+    (tmp_path / "keys.json").write_text(published["data"]["trust-root.json"])
+    files = {"suite": "suite.yaml", "cases": "cases.jsonl", "samples": "samples.jsonl", "trust-root": "keys.json"}
+    flags = [f"--{name}={tmp_path / file}" for name, file in files.items()]
     repeated = CliRunner().invoke(main, ["canary", "verify", str(tmp_path / "run.yaml"), *flags])
     assert repeated.exit_code == 0, repeated.output
+    assert "same     record    Promote, signed by the controller" in repeated.output
     assert "same     decision  Promote (WithinMargin)" in repeated.output
+    people_see_the_run(cluster, story, tmp_path)
+
+
+def people_see_the_run(cluster: Cluster, story: Canary, folder: Path) -> None:
+    """What the command line makes of a run on a real API server: the numbers as they stand, and a page of how it came about."""
+    access = [f"mr/{story.release}", f"--namespace={story.ns.name}", f"--kubeconfig={cluster.kubeconfig}"]
+    watched = CliRunner().invoke(main, ["canary", "watch", *access])
+    assert watched.exit_code == 0, watched.output
+    assert " of 150 cases  " in watched.output
+    assert "has met what policy asks" in watched.output
+    pages = [f"--output={folder / 'report.html'}", f"--json={folder / 'report.json'}"]
+    reported = CliRunner().invoke(main, ["canary", "report", *access, *pages])
+    assert (reported.exit_code, reported.output) == (0, ""), reported.output
+    told = json.loads((folder / "report.json").read_text())
+    assert (told["decision"], {scorer["name"] for scorer in told["detail"]["scorers"]}) == ("Promote", {"own", "judged"})
+    assert {path["name"] for path in told["detail"]["paths"]} == {"accuracy", "own", "judged"}, "the scorers are gone, and what they counted is not"
+    assert "<svg" in (folder / "report.html").read_text()
