@@ -18,6 +18,7 @@ from e2e.images import build_sluice
 from sluice.api.names import HELD_ANNOTATION, SCHEDULING_GATE
 from tests.cluster.canary_story import CANDIDATE, Canary, sluice_image
 from tests.cluster.namespace import Namespace, condition_of
+from tests.cluster.stored_weights import StoredWeights
 from tests.cluster.story import SAM, Story
 
 CHART = Path(__file__).parents[2] / "charts" / "sluice"
@@ -31,7 +32,7 @@ def installed(cluster: Cluster) -> Iterator[Cluster]:
     """Sluice, installed with Helm. Other modules of this run may have installed parts of it by hand, which Helm takes over."""
     image = cluster.load_image(build_sluice(narrator=Narrator(quiet=True)).layout, repository="sluice")
     repository, _, digest = image.partition("@")
-    values = (f"--set=image.repository={repository}", f"--set=image.digest={digest}")
+    values = (f"--set=image.repository={repository}", f"--set=image.digest={digest}", f"--set=evidence.registries={{http://{cluster.registry}}}")
     _helm(cluster, "upgrade", "--install", "sluice", str(CHART), "--create-namespace", "--take-ownership", "--wait", "--timeout=3m", *values)
     yield cluster
     _helm(cluster, "uninstall", "sluice", "--wait")
@@ -104,6 +105,47 @@ def test_a_candidate_is_scored_and_promoted_and_once_stopped_its_baseline_stands
         canary.until(lambda: not [pod for pod in ns.list("pods", selector=f"sluice.dev/release={CANDIDATE}") if running(pod)], seconds=120)
         assert ns.get("replicaset", "churn-stand-in")["status"]["readyReplicas"] == 2
     assert users["failed"] == 0, users
+
+
+@pytest.mark.usefixtures("installed")
+def test_evidence_is_found_in_the_registry_and_weights_that_somebody_changed_are_not_loaded(ns: Namespace) -> None:
+    story = StoredWeights(ns)
+    story.platform()
+    story.refer("signature")
+    story.evidence("evaluation", story.bundles["evaluation"])
+    story.propose()
+    # 1. What refers to the image when the release is new, and what comes later, become its evidence.
+    assert "found bundles: 1 for server" in story.condition("modelrelease", story.release, "Discovered", "True", reason="EvidenceFound")
+    story.refer("server")
+    story.wait_phase("AwaitingApproval", seconds=60)
+    fetched = [obj for obj in ns.list("releaseevidences", selector=f"sluice.dev/found-for={story.release}") if "oci" in obj["spec"]["bundle"]]
+    assert len(fetched) == 2
+    assert all(condition_of(obj, "Fetched") == "True" for obj in fetched)
+    story.approve()
+    story.wait_phase("Serving")
+    # 2. What was signed is loaded. A container that bears the name of the check is no check.
+    ns.apply(story.fetching_pod("right"))
+    changed = story.fetching_pod("changed", tamper="printf x >> /models/config.json")
+    checking = ns.get("pod", "right")["spec"]["initContainers"][-1]
+    changed["spec"]["initContainers"].append({"name": checking["name"], "image": story.image, "command": ["true"]})
+    ns.apply(changed)
+    right = ns.wait("pod", "right", lambda pod: condition_of(pod, "Ready") == "True", seconds=60)
+    assert "verified 2 files" in right["status"]["initContainerStatuses"][-1]["state"]["terminated"]["message"]
+
+    # 3. What somebody changed is not: the server never starts, and the Pod says why.
+    def refused(pod: Object) -> bool:
+        *_, check = pod["status"].get("initContainerStatuses") or [{}]
+        ended = (check.get("state") or {}).get("terminated") or (check.get("lastState") or {}).get("terminated") or {}
+        return ended.get("exitCode") == 1 and "NOT VERIFIED" in ended.get("message", "")
+
+    wrong = ns.wait("pod", "changed", refused, seconds=60)
+    assert wrong["spec"]["initContainers"][-1]["image"] == checking["image"]
+    assert not wrong["status"]["containerStatuses"][0]["started"]
+    # 4. Nobody takes the check out of a Pod: one that could write to what was checked is refused.
+    writable = story.fetching_pod("writable")
+    writable["spec"]["containers"][0]["volumeMounts"][0]["readOnly"] = False
+    with pytest.raises(StepFailed, match="WeightsWritable"):
+        ns.create(writable)
 
 
 @pytest.mark.parametrize("dead", [(WEBHOOK,), (CONTROLLER,), (WEBHOOK, CONTROLLER)], ids=["webhook", "controller", "both"], indirect=True)
