@@ -68,6 +68,11 @@ CANARY_FIELDS: Object = {
     "suite": {"name": "s"}, "margin": "0.1", "margins": {"m": "0.1"}, "falseRollbackRate": "0.1", "falsePromotionRate": "0.1", "planned": 100, "minimum": 20,
     "maxDuration": "1h", "onInconclusive": "Hold", "baselinePods": "Own",
 }  # fmt: skip
+ORIGIN = "spec.requirements.6"
+ORIGIN_FIELDS: Object = {
+    "mustReach": ["Dataset"], "roots": [{"name": "base", "digest": DIGEST}], "externalParameters": {"/x": "y"}, "licences": ["MIT"],
+    "dataClasses": ["Public"], "collectionScopes": ["contracts"], "verifiers": ["https://v"], "levels": ["SLSA_BUILD_LEVEL_3"],
+}  # fmt: skip
 DRILL: Object = {"name": "way-back", "type": "RollbackDrill", "maxAge": "30d", "every": "7d"}
 REVOKED, WHY, SINCE = "spec.revoked", {"reason": "it was stolen"}, "2026-11-01T00:00:00Z"
 MONITOR, MONITORED = "spec.monitors.0", "spec.monitors.1"
@@ -148,10 +153,20 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("approval-by-none", "ReleasePolicy", [("spec.requirements.3.counts", {"owner": 0})], "should be greater than or equal to 1"),
     ("counts-elsewhere", "ReleasePolicy", [("spec.requirements.0.counts", {"owner": 1})], "counts go with type Approval"),
     ("distinct-elsewhere", "ReleasePolicy", [("spec.requirements.0.distinctFrom", ["Trainer"])], "distinctFrom goes with type Approval"),
-    ("builders-elsewhere", "ReleasePolicy", [("spec.requirements.0.builders", ["https://b"])], "builders go with type Provenance"),
+    ("builders-elsewhere", "ReleasePolicy", [("spec.requirements.0.builders", ["https://b"])], "builders go with type Provenance, Lineage, DataProvenance"),
+    ("claims-of-a-key", "ReleasePolicy", [("spec.signers.1.claims", {"buildTrigger": "push"})], "claims go with identity"),
+    ("builders-of-an-evaluator", "ReleasePolicy", [("spec.signers.1.builders", ["https://b"])], "builders go with may: [Provenance]"),
+    ("lineage-to-nothing", "ReleasePolicy", [(f"{ORIGIN}.mustReach", GONE)], "type Lineage needs mustReach"),
+    ("lineage-to-the-moon", "ReleasePolicy", [(f"{ORIGIN}.mustReach", ["Moon"])], 'Unsupported value: "Moon"'),
+    ("lineage-of-artifacts", "ReleasePolicy", [(f"{ORIGIN}.artifactTypes", ["Weights"])], "lineage and data provenance are for the release"),
+    ("root-by-tag", "ReleasePolicy", [(f"{ORIGIN}.roots", [{"name": "base", "digest": "latest"}])], "digest in body should match"),
+    ("summary-by-nobody", "ReleasePolicy",
+     [("spec.requirements.1", {"name": "vsa", "type": "VerificationSummary", "artifactTypes": ["Image"]})], "type VerificationSummary needs verifiers"),
+    *((f"{field}-elsewhere", "ReleasePolicy", [(f"spec.requirements.2.{field}", value)], f"{field} go with type")
+      for field, value in ORIGIN_FIELDS.items()),
     ("evidence-for-nothing", "ReleasePolicy", [("spec.requirements.0.artifactTypes", GONE)], "say for which artifactTypes the evidence is required"),
     ("approval-of-artifacts", "ReleasePolicy",
-     [("spec.requirements.3.artifactTypes", ["Weights"])], "approvals, canaries and drills are for the release, not for artifacts"),
+     [("spec.requirements.3.artifactTypes", ["Weights"])], "approvals, canaries, drills, lineage and data provenance are for the release"),
     ("policy-for-everything", "ReleasePolicy", [("spec.selector.namespaces.matchLabels", {})], "should have at least 1 properties"),
     ("no-requirements", "ReleasePolicy", [("spec.requirements", [])], "should have at least 1 items"),
     ("requirements-twice", "ReleasePolicy", [("spec.requirements.1.name", "weights-signed")], "Duplicate value"),
@@ -162,7 +177,7 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     *((f"{field}-elsewhere", "ReleasePolicy", [(f"spec.requirements.0.{field}", value)], f"{field} goes with type Canary")
       for field, value in CANARY_FIELDS.items()),
     ("canary-of-artifacts", "ReleasePolicy",
-     [(f"{CANARY}.artifactTypes", ["Weights"])], "approvals, canaries and drills are for the release, not for artifacts"),
+     [(f"{CANARY}.artifactTypes", ["Weights"])], "approvals, canaries, drills, lineage and data provenance are for the release"),
     ("minimum-above-planned", "ReleasePolicy", [(f"{CANARY}.minimum", 3001)], "minimum is at most planned"),
     ("canary-of-19", "ReleasePolicy", [(f"{CANARY}.planned", 19)], "should be greater than or equal to 20"),
     ("margin-above-one", "ReleasePolicy", [(f"{CANARY}.margin", "1.01")], "margin in body should match"),

@@ -20,6 +20,7 @@ from sluice.api.base import (
     Line,
     Model,
     Name,
+    Sha256,
     Uri,
     exactly_one,
     rule,
@@ -40,6 +41,9 @@ class StatementKind(StrEnum):
     PROVENANCE = "Provenance"
     EVALUATION = "Evaluation"
     ROLLBACK_DRILL = "RollbackDrill"
+    DATASET = "Dataset"
+    BILL_OF_MATERIALS = "BillOfMaterials"
+    VERIFICATION_SUMMARY = "VerificationSummary"
 
 
 class RequirementType(StrEnum):
@@ -51,6 +55,9 @@ class RequirementType(StrEnum):
     APPROVAL = "Approval"
     CANARY = "Canary"
     ROLLBACK_DRILL = "RollbackDrill"
+    LINEAGE = "Lineage"
+    DATA_PROVENANCE = "DataProvenance"
+    VERIFICATION_SUMMARY = "VerificationSummary"
 
 
 class NamespaceSelector(Model):
@@ -94,6 +101,8 @@ class Signer(Model):
                 "identity is compared exactly; wildcards are not supported",
                 field=".identity",
             ),
+            rule("!has(self.claims) || has(self.identity)", "claims go with identity: a plain key has none", field=".claims"),
+            rule("!has(self.builders) || 'Provenance' in self.may", "builders go with may: [Provenance]", field=".builders"),
         )
     )
 
@@ -107,8 +116,12 @@ class Signer(Model):
     """Subject alternative name in the certificate, exact."""
     key: Label | None = None
     """Name of the key in the TrustRoot."""
-    may: Annotated[list[StatementKind], Field(min_length=1, max_length=4, json_schema_extra=LIST_SET)]
+    claims: Annotated[dict[str, Annotated[str, StringConstraints(min_length=1, max_length=2048)]], Field(min_length=1, max_length=16)] | None = None
+    """What the certificate says of the build beside the identity, exact: `sourceRepositoryIdentifier: "1234"`. A claim that it lacks does not match."""
+    may: Annotated[list[StatementKind], Field(min_length=1, max_length=7, json_schema_extra=LIST_SET)]
     """What its signatures count for."""
+    builders: Annotated[list[Uri], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
+    """The builders (`builder.id`, exact) that it may speak for in Provenance. Absent: any that a requirement accepts."""
     operated_by: People | None = None
     """The API users behind a pipeline's identity or a key, for separation of duties. The identity itself is always compared."""
 
@@ -176,6 +189,38 @@ class SeparatedFrom(StrEnum):
 UncoveredPath = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f*?\[\\]+$")]
 """A path below the model's folder; no glob: what is accepted without a signature is written down."""
 
+
+class Origin(StrEnum):
+    """What weights are made of."""
+
+    DATASET = "Dataset"
+    CODE = "Code"
+    BASE_MODEL = "BaseModel"
+    PARAMETERS = "Parameters"
+
+
+class Root(Model):
+    """A model from elsewhere whose own lineage is not asked for."""
+
+    name: Label
+    """Name, for people."""
+    digest: Sha256
+    """Digest under which provenance names it."""
+
+
+_LINEAGE_MAY = {
+    "mustReach": "'Lineage'",
+    "roots": "'Lineage', 'DataProvenance'",
+    "builders": "'Provenance', 'Lineage', 'DataProvenance'",
+    "externalParameters": "'Provenance', 'Lineage', 'DataProvenance'",
+    "licences": "'DataProvenance'",
+    "dataClasses": "'DataProvenance'",
+    "collectionScopes": "'DataProvenance'",
+    "verifiers": "'VerificationSummary'",
+    "levels": "'VerificationSummary'",
+}
+"""Fields about where things come from, with the types of requirement that have them."""
+_FOR_THE_RELEASE = "'Approval', 'Canary', 'RollbackDrill', 'Lineage', 'DataProvenance'"
 _CANARY_NEEDS = ("suite", "margin", "planned", "maxDuration")
 _CANARY_MAY = ("margins", "falseRollbackRate", "falsePromotionRate", "minimum", "onInconclusive", "baselinePods", "exposure", "onShareTooSmall")
 
@@ -223,7 +268,24 @@ class Requirement(Model):
     artifact_types: Annotated[list[ArtifactType], Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] | None = None
     """Every artifact of these types needs the evidence, and the release has at least one of them."""
     builders: Annotated[list[Uri], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
-    """Provenance: accepted `builder.id`, exact. Absent: any builder that a permitted signer attests."""
+    """Provenance, Lineage, DataProvenance: accepted `builder.id`, exact. Absent: any builder that a permitted signer attests."""
+    external_parameters: Annotated[dict[str, Annotated[str, StringConstraints(max_length=2048)]], Field(max_length=64)] | None = None
+    """Provenance, Lineage, DataProvenance: what whoever started the build may have chosen, by JSON pointer (`/workflow/ref: refs/heads/main`), exact; another
+    value, and a parameter that is not listed, is refused. Absent: they are not looked at."""
+    must_reach: Annotated[list[Origin], Field(min_length=1, max_length=4, json_schema_extra=LIST_SET)] | None = None
+    """Lineage: what has to be known of weights and of each model that they were made from. Quantized, pruned and merged weights have no data of their own."""
+    roots: Annotated[list[Root], Field(min_length=1, max_length=64, json_schema_extra=LIST_MAP_BY_NAME)] | None = None
+    """Lineage, DataProvenance: base models from elsewhere where the walk may end."""
+    licences: Annotated[list[Line], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)] | None = None
+    """DataProvenance: accepted licences of data, as statements write them (SPDX identifiers). Absent: any."""
+    data_classes: Annotated[list[Line], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)] | None = None
+    """DataProvenance: classes of data that models may be trained on, of those that the release has in `authority.dataClasses`. Absent: all of these."""
+    collection_scopes: Annotated[list[Line], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)] | None = None
+    """DataProvenance: accepted scopes of collection, exact. Absent: any."""
+    verifiers: Annotated[list[Uri], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
+    """VerificationSummary: accepted `verifier.id`, exact."""
+    levels: Annotated[list[Line], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] | None = None
+    """VerificationSummary: levels that the summary has to list, all of them (`SLSA_BUILD_LEVEL_3`). Absent: that it passed is enough."""
     accept_uncovered: Annotated[list[UncoveredPath], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)] | None = None
     """ModelSignature: paths that the signer may have left out (`ignore_paths`), exact. Absent: none; nobody vouches for what lies there."""
     measures: Annotated[list[Measure], Field(min_length=1, max_length=32)] | None = None

@@ -16,6 +16,7 @@ from sluice.decision.canary import check_canary, rolled_back, rolled_back_by
 from sluice.decision.drills import check_drill
 from sluice.decision.model import Asked, Case, InvalidPolicy, Result, Verdict
 from sluice.decision.monitors import alarms_of, is_watched, stops
+from sluice.decision.origins import check_origins
 from sluice.decision.people import Signoff, approval_finding, duty_of, holds_role, staffed, usable, waiver_finding, waives
 from sluice.decision.reasons import Reason
 from sluice.decision.requirements import check_evidence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from sluice.decision.revocations import Sifted
 
 P = ParamSpec("P")
+_ORIGINS = frozenset({RequirementType.LINEAGE, RequirementType.DATA_PROVENANCE})
+"""Requirements on where weights come from."""
 _OF_ANOTHER_KIND = frozenset({RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
 """Requirements that are not part of what people sign off."""
 _NOTES = 8
@@ -92,11 +95,17 @@ def decide(case: Case, *, now: datetime) -> Verdict:
 
 def _of_evidence(ask: Asked, sifted: Sifted, whole: Case, *, now: datetime) -> Result:
     """Check a requirement about evidence. When it is not met, say whether revocations are why, or whether evidence about the release is not verified yet."""
-    result = _guarded(ask, check_evidence, sifted.case, now=now)
+
+    def checked(case: Case) -> Result:
+        if ask.requirement.type in _ORIGINS:
+            return _guarded(ask, check_origins, case, lambda other: decide(other, now=now))
+        return _guarded(ask, check_evidence, case, now=now)
+
+    result = checked(sifted.case)
     if result.outcome is Outcome.SATISFIED or result.reason is Reason.CheckFailed:
         return result
     if sifted.revoked:
-        before = _guarded(ask, check_evidence, whole, now=now)
+        before = checked(whole)
         # It need not have been met: evidence that had merely expired would have left the release where it runs, and this must not.
         if is_better(before, result):
             return signer_revoked(ask, sifted.revoked, before)

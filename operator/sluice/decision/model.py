@@ -70,6 +70,12 @@ class Release:
         models = (artifact for artifact in self.spec.artifacts if artifact.type in MODELS)
         return frozenset(digest for artifact in models if (digest := carrier(artifact)))
 
+    @cached_property
+    def model_names(self) -> frozenset[str]:
+        """Digests under which statements may name the models of this release: of the weights, and of what carries them."""
+        models = (artifact for artifact in self.spec.artifacts if artifact.type in MODELS)
+        return frozenset(digest for artifact in models for digest in (artifact.digest, carrier(artifact)) if digest)
+
 
 def carrier(artifact: Artifact) -> str | None:
     """Return the digest of the OCI manifest that the artifact's uri pins, if it pins one."""
@@ -139,6 +145,19 @@ class Lineage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kin:
+    """What the models of a release were made from, and from what those were made: what verified evidence of the namespace says of it."""
+
+    facts: tuple[Fact, ...] = ()
+    releases: tuple[Case, ...] = ()
+    """Other releases whose model is among these; none of their cases has kin of its own."""
+    whole: bool = True
+    """Whether all of it is here; what is beyond the bounds is left out."""
+    unverified: tuple[str, ...] = ()
+    """Names of `ReleaseEvidence` about these that was not held against every trust root yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Everything about one release that a verdict depends on, except the time."""
 
@@ -152,6 +171,8 @@ class Case:
     suites: Mapping[str, Suite | str] = field(default_factory=dict)
     """The suites of the namespace that policies name; a text says why one cannot be read."""
     lineage: Lineage = field(default_factory=Lineage)
+    kin: Kin = field(default_factory=Kin)
+    """Empty where no policy asks for lineage."""
     monitors: tuple[Watched | InvalidMonitor, ...] = ()
     revocations: tuple[Revocations, ...] = ()
     """What trust roots revoke; policies bring theirs."""

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.api.durations import parse_duration
-from sluice.api.policy import PolicySpec
+from sluice.api.policy import PolicySpec, StatementKind
 from sluice.decision.reasons import Reason
 from sluice.decision.records import TrustRoot
 from sluice.scoring.watched import problem_of
+
+_TWO = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Problem:
 
 def policy_problems(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> tuple[Problem, ...]:
     """Return what its author has to repair, in the order of the fields."""
-    return (*_signers(policy, trust_roots), *_requirements(policy), *_monitors(policy))
+    return (*_signers(policy, trust_roots), *_pairs(policy), *_requirements(policy), *_monitors(policy))
 
 
 def _signers(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> Iterator[Problem]:
@@ -45,6 +47,20 @@ def _signers(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> Iterat
                 reason=Reason.TrustRootInvalid,
                 message=f"{field}: TrustRoot {signer.trust_root!r} cannot be used",
                 remedy=f"repair the TrustRoot: kubectl describe mtr/{signer.trust_root}",
+            )
+
+
+def _pairs(policy: PolicySpec) -> Iterator[Problem]:
+    """Find signers whom nothing keeps from speaking for the builder of another."""
+    provenance = [signer for signer in policy.signers if StatementKind.PROVENANCE in signer.may]
+    if len(provenance) < _TWO or not any(requirement.builders for requirement in policy.requirements):
+        return
+    for signer in provenance:
+        if signer.builders is None:
+            yield Problem(
+                reason=Reason.BuilderNotPaired,
+                message=f"spec.signers[{signer.name}].builders: it may sign for the builder of any other signer that a requirement accepts",
+                remedy="list the builder.id that it speaks for",
             )
 
 

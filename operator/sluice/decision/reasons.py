@@ -29,6 +29,17 @@ class Reason(StrEnum):
     BuilderNotPermitted = "BuilderNotPermitted"
     CarrierUnbound = "CarrierUnbound"
     UncoveredFiles = "UncoveredFiles"
+    ParameterNotAccepted = "ParameterNotAccepted"
+    SummaryVerified = "SummaryVerified"
+    SummaryNotAccepted = "SummaryNotAccepted"
+    LineageVerified = "LineageVerified"
+    LineageMissing = "LineageMissing"
+    LineageUnclear = "LineageUnclear"
+    LineageDiffers = "LineageDiffers"
+    LineageTooLarge = "LineageTooLarge"
+    DataInScope = "DataInScope"
+    DataOutOfScope = "DataOutOfScope"
+    DatasetUndescribed = "DatasetUndescribed"
     MeasureMissing = "MeasureMissing"
     ThresholdMissed = "ThresholdMissed"
     MetricOutOfRange = "MetricOutOfRange"
@@ -92,6 +103,7 @@ class Reason(StrEnum):
     TrustRootInvalid = "TrustRootInvalid"
     RoleNotDefined = "RoleNotDefined"
     TierNotDefined = "TierNotDefined"
+    BuilderNotPaired = "BuilderNotPaired"
     # A Pod
     NotGoverned = "NotGoverned"
     StageNotPermitted = "StageNotPermitted"
@@ -122,8 +134,19 @@ MEANING: dict[Reason, str] = {
     Reason.ArtifactMissing: "The policy asks for evidence about a type of artifact that the release does not have. Releases do not change: make another.",
     Reason.SignerNotPermitted: "The signature holds, but the policy does not let this signer make statements of this kind.",
     Reason.BuilderNotPermitted: "The provenance holds, but the policy does not accept its builder.",
+    Reason.ParameterNotAccepted: "Whoever started the build chose something that policy does not accept; the message says what.",
     Reason.CarrierUnbound: "The uri pins an OCI manifest, and no provenance ties that manifest to the signed weights.",
     Reason.UncoveredFiles: "The signer left paths of the model out of the signature. Sign all of it, or let the policy accept exactly these paths.",
+    Reason.SummaryVerified: "A verifier whom the policy accepts passed this artifact, at the levels that it asks for.",
+    Reason.SummaryNotAccepted: "There is a verification summary, by another verifier, not passed, or without a level that policy asks for.",
+    Reason.LineageVerified: "The weights were walked back to approved roots: data, code, parameters and base models, as the policy asks.",
+    Reason.LineageMissing: "A link between the weights and where they come from is missing; the message names the first one, and who could sign it.",
+    Reason.LineageUnclear: "Something went into the weights and nobody says what it is. Sign provenance that gives it a role.",
+    Reason.LineageDiffers: "Release and provenance disagree on the training run, the code or the parameters. The one or the other is about something else.",
+    Reason.LineageTooLarge: "The lineage has more links than are walked. Name a base model as a root, or sign one bill of materials for what lies behind it.",
+    Reason.DataInScope: "Every dataset behind the weights has a licence, classes of data and a scope of collection that the policy accepts.",
+    Reason.DataOutOfScope: "A dataset behind the weights is outside of the scope that policy and release approve; the message says in what.",
+    Reason.DatasetUndescribed: "Nobody who may says what a dataset is. Sign a dataset statement about its digest.",
     Reason.MeasureMissing: "No verified evaluation has this metric of this suite.",
     Reason.ThresholdMissed: "The metric, at its confidence bound, misses the threshold.",
     Reason.MetricOutOfRange: "The metric is outside [0, 1], where its confidence bound is not defined.",
@@ -181,6 +204,7 @@ MEANING: dict[Reason, str] = {
     Reason.TrustRootInvalid: "The trust material does not parse, so nothing can be verified against it.",
     Reason.RoleNotDefined: "A requirement names a role that the policy does not define, so nobody can decide in it.",
     Reason.TierNotDefined: "A requirement is for a tier that the policy does not define, so it may never apply.",
+    Reason.BuilderNotPaired: "Several signers may sign provenance and not each says for which builders, so each may speak for every builder that is accepted.",
     Reason.NotGoverned: "The Pod serves no model that Sluice knows.",
     Reason.StageNotPermitted: "The release is not meant for the stage of the namespace.",
     Reason.ImageNotPinned: "An image is named by tag. Tags move; name it by digest.",

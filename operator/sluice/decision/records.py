@@ -106,7 +106,7 @@ class Evidence:
     @property
     def speaks_of(self) -> frozenset[str]:
         """Digests of releases that this may concern."""
-        return self.claims.subjects.union(*(fact.subjects for fact in self.facts))
+        return self.claims.subjects.union(*(fact.speaks_of for fact in self.facts))
 
     def _refused(self) -> tuple[str, str]:
         errors = [error for error in self.by_trust.values() if isinstance(error, ProvenanceError)]

@@ -15,11 +15,13 @@ from sluice.api.durations import parse_duration
 from sluice.api.policy import RequirementType
 from sluice.api.policy import StatementKind as Kind
 from sluice.api.release import Outcome
+from sluice.decision.builds import Objection, objection
 from sluice.decision.intervals import wilson
 from sluice.decision.model import Asked, Case, Policy, Result, carrier
 from sluice.decision.reasons import Reason
 from sluice.decision.signers import describe, kind_of, kind_of_predicate, permitted_signer
 from sluice.evidence.evaluation import Evaluation
+from sluice.evidence.vsa import VerificationSummary
 from sluice.provenance.model_signature import ModelManifest
 from sluice.provenance.slsa import BuildProvenance
 
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 
 _PATHS_SHOWN, _PATH_SHOWN = 8, 100
 _LATEST = datetime.max.replace(tzinfo=UTC)
+_VERIFIED = {
+    Kind.MODEL_SIGNATURE: Reason.SignatureVerified,
+    Kind.PROVENANCE: Reason.ProvenanceVerified,
+    Kind.VERIFICATION_SUMMARY: Reason.SummaryVerified,
+}
 _SEVERITY = (Outcome.SATISFIED, Outcome.EXPIRED, Outcome.MISSING, Outcome.FAILED)
 
 
@@ -57,11 +64,12 @@ def check_evidence(asked: Asked, case: Case, *, now: datetime) -> Result:
 
 def _model_signature(asked: Asked, artifact: Artifact, case: Case, _now: datetime) -> list[Result]:
     accepted = asked.requirement.accept_uncovered or ()
-    signed = _statement(
-        asked, artifact.digest, artifact.name, Kind.MODEL_SIGNATURE, case=case,
-        also=lambda fact: isinstance(fact.content, ModelManifest) and not fact.content.uncovered_but(accepted),
-        otherwise=(Reason.UncoveredFiles, lambda fact: _left_out(fact, accepted)),
-    )  # fmt: skip
+
+    def objects(fact: Fact) -> Objection | None:
+        covered = isinstance(fact.content, ModelManifest) and not fact.content.uncovered_but(accepted)
+        return None if covered else (Reason.UncoveredFiles, _left_out(fact, accepted))
+
+    signed = _statement(asked, artifact.digest, artifact.name, Kind.MODEL_SIGNATURE, case=case, objects=objects)
     pinned = carrier(artifact)
     if signed.outcome is not Outcome.SATISFIED or pinned in {None, artifact.digest}:
         return [signed]
@@ -87,7 +95,7 @@ def _ties(policy: Policy, artifact: Artifact, facts: Sequence[Fact]) -> list[Fac
     pinned = carrier(artifact)
     return [
         fact
-        for fact in _ordered(facts)
+        for fact in ordered(facts)
         if isinstance(fact.content, BuildProvenance)
         and pinned in fact.subjects
         and any(artifact.digest in dependency.digests for dependency in fact.content.dependencies)
@@ -102,14 +110,25 @@ def carries_signed(policy: Policy, artifact: Artifact, facts: Sequence[Fact]) ->
 
 
 def _provenance(asked: Asked, artifact: Artifact, case: Case, _now: datetime) -> list[Result]:
-    accepted = asked.requirement.builders
-    subject = carrier(artifact) or artifact.digest
-    result = _statement(
-        asked, subject, artifact.name, Kind.PROVENANCE, case=case,
-        also=lambda fact: isinstance(fact.content, BuildProvenance) and (accepted is None or fact.content.builder_id in accepted),
-        otherwise=(Reason.BuilderNotPermitted, lambda fact: f"builder {getattr(fact.content, 'builder_id', '?')} is not accepted"),
-    )  # fmt: skip
-    return [result]
+    def objects(fact: Fact) -> Objection | None:
+        return objection(asked.requirement, fact.content) if isinstance(fact.content, BuildProvenance) else None
+
+    return [_statement(asked, carrier(artifact) or artifact.digest, artifact.name, Kind.PROVENANCE, case=case, objects=objects)]
+
+
+def _summary(asked: Asked, artifact: Artifact, case: Case, _now: datetime) -> list[Result]:
+    verifiers, levels = asked.requirement.verifiers or (), set(asked.requirement.levels or ())
+
+    def objects(fact: Fact) -> Objection | None:
+        summary = fact.content
+        if not isinstance(summary, VerificationSummary) or summary.verifier not in verifiers:
+            return Reason.SummaryNotAccepted, f"verifier {getattr(summary, 'verifier', '?')} is not accepted"
+        if not summary.passed:
+            return Reason.SummaryNotAccepted, f"verifier {summary.verifier} did not pass it"
+        lacking = sorted(levels - summary.levels)
+        return (Reason.SummaryNotAccepted, f"verifier {summary.verifier} does not confirm {', '.join(lacking)}") if lacking else None
+
+    return [_statement(asked, carrier(artifact) or artifact.digest, artifact.name, Kind.VERIFICATION_SUMMARY, case=case, objects=objects)]
 
 
 def _evaluation(asked: Asked, artifact: Artifact, case: Case, now: datetime) -> list[Result]:
@@ -117,7 +136,7 @@ def _evaluation(asked: Asked, artifact: Artifact, case: Case, now: datetime) -> 
     if found.outcome is not Outcome.SATISFIED:
         return [found]
     facts = [
-        fact for fact in _ordered(case.facts) if kind_of(fact) is Kind.EVALUATION and artifact.digest in fact.subjects and permitted_signer(asked.policy, fact)
+        fact for fact in ordered(case.facts) if kind_of(fact) is Kind.EVALUATION and artifact.digest in fact.subjects and permitted_signer(asked.policy, fact)
     ]
     return [_measure(asked, measure, facts, now) for measure in asked.requirement.measures or ()]
 
@@ -164,23 +183,23 @@ def _held_against(asked: Asked, measure: Measure, fact: Fact, measurement: Measu
 
 def _statement(
     asked: Asked, digest: str, artifact: str, kind: Kind, *, case: Case,
-    also: Callable[[Fact], bool] = lambda _: True,
-    otherwise: tuple[Reason, Callable[[Fact], str]] | None = None,
+    objects: Callable[[Fact], Objection | None] = lambda _: None,
 ) -> Result:  # fmt: skip
-    """Find a statement of `kind` about `digest` by a permitted signer that `also` accepts; say the most useful thing when there is none."""
-    about = [fact for fact in _ordered(case.facts) if kind_of(fact) is kind and digest in fact.subjects]
+    """Find a statement of `kind` about `digest` by a permitted signer that nobody `objects` to; say the most useful thing when there is none."""
+    about = [fact for fact in ordered(case.facts) if kind_of(fact) is kind and digest in fact.subjects]
     permitted = [fact for fact in about if permitted_signer(asked.policy, fact)]
-    good = next((fact for fact in permitted if also(fact)), None)
+    objections = [objects(fact) for fact in permitted]
+    good = next((fact for fact, objected in zip(permitted, objections, strict=True) if objected is None), None)
     if good:
-        reason = {Kind.MODEL_SIGNATURE: Reason.SignatureVerified, Kind.PROVENANCE: Reason.ProvenanceVerified}.get(kind, Reason.EvaluationPassed)
+        reason = _VERIFIED.get(kind, Reason.EvaluationPassed)
         message = f"{artifact} {digest} signed by {describe(good)}"
         return asked.result(Outcome.SATISFIED, reason, message, evidence=(good.bundle_digest,))
-    if permitted and otherwise:
-        return asked.result(Outcome.FAILED, otherwise[0], f"{artifact}: {otherwise[1](permitted[0])}")
+    if objected := next(filter(None, objections), None):
+        return asked.result(Outcome.FAILED, objected[0], f"{artifact}: {objected[1]}")
     if about:
         return asked.result(Outcome.FAILED, Reason.SignerNotPermitted,
-            f"{artifact}: policy {asked.policy.name} lets nobody but {_who_may(asked.policy, kind)} sign {kind.value}; this is signed by {describe(about[0])}",
-            remedy=f"have {_who_may(asked.policy, kind)} sign {digest}",
+            f"{artifact}: policy {asked.policy.name} lets nobody but {who_may(asked.policy, kind)} sign {kind.value}; this is signed by {describe(about[0])}",
+            remedy=f"have {who_may(asked.policy, kind)} sign {digest}",
         )  # fmt: skip
     refused = next(
         (
@@ -197,15 +216,17 @@ def _statement(
         )  # fmt: skip
     return asked.result(Outcome.MISSING, Reason.EvidenceMissing,
         f"no {kind.value} statement speaks of {artifact} {digest}",
-        remedy=f"apply a ReleaseEvidence with a {kind.value} statement about {digest}, signed by {_who_may(asked.policy, kind)}",
+        remedy=f"apply a ReleaseEvidence with a {kind.value} statement about {digest}, signed by {who_may(asked.policy, kind)}",
     )  # fmt: skip
 
 
-def _who_may(policy: Policy, kind: Kind) -> str:
+def who_may(policy: Policy, kind: Kind) -> str:
+    """Name the signers whom `policy` lets make statements of `kind`."""
     return " or ".join(signer.name for signer in policy.spec.signers if kind.value in signer.may) or "(the policy names no signer for it)"
 
 
-def _ordered(facts: Sequence[Fact]) -> list[Fact]:
+def ordered(facts: Sequence[Fact]) -> list[Fact]:
+    """Order facts so that what comes later stays behind: the earliest, then the smallest digest."""
     return sorted(facts, key=lambda fact: (fact.signed_at or _LATEST, fact.bundle_digest, fact.trust_root))
 
 
@@ -213,4 +234,5 @@ _CHECKS = {
     RequirementType.MODEL_SIGNATURE: _model_signature,
     RequirementType.PROVENANCE: _provenance,
     RequirementType.EVALUATION: _evaluation,
+    RequirementType.VERIFICATION_SUMMARY: _summary,
 }

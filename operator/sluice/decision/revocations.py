@@ -180,9 +180,17 @@ class Sifted:
 def sift(case: Case) -> Sifted:
     """Take out the facts whose signer was revoked, by a TrustRoot or by a policy that selects the release."""
     lists = _lists(case)
-    found = [(fact, next((why for one in lists if (why := one.of_fact(fact))), None)) for fact in case.facts]
-    revoked = tuple((fact, why) for fact, why in found if why is not None)
-    return Sifted(case=replace(case, facts=tuple(fact for fact, why in found if why is None)), revoked=revoked) if revoked else Sifted(case=case)
+    found = {fact: why for fact in (*case.facts, *case.kin.facts) if (why := next((why for one in lists if (why := one.of_fact(fact))), None)) is not None}
+    if not found:
+        return Sifted(case=case)
+    kin = replace(case.kin, facts=tuple(fact for fact in case.kin.facts if fact not in found))
+    return Sifted(case=replace(case, facts=tuple(fact for fact in case.facts if fact not in found), kin=kin), revoked=tuple(found.items()))
+
+
+def artifact_revoked(case: Case, digests: Iterable[str]) -> Revocation | None:
+    """Say why nothing that was made from one of these artifacts may serve; None when it may."""
+    lists = _lists(case)
+    return next((why for digest in sorted(digests) for one in lists if (why := one.of_artifact(digest)) is not None), None)
 
 
 def is_better(before: Result, result: Result) -> bool:

@@ -23,7 +23,8 @@ from sluice.decision.canaries import Canaries, asks_for_canary, suites_named_by
 from sluice.decision.decide import decide
 from sluice.decision.drills import Drill
 from sluice.decision.gate import Namespace, Subject
-from sluice.decision.model import MODELS, Approval, Case, Finding, InvalidPolicy, Lineage, Policy, Release, Verdict, Waiver, carrier
+from sluice.decision.kinship import MOST_RELEASES, Kinship, asks_for_origins, gather
+from sluice.decision.model import MODELS, Approval, Case, Finding, InvalidPolicy, Kin, Lineage, Policy, Release, Verdict, Waiver, carrier
 from sluice.decision.monitors import Monitors
 from sluice.decision.people import usable
 from sluice.decision.reading import Unreadable, read
@@ -88,6 +89,7 @@ class World:
         self._selectors: dict[str, Mapping[str, str]] = {}
         self._by_digest: dict[str, set[Key]] = defaultdict(set)
         self._evidence_on: dict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._kinship = Kinship()
         self._decisions_on: dict[Key, set[tuple[str, Key]]] = defaultdict(set)
         self._put: dict[str, Callable[[Key, Mapping[str, Any] | None], set[Key]]] = {
             NAMESPACE: self._namespace,
@@ -118,12 +120,20 @@ class World:
 
     def _change(self, kind: str, key: Key, item: Mapping[str, Any] | None) -> frozenset[Key]:
         # 1. The kind itself; who hung together with a release before it changed is touched as well.
-        lineages = self.canaries.lineages
-        touched = lineages.touched_by([key]) if kind == kinds.MODEL_RELEASE.name else set()
-        touched |= self._put[kind](key, item)
-        # 2. Where a policy asks for a canary, releases depend on others.
-        scored = {namespace for namespace in {at.namespace for at in touched} if asks_for_canary(self._policies_for(namespace))}
-        return frozenset(touched | lineages.touched_by(at for at in touched if at.namespace in scored))
+        before = self._depending_on({key}) | self.canaries.lineages.touched_by([key]) if kind == kinds.MODEL_RELEASE.name else set()
+        touched = before | self._put[kind](key, item)
+        # 2. And whoever depends on these.
+        return self._with_dependents(touched)
+
+    def _depending_on(self, keys: set[Key]) -> set[Key]:
+        """Give the releases whose verdict may depend on that of one of these: where a policy asks for a canary, or where weights come from."""
+        policies = {namespace: self._policies_for(namespace) for namespace in {at.namespace for at in keys}}
+        found = self.canaries.lineages.touched_by(at for at in keys if asks_for_canary(policies[at.namespace]))
+        for at in keys:
+            release = self.releases.get(at)
+            if isinstance(release, Release) and asks_for_origins(policies[at.namespace]):
+                found |= self._naming(at.namespace, release.model_names)
+        return found
 
     def trust_controller(self, keys: TrustAnchors | None) -> frozenset[Key]:
         """Believe what these keys of the controller have signed, and no others; return the releases it touches. Without keys nothing is promoted."""
@@ -149,9 +159,10 @@ class World:
         return Learnt(releases=self._with_dependents(touched), evidence=frozenset(waiting))
 
     def _with_dependents(self, touched: set[Key]) -> frozenset[Key]:
-        """Add those whose verdict depends on one of these: where a policy asks for a canary, releases depend on others."""
-        scored = {namespace for namespace in {at.namespace for at in touched} if asks_for_canary(self._policies_for(namespace))}
-        return frozenset(touched | self.canaries.lineages.touched_by(at for at in touched if at.namespace in scored))
+        """Add the releases that depend on these, and on those in turn."""
+        while more := self._depending_on(touched) - touched:
+            touched |= more
+        return frozenset(touched)
 
     def _established(self, check: Check) -> Outcome | None:
         outcome = self._facts.get(check.key)
@@ -219,19 +230,19 @@ class World:
         lineage = replace(case.lineage, standing=self._rivalled(self._own_case(baseline)) if baseline else None)
         return self._rivalled(replace(case, lineage=lineage))
 
-    def _rivalled(self, case: Case) -> Case:
+    def _rivalled(self, case: Case, *, kin: bool = True) -> Case:
         """Add the releases that may have been there before one that names no baseline."""
         if case.release.spec.change.baseline is not None:
             return case
         rivals = self.canaries.lineages.rivals(Key(namespace=case.release.namespace, name=case.release.name))
         known = (self.releases[at] for at in rivals[:MOST_RIVALS])
-        cases = tuple(self._own_case(rival) for rival in known if isinstance(rival, Release))
+        cases = tuple(self._own_case(rival, kin=kin) for rival in known if isinstance(rival, Release))
         return replace(case, lineage=replace(case.lineage, rivals=cases, unseen=max(0, len(rivals) - MOST_RIVALS)))
 
-    def _own_case(self, release: Release) -> Case:
+    def _own_case(self, release: Release, *, kin: bool = True) -> Case:
         """Gather the same without what a verdict on other releases depends on."""
         decided = self._decisions_on.get(Key(namespace=release.namespace, name=release.name), set())
-        case = self._evidence_case(release)
+        case = self._evidence_case(release, kin=kin)
         return replace(
             case,
             approvals=tuple(a for kind, at in decided if kind == "approval" and isinstance(a := self.approvals[at], Approval)),
@@ -250,18 +261,31 @@ class World:
     def _policies_for(self, namespace: str) -> tuple[Policy | InvalidPolicy, ...]:
         return tuple(self.policies[name] for name in sorted(self._selectors) if self._selects(name, namespace))
 
-    def _evidence_case(self, release: Release) -> Case:
+    def _evidence_case(self, release: Release, *, kin: bool = True) -> Case:
         """Gather the same without what people decided."""
         speaking = {at for digest in release.digests for at in self._evidence_on.get((release.namespace, digest), ())}
         about = [self.evidence[at] for at in sorted(speaking)]
+        policies = self._policies_for(release.namespace)
+        ancestors = self._kin(release) if kin and asks_for_origins(policies) else Kin()
         return Case(
             release=release,
-            policies=self._policies_for(release.namespace),
+            policies=policies,
+            kin=ancestors,
             facts=tuple(fact for item in about for fact in item.facts),
             refusals=tuple(item.refusal for item in about if item.refusal),
             revocations=tuple(root.revocations for root in self.trust_roots.values()),
-            unverified=tuple(item.key.name for item in about if item.unverified),
+            unverified=tuple(dict.fromkeys([*(item.key.name for item in about if item.unverified), *ancestors.unverified])),
         )
+
+    def _kin(self, release: Release) -> Kin:
+        """Gather what the models of a release were made from, as far as evidence says so, and the releases among that."""
+        namespace, own = release.namespace, Key(namespace=release.namespace, name=release.name)
+        gathered = gather(release.model_names, lambda digest: [self.evidence[at] for at in sorted(self._evidence_on.get((namespace, digest), ()))])
+        keys = dict.fromkeys(key for digest in gathered.digests for key in sorted(self._by_digest.get(digest, ())) if key.namespace == namespace and key != own)
+        releases = [other for key in keys if isinstance(other := self.releases[key], Release) and other.model_names & set(gathered.digests)]
+        cases = tuple(self._rivalled(self._own_case(other, kin=False), kin=False) for other in releases[:MOST_RELEASES])
+        whole = gathered.whole and len(releases) <= MOST_RELEASES
+        return Kin(facts=gathered.facts, releases=cases, whole=whole, unverified=gathered.unverified)
 
     def decisions_on(self, key: Key) -> frozenset[tuple[str, Key]]:
         """Approvals and waivers that name this release, each with its kind. The release need not exist."""
@@ -302,6 +326,7 @@ class World:
     def _keep(self, key: Key, after: Evidence | None) -> None:
         """Store evidence under its key and under every digest that it may concern: a verdict looks at its own evidence only, however much there is."""
         before = self.evidence.pop(key, None)
+        self._kinship.remove(key)
         for digest in before.speaks_of if before else ():
             self._evidence_on[key.namespace, digest].discard(key)
             if not self._evidence_on[key.namespace, digest]:
@@ -315,6 +340,7 @@ class World:
                     del self._wanted[check.key]
         if after is not None:
             self.evidence[key] = after
+            self._kinship.put(after)
             for digest in after.speaks_of:
                 self._evidence_on[key.namespace, digest].add(key)
             for check in after.unverified:
@@ -410,7 +436,13 @@ class World:
         return all(labels.get(name) == value for name, value in self._selectors[policy].items())
 
     def _naming(self, namespace: str, digests: Iterable[str]) -> set[Key]:
-        return {key for digest in digests for key in self._by_digest.get(digest, ()) if key.namespace == namespace}
+        """Give the releases that a change about these digests may concern: those that name them, and where lineage is asked for those made from them."""
+        concerned: Iterable[str] | None = digests
+        if asks_for_origins(self._policies_for(namespace)):
+            concerned = self._kinship.made_from(namespace, digests)
+        if concerned is None:
+            return {key for key in self.releases if key.namespace == namespace}
+        return {key for digest in concerned for key in self._by_digest.get(digest, ()) if key.namespace == namespace}
 
 
 def _selector(item: Mapping[str, Any]) -> Mapping[str, str]:

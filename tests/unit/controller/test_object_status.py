@@ -95,6 +95,7 @@ def test_a_policy_that_can_be_used_is_accepted() -> None:
         (lambda spec: spec["requirements"][2].update(tiers=["hgih"]), Reason.TierNotDefined, "spec.requirements[quality].tiers: no tier is called 'hgih'"),
         (lambda spec: spec.update(monitors=[REFUSALS | {"silentAfter": "1s"}]), Reason.MonitorUnusable, "spec.monitors[refusals]: a period of 0:01:00 and"),
         (lambda spec: spec.update(monitors=[REFUSALS | {"tiers": ["hgih"]}]), Reason.TierNotDefined, "spec.monitors[refusals].tiers: no tier is called 'hgih'"),
+        (lambda spec: spec["signers"][1]["may"].append("Provenance"), Reason.BuilderNotPaired, "spec.signers[trainer-ci].builders: it may sign for"),
         (lambda spec: spec["tiers"][0].update(when="release.("), Reason.PolicyInvalid, "spec.tiers[high].when"),
     ],
 )  # fmt: skip
