@@ -18,9 +18,13 @@ from sluice.cli.replay import replay
 from sluice.cli.scoring import score
 from sluice.cli.sign import sign
 from sluice.cli.sign_model import sign_model
+from sluice.cli.sign_statement import evidence, sign_statement
 from sluice.cli.suite import suite
+from sluice.cli.trust import trust
 from sluice.cli.verify import verify
+from sluice.cli.verify_bundle import verify_bundle_file, verify_image
 from sluice.cli.verify_model import verify_model
+from sluice.cli.verify_release import verify_release
 from sluice.cli.verify_weights import verify_weights
 
 
@@ -38,6 +42,9 @@ def main() -> None:
                  sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
                  sluice canary plan --margin 0.02 --planned 3000
                  sluice replay monday.jsonl --suite suite.yaml -o cases.jsonl
+    Verify:      sluice verify release mr/churn-2-1-0 -n payments;  sluice verify bundle|image|model …
+    Sign:        sluice sign model|statement …;  sluice evidence create --bundle eval.json > evidence.yaml
+    Trust:       sluice trust import|show|diff …
     Processes:   sluice controller, sluice webhook (the chart starts them), sluice score and sluice probe (the controller starts them)
 
     As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
@@ -50,12 +57,18 @@ main.add_command(probe)
 main.add_command(reject)
 main.add_command(controller)
 main.add_command(drill)
+main.add_command(evidence)
 main.add_command(replay)
 main.add_command(score)
 main.add_command(sign)
 sign.add_command(sign_model)
+sign.add_command(sign_statement)
 main.add_command(suite)
+main.add_command(trust)
 main.add_command(verify)
+verify.add_command(verify_bundle_file)
+verify.add_command(verify_image)
 verify.add_command(verify_model)
+verify.add_command(verify_release)
 main.add_command(verify_weights)
 main.add_command(webhook)

@@ -61,14 +61,14 @@ def sign_model(
     from sluice.provenance.model_statement import GIT_PATHS, model_statement  # noqa: PLC0415
 
     with answering(output, what="signed"):
-        signer = _signer(key_file, certificate_file, chain_file)
+        signer = signer_of(key_file, certificate_file, chain_file)
         bundle = bundle_file or _beside(model)
         own = _below(bundle, model)
         left_out = {*ignored, *(() if include_git else GIT_PATHS), *own}
         with hashing_bar(model, quiet=output != "table") as progress:
             manifest = manifest_of(model, leave_out=left_out, algorithm=algorithm, shard_size=shard_size if shards else 0, threads=threads, progress=progress)
         raw = signer.sign(model_statement(manifest, left_out=own))
-        _write(bundle, raw)
+        write_bundle(bundle, raw)
         if sum(len(file.shards) or 1 for file in manifest.files) > FILE_LIMIT:
             click.echo(f"note: the list has more than {FILE_LIMIT:,} entries; a cluster reads no longer ones", err=True)
         tell(
@@ -85,7 +85,8 @@ def sign_model(
         )
 
 
-def _signer(key_file: Path, certificate_file: Path | None, chain_file: Path | None) -> BundleSigner:
+def signer_of(key_file: Path, certificate_file: Path | None, chain_file: Path | None) -> BundleSigner:
+    """Read who signs: a key, or one with its certificate. Raises UsageError, OSError."""
     from sluice.provenance.bundle_signing import PEM_BYTES, BundleSigner  # noqa: PLC0415 - see the package
     from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415
 
@@ -116,7 +117,7 @@ def _below(bundle: Path, model: Path) -> set[str]:
     return {inside.relative_to(folder).as_posix()} if model.is_dir() and inside.is_relative_to(folder) else set()
 
 
-def _write(bundle: Path, raw: bytes) -> None:
+def write_bundle(bundle: Path, raw: bytes) -> None:
     """Write all of it or nothing: half a signature would be taken for a broken one."""
     partial = bundle.with_name(bundle.name + ".partial")
     try:

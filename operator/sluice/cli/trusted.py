@@ -50,7 +50,7 @@ class Trusted:
         else:
             envelope = verify_bundle(raw, self.anchors, limit=limit)
         self.check(envelope.signer)
-        self._check_revoked(envelope)
+        self.check_revoked(envelope.signer, envelope.signed_at)
         return envelope
 
     def check(self, signer: Signer) -> None:
@@ -61,10 +61,11 @@ class Trusted:
             if wanted is not None and wanted != found:
                 raise ProvenanceError(Reason.SignerUnexpected, f"the signature holds, and its {what} is {found!r}, not {wanted!r}")
 
-    def _check_revoked(self, envelope: VerifiedEnvelope) -> None:
+    def check_revoked(self, signer: Signer, signed_at: datetime | None) -> None:
+        """Look whether the TrustRoot believes who signed no more. Raises ProvenanceError (SignerRevoked)."""
         from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415 - see the package
 
-        if self.revocations is not None and (revocation := self.revocations.of_signer(envelope.signer, envelope.signed_at)) is not None:
+        if self.revocations is not None and (revocation := self.revocations.of_signer(signer, signed_at)) is not None:
             raise ProvenanceError(Reason.SignerRevoked, f"the signature holds, and {revocation.words}")
 
 

@@ -33,10 +33,11 @@ from sluice.cluster.verification import Verification
 from sluice.decision.records import Key
 from sluice.decision.world import STATUS_READ, Learnt, World
 
-_RESOURCES: Final[dict[str, Resource]] = {
+RESOURCES: Final[dict[str, Resource]] = {
     resource.kind: resource
     for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS, SCORING_SUITES, CANARY_RUNS, MONITORS, DRILLS)
 }
+"""What is watched, by kind."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class WorldFeed:
         self.world = World(defers=True) if world is None else world
         self._on_touched = on_touched
         self._on_object = on_object
-        self._reflectors = {kind: Reflector(client, _RESOURCES[kind], on_change=self._changed) for kind in self.world.kinds}
+        self._reflectors = {kind: Reflector(client, RESOURCES[kind], on_change=self._changed) for kind in self.world.kinds}
         self._unsound: dict[tuple[str, Key], str] = {}
         self._verification = Verification(self.world, self._learnt)
         self._first: set[str] | None = None

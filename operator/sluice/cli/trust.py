@@ -1,0 +1,152 @@
+"""`sluice trust …`: make a TrustRoot from what people have, show what is in one, and say what a change of it would stop verifying. Offline."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from sluice.cli.trusted import FILE
+from sluice.cli.verify import BadTrust
+
+if TYPE_CHECKING:
+    from sluice.cli.trust_material import Material
+
+_OUTPUT: Final = click.option(
+    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print the answer."
+)
+_BYTES: Final = 1 << 20
+
+
+@click.group()
+def trust() -> None:
+    """Make, show and compare TrustRoots: whose signatures can be verified at all."""
+
+
+@trust.command("import")
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILE...")
+@click.option("--name", required=True, help="Name of the TrustRoot.")
+@click.option("--timestamp-authority", "timestamps", type=FILE, help="Certificates of timestamp authorities, PEM; with certificates of a private PKI.")
+@click.option("--accept-undated", is_flag=True, help="With certificates of a private PKI: signatures that no timestamp dates count as well.")
+def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, accept_undated: bool) -> None:
+    """Write a TrustRoot (YAML) from a Sigstore trusted_root.json, from public keys, or from CA certificates (PEM).
+
+    \b
+      sluice trust import trusted_root.json --name sigstore > trust.yaml
+      sluice trust import trainer.pub eval.pub --name ci | kubectl apply -f -
+      sluice trust import ca.pem --name pki --timestamp-authority tsa.pem
+
+    A key has the name of its file, without the ending. What cannot be used is refused here, not on the cluster.
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+    import yaml  # noqa: PLC0415 - see the package
+
+    from sluice.api.names import API_VERSION  # noqa: PLC0415
+
+    texts = {path: _text(path) for path in files}
+    spec: dict[str, Any]
+    if any("BEGIN CERTIFICATE" in text for text in texts.values()):
+        spec = {"certificateAuthorities": {"pem": "\n".join(text.strip() for text in texts.values()) + "\n"}}
+        if timestamps is not None:
+            spec["certificateAuthorities"]["timestampPem"] = _text(timestamps)
+        if accept_undated:
+            spec["certificateAuthorities"]["undated"] = "Accept"
+    elif any("BEGIN" in text for text in texts.values()):
+        spec = {"keys": [{"name": _label(path), "pem": text} for path, text in texts.items()]}
+    elif len(files) == 1:
+        spec = {"sigstore": {"trustedRoot": texts[files[0]]}}
+    else:
+        raise click.UsageError("several files are neither keys nor certificates; a trusted_root.json is imported alone")
+    if "certificateAuthorities" not in spec and (timestamps is not None or accept_undated):
+        raise click.UsageError("--timestamp-authority and --accept-undated go with CA certificates")
+    document = {"apiVersion": API_VERSION, "kind": "TrustRoot", "metadata": {"name": name}, "spec": spec}
+    _material(document, where=", ".join(map(str, files)))
+    click.echo(yaml.safe_dump(document, sort_keys=False).rstrip())
+
+
+@trust.command()
+@click.argument("file", type=FILE)
+@_OUTPUT
+def show(*, file: Path, output: str) -> None:
+    """Show who is trusted in FILE (a TrustRoot, or a trusted_root.json), for which times, and what it revokes."""
+    found = _read(file)
+    answer = {"name": found.name, "digest": found.digest, "trusted": list(found.authorities), "revoked": list(found.revoked)}
+    if output == "table":
+        click.echo(f"TrustRoot {found.name}  {found.digest}")
+        for line in (*found.authorities, *found.revoked):
+            click.echo(f"  {line}")
+    else:
+        _print(answer, output)
+
+
+@trust.command()
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
+@_OUTPUT
+def diff(*, old: Path, new: Path, output: str) -> None:
+    """Say what a change from OLD to NEW stops verifying, and what it lets in.
+
+    Ends with 0 when nothing that verified before stops verifying, with 1 when something does: a key or an authority that is gone, a window that got
+    shorter, something that was revoked.
+    """
+    before, after = _read(old), _read(new)
+    stops = sorted({*before.authorities} - {*after.authorities}) + sorted({*after.revoked} - {*before.revoked})
+    begins = sorted({*after.authorities} - {*before.authorities}) + sorted({*before.revoked} - {*after.revoked})
+    if output == "table":
+        for line in stops:
+            click.echo(f"- {line}")
+        for line in begins:
+            click.echo(f"+ {line}")
+        click.echo("nothing changes" if not stops + begins else "what verified before may stop verifying" if stops else "what verified before verifies still")
+    else:
+        _print({"stopsVerifying": stops, "beginsVerifying": begins}, output)
+    sys.exit(1 if stops else 0)
+
+
+def _read(path: Path) -> Material:
+    import yaml  # noqa: PLC0415 - see the package
+
+    text = _text(path)
+    try:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadTrust(f"{path}: neither YAML nor JSON: {' '.join(str(error).split())[:300]}") from None
+    if not isinstance(document, dict):
+        raise BadTrust(f"{path}: this is no TrustRoot and no trusted_root.json")
+    if document.get("kind") != "TrustRoot":
+        document = {"kind": "TrustRoot", "metadata": {"name": path.stem}, "spec": {"sigstore": {"trustedRoot": text}}}
+    return _material(document, where=str(path))
+
+
+def _material(document: dict[str, Any], *, where: str) -> Material:
+    from sluice.cli.trust_material import Material  # noqa: PLC0415 - see the package
+
+    try:
+        return Material.of(document)
+    except ValueError as error:
+        raise BadTrust(f"{where}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_BYTES + 1)
+    if len(content) > _BYTES:
+        raise BadTrust(f"{path}: longer than {_BYTES:,} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise BadTrust(f"{path}: this is no text; convert DER to PEM") from None
+
+
+def _label(path: Path) -> str:
+    """The name of a key: that of its file, as far as a name may be spelled so."""
+    kept = "".join(character if character.isalnum() and character.isascii() else "-" for character in path.stem.lower())
+    return kept.strip("-")[:63].strip("-") or "key"
+
+
+def _print(answer: dict[str, Any], output: str) -> None:
+    import yaml  # noqa: PLC0415 - see the package
+
+    click.echo(json.dumps(answer, indent=2) if output == "json" else yaml.safe_dump(answer, sort_keys=False).rstrip())

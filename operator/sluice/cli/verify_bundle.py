@@ -1,0 +1,152 @@
+"""`sluice verify bundle` and `sluice verify image`: what a Sigstore bundle says, and whether somebody who is trusted has signed it. Offline."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sluice.cli.trusted import FILE, Trusted, trust_options, trusted
+from sluice.cli.verify import OUTPUT, answering, tell
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sluice.api.strict_json import JsonValue
+    from sluice.provenance.bundle import Signer
+    from sluice.provenance.statement import Statement
+
+ARTIFACT_BYTES: Final = 8 << 30
+"""Of a file that is hashed, at most."""
+_SHOWN: Final = 64
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@click.command("bundle")
+@click.argument("bundle_file", type=FILE, metavar="FILE")
+@click.option("--artifact", metavar="FILE|sha256:…", help="What must have been signed: a file, or its digest. A bundle over plain bytes needs it.")
+@trust_options
+@OUTPUT
+def verify_bundle_file(
+    *,
+    bundle_file: Path,
+    artifact: str | None,
+    trust_root_file: Path | None,
+    key_files: tuple[Path, ...],
+    certificate_files: tuple[Path, ...],
+    identity: str | None,
+    issuer: str | None,
+    output: str,
+) -> None:
+    """Verify a Sigstore bundle: an in-toto statement, or a signature over a file.
+
+    \b
+      sluice verify bundle provenance.json --key release.pub --artifact model.tar
+      sluice verify bundle eval.json --trust-root trust.yaml --identity https://ci/eval.yml@main --issuer https://token.ci
+
+    With --artifact the statement must be about exactly this file. What the statement says is printed, and is as true as its signer.
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+    with answering(output):
+        trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
+        tell(_verified(bundle_file, None if artifact is None else _digest(artifact), trust), output)
+
+
+@click.command("image")
+@click.argument("image", metavar="IMAGE@sha256:…")
+@click.option("--bundle", "bundle_files", type=FILE, multiple=True, required=True, help="A bundle about the image; one that verifies is enough.")
+@trust_options
+@OUTPUT
+def verify_image(
+    *,
+    image: str,
+    bundle_files: tuple[Path, ...],
+    trust_root_file: Path | None,
+    key_files: tuple[Path, ...],
+    certificate_files: tuple[Path, ...],
+    identity: str | None,
+    issuer: str | None,
+    output: str,
+) -> None:
+    """Verify that somebody whom you name has signed a statement about exactly this image. The image is not fetched: its digest says what it is."""
+    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415 - see the package
+
+    with answering(output):
+        digest = _DIGEST.search(image.rpartition("@")[2])
+        if digest is None or not image.endswith(f"@{digest[0]}"):
+            raise click.UsageError(f"{image!r} names no digest; tags move: IMAGE@sha256:…")
+        trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
+        refused: list[ProvenanceError] = []
+        for path in bundle_files:
+            try:
+                answer = _verified(path, digest[0], trust)
+            except ProvenanceError as error:
+                refused.append(error)
+                continue
+            tell(answer | {"image": image}, output)
+            return
+        first = refused[0]
+        raise first if len(refused) == 1 else ProvenanceError(first.reason, f"none of {len(refused)} bundles verifies; the first one: {first}")
+
+
+def _verified(path: Path, artifact: str | None, trust: Trusted) -> dict[str, JsonValue]:
+    from sluice.provenance.bundle import verify_message  # noqa: PLC0415 - see the package
+    from sluice.provenance.envelope import BUNDLE_LIMIT, Message, read_bundle  # noqa: PLC0415
+    from sluice.provenance.statement import parse_statement  # noqa: PLC0415
+
+    with path.open("rb") as file:
+        raw = file.read(BUNDLE_LIMIT + 1)
+    if isinstance(read_bundle(raw).content, Message):
+        if artifact is None:
+            raise click.UsageError(f"{path} signs plain bytes: say which, with --artifact")
+        if trust.anchors is None:
+            raise click.UsageError("a signature over plain bytes is verified with --key or --trust-root")
+        message = verify_message(raw, artifact, trust.anchors)
+        trust.check(message.signer)
+        trust.check_revoked(message.signer, message.signed_at)
+        return {"verified": True, "artifact": message.sha256, **_signed(message.signer, message.signed_at, message.bundle_digest)}
+    envelope = trust.verify(raw, limit=BUNDLE_LIMIT)
+    statement = parse_statement(envelope.payload)
+    if artifact is not None:
+        _demand(statement, artifact)
+    return {
+        "verified": True,
+        "predicateType": statement.predicate_type,
+        "subjects": [f"{subject.name} {subject.sha256}" for subject in statement.subjects[:_SHOWN]],
+        **_signed(envelope.signer, envelope.signed_at, envelope.bundle_digest),
+    }
+
+
+def _demand(statement: Statement, artifact: str) -> None:
+    from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415 - see the package
+
+    if all(subject.sha256 != artifact for subject in statement.subjects):
+        named = ", ".join(subject.sha256 for subject in statement.subjects[:3])
+        raise ProvenanceError(Reason.SubjectMissing, f"the signature holds, and the statement is about {named}, not about {artifact}")
+
+
+def _signed(signer: Signer, signed_at: datetime | None, bundle_digest: str) -> dict[str, JsonValue]:
+    return {
+        "signer": {"identity": signer.identity, "issuer": signer.issuer, "key": signer.key, "keyFingerprint": signer.key_fingerprint},
+        "claims": dict(signer.claims),
+        "certificates": list(signer.chain_fingerprints),
+        "serial": signer.serial,
+        "signedAt": signed_at.isoformat() if signed_at else None,
+        "bundle": bundle_digest,
+    }
+
+
+def _digest(artifact: str) -> str:
+    """Give the digest of a file, or the one that is given. Raises OSError and UsageError."""
+    import hashlib  # noqa: PLC0415 - see the package
+
+    if artifact.startswith("sha256:"):
+        if not _DIGEST.fullmatch(artifact):
+            raise click.UsageError(f"{artifact!r} is no digest: sha256: and 64 lower-case hexadecimal digits")
+        return artifact
+    path = Path(artifact)
+    if path.stat().st_size > ARTIFACT_BYTES:
+        raise click.UsageError(f"{path}: longer than {ARTIFACT_BYTES >> 30} GiB; give its digest")
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,85 @@
+"""`sluice verify release` says of files what the cluster would say, and 0 only of what may serve."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import Result
+
+from sluice.decision.world import World
+from tests.unit.cli.models import run
+from tests.unit.decision import case as c
+
+Object = dict[str, Any]
+
+
+def manifests() -> list[Object]:
+    """What `case.approved_world` is made of. Evaluations age, and this command looks at the clock: their age is not asked for."""
+    policy = c.policy_spec()
+    for requirement in policy["requirements"]:
+        for measure in requirement.get("measures", ()):
+            measure.pop("maxAge")
+    found = [
+        c.namespace(), c.trust_root(), c.item("ReleasePolicy", "customer-facing", policy, namespace=""), c.item("ModelRelease", c.NAME, c.release_spec()),
+        *(c.evidence(name, bundle, {"results.json": c.raw_results()} if name == "evaluation" else None) for name, bundle in c.bundles().items()),
+    ]  # fmt: skip
+    world = World()
+    for item in found:
+        world.put(item["kind"], item)
+    ends = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    people: tuple[tuple[str, str, str, list[str]], ...] = (
+        ("by-owner", "owner", "olga@example.com", ["payments-ml-leads"]),
+        ("by-security", "security", "sam@example.com", []),
+    )
+    return [*found, *(c.approval(name, world, role=role, username=username, groups=groups, expires=ends) for name, role, username, groups in people)]
+
+
+def verify(folder: Path, items: list[Object], *options: str) -> Result:
+    path = folder / "all.yaml"
+    path.write_text(yaml.safe_dump_all(items))
+    return run("verify", "release", f"mr/{c.NAME}", "-n", c.NAMESPACE, "-f", path, "-o", "json", *options)
+
+
+def test_what_may_serve_is_verified_and_every_requirement_is_told(tmp_path: Path) -> None:
+    found = verify(tmp_path, manifests())
+    answer = json.loads(found.stdout)
+    assert (found.exit_code, answer["verified"], answer["phase"]) == (0, True, "Serving"), answer
+    assert [line.split()[1] for line in answer["requirements"]] == ["weights-signed", "built-here", "quality", "approvals"]
+
+
+@pytest.mark.parametrize("gone", ["TrustRoot", "ReleasePolicy", "ReleaseEvidence", "ReleaseApproval", "Namespace"])
+def test_without_any_part_of_it_nothing_is_verified(tmp_path: Path, gone: str) -> None:
+    found = verify(tmp_path, [item for item in manifests() if item["kind"] != gone])
+    assert (found.exit_code, json.loads(found.stdout)["verified"]) == (1, False)
+
+
+def test_a_revocation_can_be_tried_on_files_before_it_is_made(tmp_path: Path) -> None:
+    items = manifests()
+    root = next(item for item in items if item["kind"] == "TrustRoot")
+    root["spec"]["revoked"] = [{"type": "Artifact", "digest": c.weights_digest(), "reason": "poisoned"}]
+    found = verify(tmp_path, items)
+    answer = json.loads(found.stdout)
+    assert (found.exit_code, answer["phase"], answer["reason"]) == (1, "Revoked", "ArtifactRevoked")
+
+
+def test_no_status_in_a_file_is_believed(tmp_path: Path) -> None:
+    items = [item for item in manifests() if item["kind"] != "ReleaseApproval"]
+    release = next(item for item in items if item["kind"] == "ModelRelease")
+    release["status"] = {"phase": "Serving"}
+    assert verify(tmp_path, items).exit_code == 1
+
+
+@pytest.mark.parametrize("content", [b"{", b"- 1", b"\xff", b"a: &a [*a]", b"kind: ModelRelease", b""])
+def test_files_that_cannot_be_read_are_no_answer(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+    assert run("verify", "release", c.NAME, "-n", c.NAMESPACE, "-f", path).exit_code == 3
+
+
+def test_a_release_that_is_not_there_is_no_answer(tmp_path: Path) -> None:
+    assert verify(tmp_path, [item for item in manifests() if item["kind"] != "ModelRelease"]).exit_code == 3
