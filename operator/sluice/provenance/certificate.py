@@ -54,6 +54,10 @@ def verify_certificate_bundle(bundle: UnverifiedBundle, signed: SignedContent, r
         if not authorities:
             raise ProvenanceError(_UNTRUSTED, "the certificate was not issued by an authority of the trust root")
         check_order([certificate, *others])
+        if any(other.subject == other.issuer for other in others):
+            raise ProvenanceError(
+                Reason.BundleMalformed, "the bundle brings a root certificate; roots are the trust root's to name, and no bundle may hold one"
+            )
         # 2. It is for signing code, and names one identity.
         key = check_code_signing(certificate, authorities[0].chain)
         identity, issuer, claims = identity_of(certificate), issuer_of(certificate), claims_of(certificate)

@@ -231,10 +231,11 @@ def test_the_window_of_a_timestamp_authority_ends_with_its_last_second_and_is_no
 
 def test_a_chain_that_is_none_and_a_root_of_nobody_are_refused() -> None:
     signed = signature(keyed=False, message=False)
-    authorities = (sigstore().intermediate.certificate, sigstore().root.certificate)
+    middle, root = sigstore().intermediate.certificate, sigstore().root.certificate
     logged = [Logged(kind="dsse 0.0.1", log=sigstore().logs[1], when=LOGGED)]
-    assert verify_bundle(bundle(signed, chain=authorities, logged=logged), anchors()).signer.identity == TRAINER
-    assert refusal(bundle(signed, chain=authorities[::-1], logged=logged)) is Reason.BundleMalformed
+    assert verify_bundle(bundle(signed, chain=[middle], logged=logged), anchors()).signer.identity == TRAINER
+    assert refusal(bundle(signed, chain=[middle, root], logged=logged)) is Reason.BundleMalformed, "the specification lets no bundle carry a root"
+    assert refusal(bundle(signed, chain=[root, middle], logged=logged)) is Reason.BundleMalformed
     assert refusal(bundle(signed, chain=(other().intermediate.certificate,), logged=logged)) is Reason.BundleMalformed
     foreign = signature(keyed=False, message=False, by=other())
     assert refusal(bundle(foreign, logged=logged)) is Reason.CertificateUntrusted
