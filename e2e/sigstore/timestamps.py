@@ -16,15 +16,15 @@ from e2e.sigstore.authority import Authority
 _POLICY = "1.3.6.1.4.1.57264.2"
 
 
-def timestamp(message: bytes, *, when: datetime, unit: Authority) -> bytes:
-    """DER TimeStampResp: `unit` says that it saw `message` at `when`."""
+def timestamp(message: bytes, *, when: datetime, unit: Authority, algorithm: str = "sha256", with_certificate: bool = True) -> bytes:
+    """DER TimeStampResp: `unit` says that it saw `message`, hashed by `algorithm`, at `when`. Public authorities leave their certificate out."""
     certificate = asn1_x509.Certificate.load(unit.certificate.public_bytes(serialization.Encoding.DER))
     sha256 = algos.DigestAlgorithm({"algorithm": "sha256"})
     info = tsp.TSTInfo(
         {
             "version": "v1",
             "policy": _POLICY,
-            "message_imprint": {"hash_algorithm": sha256, "hashed_message": hashlib.sha256(message).digest()},
+            "message_imprint": {"hash_algorithm": algos.DigestAlgorithm({"algorithm": algorithm}), "hashed_message": hashlib.new(algorithm, message).digest()},
             "serial_number": secrets.randbits(63),
             "gen_time": when,
             "accuracy": {"seconds": 1},
@@ -56,7 +56,7 @@ def timestamp(message: bytes, *, when: datetime, unit: Authority) -> bytes:
             "version": "v3",
             "digest_algorithms": [sha256],
             "encap_content_info": {"content_type": "tst_info", "content": cms.ParsableOctetString(info.dump())},
-            "certificates": [certificate],
+            "certificates": [certificate] if with_certificate else None,
             "signer_infos": [signer],
         }
     )

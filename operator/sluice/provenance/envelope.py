@@ -32,7 +32,7 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Media types of bundles, with the version that each means."""
-WITNESS_LIMIT = 32
+WITNESS_LIMIT = 8
 """At most as many log entries, and as many timestamps."""
 
 _MALFORMED = Reason.BundleMalformed

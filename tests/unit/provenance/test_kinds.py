@@ -16,8 +16,10 @@ from sigstore.verify.policy import Identity
 from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
 
 from e2e.sigstore import PrivateSigstore, model_signature_statement, sign_with_key
+from e2e.sigstore.authority import Authority
 from e2e.sigstore.bundles import Logged, Stamped, bundle
 from e2e.sigstore.entries import PlainKey, Signature, sign
+from e2e.sigstore.timestamps import timestamp
 from sluice.provenance.bundle import verify_bundle, verify_message
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import Reason
@@ -181,6 +183,18 @@ def test_a_witness_that_the_trust_root_does_not_hold_is_not_outvoted() -> None:
     assert refusal(without_entry, only_one) is Reason.TimestampInvalid
 
 
+@pytest.mark.parametrize("path", [("tlogEntries",), ("timestampVerificationData", "rfc3161Timestamps")])
+def test_a_bundle_brings_at_most_eight_of_each_kind_of_witness(path: tuple[str, ...]) -> None:
+    def nine(document: Json) -> None:
+        holder = material(document)
+        for step in path[:-1]:
+            holder = holder[step]
+        holder[path[-1]] *= 9
+
+    raw = edited(stamped_at(LOGGED), nine)
+    assert "at most 8 are read" in str(error_of(lambda: verify_bundle(raw, anchors())))
+
+
 def test_a_plain_key_may_be_asked_for_witnesses() -> None:
     pems = {KEY_NAME: public_pem(plain_keys()[KEY_NAME])}
     logged = TrustAnchors.keys("keys", pems, witnesses=sigstore().trusted_root_json, required=Thresholds(logs=1, timestamps=0))
@@ -204,6 +218,22 @@ def test_every_timestamp_has_to_lie_within_the_certificate() -> None:
     assert verify_bundle(stamped_at(LOGGED, ends), anchors()).signed_at == LOGGED
     assert refusal(stamped_at(LOGGED, ends + timedelta(seconds=1))) is Reason.CertificateUntrusted
     assert refusal(stamped_at(NOW - timedelta(seconds=1), LOGGED)) is Reason.CertificateUntrusted
+
+
+@pytest.mark.parametrize("with_certificate", [True, False])
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+def test_timestamps_are_over_any_of_three_hashes_and_may_leave_out_the_certificate_that_the_trust_root_holds(algorithm: str, with_certificate: bool) -> None:
+    signed = signature(keyed=False, message=False)
+    raw = bundle(signed, logged=[Logged(kind="hashedrekord 0.0.2", log=sigstore().logs[2], when=NOW)])
+
+    def stamp(unit: Authority) -> bytes:
+        stamped = timestamp(signed.value, when=LOGGED, unit=unit, algorithm=algorithm, with_certificate=with_certificate)
+        data = {"rfc3161Timestamps": [{"signedTimestamp": base64.b64encode(stamped).decode()}]}
+        return edited(raw, lambda document: material(document).update(timestampVerificationData=data))
+
+    assert verify_bundle(stamp(sigstore().timestamping), anchors()).signed_at == LOGGED
+    assert refusal(stamp(other().timestamping)) is Reason.TimestampInvalid
+    assert refusal(stamp(sigstore().intermediate)) is Reason.TimestampInvalid, "it is no authority for timestamps"
 
 
 def test_the_earliest_time_is_when_it_was_signed() -> None:

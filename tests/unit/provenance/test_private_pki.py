@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
+from e2e.sigstore import PrivateSigstore
 from e2e.sigstore.bundles import Stamped, bundle
 from e2e.sigstore.entries import IN_TOTO, PlainKey, Signature, sign, signed_bytes
 from e2e.sigstore.pki import Issued, certify
@@ -156,6 +157,16 @@ def test_a_timestamp_that_is_there_has_to_hold_also_where_none_is_needed() -> No
     assert verify_bundle(signed(ended, middle, stamped=False), trust(undated=True)).signed_at is None
     assert refusal(signed(ended, middle), trust(undated=True)) is Reason.CertificateUntrusted
     assert refusal(signed(leaf(middle), middle), trust(undated=True, timestamp_pem="")) is Reason.TimestampInvalid
+
+
+def test_a_timestamp_of_somebody_elses_authority_dates_nothing() -> None:
+    middle = intermediate()
+    one = leaf(middle)
+    content = signed_bytes(IN_TOTO, STATEMENT)
+    signature = Signature(content=content, payload=STATEMENT, value=sign(one.key, content), key=one.key, certificate=one.certificate)
+    for unit in (PrivateSigstore.create(now=NOW).timestamping, sigstore().timestamp_root):
+        raw = bundle(signature, chain=[middle.certificate], stamped=[Stamped(unit=unit, when=NOW)])
+        assert refusal(raw, trust()) is Reason.TimestampInvalid
 
 
 def test_timestamps_are_counted_by_authority() -> None:
