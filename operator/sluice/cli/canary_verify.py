@@ -267,14 +267,14 @@ def _suite(suite_file: Path, cases_file: Path | None) -> tuple[SuiteSpec, Cases]
 
 def _plan(suite: SuiteSpec, cases: Cases, spec: CanarySpec, name: str) -> Plan:
     from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415 - see the package
-    from sluice.scoring.plan import plan_run  # noqa: PLC0415
+    from sluice.scoring.plan import plan_run, shards_asked  # noqa: PLC0415
     from sluice.scoring.suite import prepare  # noqa: PLC0415
 
     try:
         # Where the models were changes neither what was asked nor what counts.
         plan = plan_run(
             suite, cases, run=name, candidate="recorded:candidate", baseline="recorded:baseline", seed=spec.seed, planned=spec.planned, minimum=spec.minimum,
-            shards=spec.shards, end_token=secrets.token_urlsafe(24),
+            shards=shards_asked(spec.shards, planned=spec.planned, cases=cases.count), end_token=secrets.token_urlsafe(24),
         )  # fmt: skip
         prepare(plan, cases)
     except SuiteRefused as error:

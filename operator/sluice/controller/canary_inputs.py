@@ -26,12 +26,12 @@ from sluice.rollout.canary import Comparison, Endpoints, Plan, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.owned import found
 from sluice.rollout.remote_scorers import JudgePods, Sidecar, Token
-from sluice.rollout.scoring_job import CasesImage, shards_for
+from sluice.rollout.scoring_job import CasesImage
 from sluice.rollout.workloads import Workload
 from sluice.scoring.cases import Cases, CasesRefused, StatedCases, read_cases
 from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.judgement import Terms
-from sluice.scoring.plan import container_ports, plan_run, read_plan
+from sluice.scoring.plan import container_ports, plan_run, read_plan, shards_asked
 from sluice.scoring.suite import prepare
 
 _KEPT: Final = 16
@@ -70,8 +70,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
         return judges
     try:
         known = _read(cases) if isinstance(cases, str) else cases.stated
-        # Planned are as many as policy asks; asked are no more than there are.
-        shards = min(spec.shards, shards_for(min(spec.planned, known.count)))
+        shards = shards_asked(spec.shards, planned=spec.planned, cases=known.count)
         plan = partial(
             plan_run,
             suite.spec,

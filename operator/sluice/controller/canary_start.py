@@ -24,9 +24,9 @@ from sluice.decision.model import Allowance, Verdict
 from sluice.decision.records import Key
 from sluice.decision.runs import Terms
 from sluice.rollout.canary_pods import run_name
-from sluice.rollout.scoring_job import shards_for
 from sluice.rollout.workloads import KINDS, waiting_for
 from sluice.rollout.workloads import Workload as Waits
+from sluice.scoring.plan import shards_for
 
 _SEED_DIGITS: Final = 13
 """Hexadecimal digits of a seed: 52 bits, which every JSON reader keeps."""

@@ -27,8 +27,6 @@ PLAN_KEY: Final = "plan.json"
 CASES_KEY: Final = "cases.jsonl"
 RETRIES_PER_SHARD: Final = 6
 """A shard that dies more often is broken, not unlucky. What ends a Pod from outside (a drained node) does not count."""
-_UNITS_PER_SHARD: Final = 500
-_SHARDS: Final = 8
 _FOLDER: Final = "/etc/sluice"
 _CASES_FOLDER: Final = "/etc/sluice-cases"
 _SECRET_FOLDER: Final = "/etc/sluice-secret"  # noqa: S105 - a path
@@ -76,11 +74,6 @@ def job_name(run: Object) -> str:
 def models_name(run: Object) -> str:
     """Name the NetworkPolicy of the two Pods of a run."""
     return f"{run['metadata']['name']}-models"
-
-
-def shards_for(units: int) -> int:
-    """Say how many scorers share so many units: a few hundred each are a minute or two of work."""
-    return min(_SHARDS, 1 + units // _UNITS_PER_SHARD)
 
 
 def scoring_job(

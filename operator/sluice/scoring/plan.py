@@ -35,8 +35,20 @@ FIRST_CONTAINER_PORT: Final = 8100
 REFUSED: Final = 65
 """Exit code of a scorer that cannot follow its plan or use its cases, as `sysexits` has it: nothing is mended by starting it again."""
 NOISE_UNITS: Final = 60
+_UNITS_PER_SHARD: Final = 500
+_SHARDS: Final = 8
 SPARE: Final = 1.25
 """A baseline that leaves every fifth question open still fixes the limits of latencies."""
+
+
+def shards_for(units: int) -> int:
+    """Say how many scorers share so many units: a few hundred each are a minute or two of work."""
+    return min(_SHARDS, 1 + units // _UNITS_PER_SHARD)
+
+
+def shards_asked(pinned: int, *, planned: int, cases: int) -> int:
+    """Say how many of the shards that a run pins there are: planned are as many units as policy asks, asked no more than there are cases."""
+    return min(pinned, shards_for(min(planned, cases)))
 
 
 class PlanRefused(ValueError):

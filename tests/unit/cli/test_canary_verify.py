@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +32,8 @@ from sluice.scoring.worker import Worker
 from tests.unit.cli.canary_runs import run
 from tests.unit.scoring.sides import Side, said
 
-PLANNED = 240
+PLANNED = 520
+"""Enough for two shards."""
 
 
 def suite_of(cases: bytes) -> dict[str, Any]:
@@ -50,28 +53,42 @@ def cases_of(planned: int) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-@pytest.fixture
-async def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two shards that rolled back, with all that it names."""
-    raw = cases_of(PLANNED)
+    folder = tmp_path_factory.mktemp("run")
+    asyncio.run(make(folder, planned=PLANNED, shards=2, pinned=2))
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return Path(shutil.copytree(made, tmp_path, dirs_exist_ok=True))
+
+
+async def make(folder: Path, *, planned: int, shards: int, pinned: int) -> None:
+    """Score so many cases in so many shards; the run pins more where it has fewer cases than policy plans."""
+    raw = cases_of(planned)
     cases, suite = read_cases(raw), SuiteSpec.model_validate(suite_of(raw))
     there = run()
-    plan = plan_run(suite, cases, run="r", candidate="http://a:1", baseline="http://b:1", seed=7, planned=3000, minimum=None, shards=2, end_token="t" * 16)
+    there["spec"]["shards"] = pinned
+    plan = plan_run(suite, cases, run="r", candidate="http://a:1", baseline="http://b:1", seed=7, planned=3000, minimum=None, shards=shards, end_token="t" * 16)
     metrics = prepare(plan, cases).metrics
-    candidate = {case.id: [said("no" if int(case.id[2:]) % 3 == 0 else "yes", seconds=0.1 + int(case.id[2:]) / 900)] for case in cases.all}
-    shards = []
-    for shard in range(2):
-        sink = FileSink(tmp_path / f"{shard}.jsonl")
+    candidate = {case.id: [said("no" if int(case.id[2:]) % 3 == 0 else "yes", seconds=0.1 + int(case.id[2:]) / 2000)] for case in cases.all}
+    told = []
+    for shard in range(shards):
+        sink = FileSink(folder / f"{shard}.jsonl")
         worker = Worker(
             plan, cases.all, shard=shard, metrics=metrics, candidate=Side(candidate), baseline=Side(said("yes", seconds=0.3)), sink=sink, keep=Keep.TEXTS
         )
         await worker.run()
-        shards.append(worker.statistics())
+        told.append(worker.statistics())
     terms = Terms(
         margins=dict.fromkeys(plan.compared, Decimal("0.02")), false_rollback_rate=Decimal("0.05"), false_promotion_rate=Decimal("0.05"), planned=plan.planned,
         minimum=plan.minimum,
     )  # fmt: skip
-    merged = merge(shards, plan=plan.digest, of=2)
+    merged = merge(told, plan=plan.digest, of=shards)
     judgement = judge(merged, terms)
     there["spec"]["suiteDigest"] = suite_digest(suite)
     there["status"] = {
@@ -85,10 +102,9 @@ async def folder(tmp_path: Path) -> Path:
         ],
         "samples": {"digest": merged.samples[0].digest, "uri": merged.samples[0].uri},
     }  # fmt: skip
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(there))))
-    (tmp_path / "suite.yaml").write_text(yaml.safe_dump({"kind": "ScoringSuite", "spec": suite_of(raw)}))
-    (tmp_path / "cases.jsonl").write_bytes(raw)
-    return tmp_path
+    (folder / "run.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(there))))
+    (folder / "suite.yaml").write_text(yaml.safe_dump({"kind": "ScoringSuite", "spec": suite_of(raw)}))
+    (folder / "cases.jsonl").write_bytes(raw)
 
 
 def verify(folder: Path, *, cases: str = "cases.jsonl", samples: tuple[str, ...] = ("0.jsonl", "1.jsonl"), keys: str | None = None) -> Result:
@@ -112,7 +128,14 @@ def test_a_run_that_follows_from_what_it_names_is_said_to_be_the_same(folder: Pa
         ["unknown", "record"], *(["same", what] for what in ("suite", "cases", "samples", "order", "scores", "decision", "numbers"))
     ]  # fmt: skip
     assert "RollBack (WorseThanMargin)" in result.output
-    assert "240 of 240 answers, scored again from their texts" in result.output
+    assert "520 of 520 answers, scored again from their texts" in result.output
+
+
+async def test_a_run_of_fewer_cases_than_were_planned_has_fewer_shards_than_it_pins(tmp_path: Path) -> None:
+    await make(tmp_path, planned=150, shards=1, pinned=7)
+    result = verify(tmp_path, samples=("0.jsonl",))
+    assert result.exit_code == 0, result.output
+    assert "150 of 150 units" in result.output
 
 
 def _set(*path: str, value: Any) -> Callable[[Any], None]:  # noqa: ANN401 - any YAML

@@ -10,8 +10,9 @@ import pytest
 from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name, replica_set_of, run_name
 from sluice.rollout.canary_state import Stand, state_of
 from sluice.rollout.remote_scorers import JudgePods, Sidecar, Token, judges_of
-from sluice.rollout.scoring_job import CasesImage, ScorerImage, network_policies, plan_map, scoring_job, shards_for
+from sluice.rollout.scoring_job import CasesImage, ScorerImage, network_policies, plan_map, scoring_job
 from sluice.scoring.cases import StatedCases
+from sluice.scoring.plan import shards_for
 
 Object = dict[str, Any]
 IMAGE = ScorerImage(reference="registry.example.com/sluice@sha256:" + "1" * 64, controller_namespace="sluice-system")
