@@ -247,12 +247,12 @@ class Requirement(Model):
             rule("self.type == 'Provenance' || !has(self.builders)", "builders go with type Provenance", field=".builders"),
             rule("self.type == 'ModelSignature' || !has(self.acceptUncovered)", "acceptUncovered goes with type ModelSignature", field=".acceptUncovered"),
             rule(
-                "self.type in ['Approval', 'Canary', 'RollbackDrill'] || has(self.artifactTypes)",
+                "self.type in ['Approval', 'Canary', 'RollbackDrill', 'Lineage', 'DataProvenance'] || has(self.artifactTypes)",
                 "say for which artifactTypes the evidence is required",
                 field=".artifactTypes",
             ),
             rule(
-                "!(self.type in ['Approval', 'Canary', 'RollbackDrill']) || !has(self.artifactTypes)",
+                "!(self.type in ['Approval', 'Canary', 'RollbackDrill', 'Lineage', 'DataProvenance']) || !has(self.artifactTypes)",
                 "approvals, canaries and drills are for the release, not for artifacts",
                 field=".artifactTypes",
             ),
