@@ -347,4 +347,4 @@ class ReleaseStatus(Model):
     canary: CanaryRef | None = None
     """The latest comparison with its baseline; the one that rolled it back, when one did."""
     conditions: Conditions = []
-    """Ready, Verified, EvidenceComplete, Approved, CanaryPassed, Drilled, Healthy; Reconciling or Stalled only while true (kstatus)."""
+    """Ready, Verified, EvidenceComplete, Approved, CanaryPassed, Drilled, Healthy, Discovered; Reconciling or Stalled only while true (kstatus)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -317,3 +318,22 @@ def test_the_image_that_checks_is_named_by_digest(image: str) -> None:
     assert (pinned(""), pinned(VERIFIER)) == ("", VERIFIER)
     with pytest.raises(ValueError, match="by digest"):
         pinned(image)
+
+
+MODEL = f"registry.example.com/churn@{case.CARRIER}"
+OTHER = f"registry.example.com/churn@{case.digest_of('another model')}"
+CARRIED: dict[str, Callable[[str], Object]] = {
+    "an image volume": lambda image: {"volumes": [{"name": "model", "image": {"reference": image}}]},
+    "a ModelCar beside the server": lambda image: {"containers": [server(), {"name": "modelcar", "image": image}], "volumes": []},
+    "a ModelCar that starts first": lambda image: {"initContainers": [{"name": "modelcar", "image": image, "restartPolicy": "Always"}], "volumes": []},
+    "a container that copies it": lambda image: {"initContainers": [{"name": "copy", "image": image}], "volumes": []},
+}
+
+
+@pytest.mark.parametrize("how", CARRIED)
+def test_a_model_in_a_registry_is_recognised_however_a_pod_carries_it(how: str) -> None:
+    world = case.approved_world()
+    assert decided(world, pod(**CARRIED[how](MODEL))).action is Action.ALLOW
+    assert decided(world, pod(**CARRIED[how](OTHER))).reason == "ImageNotInRelease"
+    assert decided(world, pod(**CARRIED[how]("registry.example.com/churn:2.1.0"))).reason == "ImageNotPinned"
+    denied_with(ask(Path.VALIDATE, world, body(pod(release=None, **CARRIED[how](MODEL)))), "ReleaseNotNamed")
