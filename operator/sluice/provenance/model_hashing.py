@@ -20,7 +20,8 @@ import blake3
 
 from sluice.provenance.model_tree import Fault, Strayed, Tree
 
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 512 << 10
+"""Small enough to be hashed out of the cache that it was just read into."""
 THREADS_LIMIT: Final = 64
 _TOLD_BYTES = 8 << 20
 _WIDE_BYTES = 64 << 20

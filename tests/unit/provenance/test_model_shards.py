@@ -6,15 +6,18 @@ import hashlib
 import json
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from sluice.provenance.errors import Reason
+from sluice.provenance.model_directory import manifest_of
 from sluice.provenance.model_shards import shard_names
 from sluice.provenance.model_signature import ModelManifest, oms_root, parse_model_manifest
 from sluice.provenance.statement import parse_statement
 from tests.signing import Json, error_of
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "name-binding-digest.md"
 SIZE = 4
 CONTENT = {"a.txt": b"abc", "a:1:2": b"abcd", "sub/w.bin": b"0123456789"}
 
@@ -120,3 +123,12 @@ def test_a_list_is_refused_whose_pieces_do_not_cover_each_file(edit: Callable[[J
 @pytest.mark.parametrize("size", [0, -4, 4.5, "4", None, True, 1e300, 2**60])
 def test_a_size_of_shards_that_is_none_is_refused(size: Json) -> None:
     assert error_of(lambda: parse(shard_size=size)).reason is Reason.ManifestMalformed
+
+
+def test_the_documented_shards_are_those_of_the_files_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"abc")
+    (tmp_path / "w.bin").write_bytes(b"0123456789")
+    text = DOCUMENT.read_text("utf-8")
+    assert f"`{manifest_of(tmp_path, shard_size=4).digest}`" in text
+    (tmp_path / "a.txt").unlink()
+    assert f"`{manifest_of(tmp_path, shard_size=4, algorithm='blake2b').digest}`" in text
