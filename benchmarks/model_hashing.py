@@ -5,8 +5,8 @@
 Three questions. Large files: how near does a verification of a folder come to hashing alone? Many files: what does a file cost, with 5,000 and 100,000 of them?
 Memory: the peak of a process that verifies, with a file of many gigabytes (a sparse one) and with 100,000 files.
 
-Ratios are of CPU seconds, which a busy machine changes less than those of the clock; of large files the least of all rounds counts, which others disturbed least. Files are in the page cache, and all take turns. The
-reference (model_signing 1.1.1) runs in its own environment: `python -m e2e.model_signing` makes it.
+Ratios are of CPU seconds, which a busy machine changes less than those of the clock; of large files the least of all rounds counts, which others disturbed
+least. Files are in the page cache, and all take turns. The reference (model_signing 1.1.1) runs in its own environment: `python -m e2e.model_signing` makes it.
 """
 
 from __future__ import annotations
