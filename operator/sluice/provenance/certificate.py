@@ -77,7 +77,7 @@ def verify_certificate_bundle(bundle: UnverifiedBundle, signed: SignedContent, r
             issuer=issuer,
             claims=claims,
             key_fingerprint=key.fingerprint,
-            chain_fingerprints=fingerprints([certificate, *authority.chain]),
+            chain_fingerprints=(sha256_of(bundle.certificates[0]), *authority.fingerprints),
             serial=serial_of(certificate),
             signed_at=seen.signed_at,
         )

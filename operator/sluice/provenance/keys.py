@@ -37,6 +37,7 @@ _CURVES: Mapping[type[ec.EllipticCurve], hashes.HashAlgorithm] = MappingProxyTyp
         ec.SECP521R1: hashes.SHA512(),
     }
 )
+_ECDSA = {algorithm.name: ec.ECDSA(algorithm) for algorithm in _CURVES.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ class VerificationKey:
         try:
             match self.public_key:
                 case ec.EllipticCurvePublicKey() as key if algorithm is not None:
-                    key.verify(signature, data, ec.ECDSA(algorithm))
+                    key.verify(signature, data, ec.ECDSA(algorithm) if isinstance(algorithm, Prehashed) else _ECDSA[algorithm.name])
                 case rsa.RSAPublicKey() as key if algorithm is not None and self.rsa_padding is RsaPadding.PSS:
                     # The length of the salt is the signer's: it decides nothing (RFC 8017 section 9.1), and signers differ.
                     key.verify(signature, data, padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO), algorithm)

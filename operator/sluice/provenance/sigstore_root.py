@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509 import Certificate, load_der_x509_certificate
 from sigstore_models.common.v1 import PublicKeyDetails, TimeRange
 from sigstore_models.trustroot import v1 as models
 
 from sluice.provenance.certificate_chain import CHAIN_LIMIT, check_authorities
+from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.keys import RsaPadding, VerificationKey, spki_of
 from sluice.provenance.log_key import LogKey
@@ -46,6 +47,8 @@ class CertificateAuthority:
     """The trust root's window, and that of each certificate of the chain."""
     issuer_spki: bytes
     """DER SubjectPublicKeyInfo of the issuer."""
+    fingerprints: tuple[str, ...]
+    """`sha256:` over each DER certificate of the chain."""
 
 
 class SigstoreRoot:
@@ -113,7 +116,12 @@ def _authority(authority: models.CertificateAuthority) -> CertificateAuthority:
     chain = _chain(authority)
     check_authorities(chain, reason=_MALFORMED)
     key = VerificationKey.of(chain[0].public_key(), what="the key of a certificate authority", name="issuer", reason=_MALFORMED)
-    return CertificateAuthority(chain=chain, windows=(_window(authority.valid_for), *map(window_of, chain)), issuer_spki=spki_of(key.public_key))
+    return CertificateAuthority(
+        chain=chain,
+        windows=(_window(authority.valid_for), *map(window_of, chain)),
+        issuer_spki=spki_of(key.public_key),
+        fingerprints=tuple(sha256_of(certificate.public_bytes(Encoding.DER)) for certificate in chain),
+    )
 
 
 def _chain(authority: models.CertificateAuthority) -> tuple[Certificate, ...]:
