@@ -157,6 +157,12 @@ def test_a_second_dataset_that_nobody_describes_is_not_covered_by_the_first() ->
     assert "as data-ci" in (result.remedy or "")
 
 
+def test_a_second_dataset_without_a_digest_is_not_covered_by_the_first() -> None:
+    result = lineage_of(*TRAINING, ("s3://data/scraped", "", "Dataset"))
+    assert (result.outcome, result.reason) == (Outcome.MISSING, Reason.LineageMissing)
+    assert result.message.startswith("dataset s3://data/scraped of training run")
+
+
 def test_an_ingredient_that_nobody_gave_a_part_could_be_data() -> None:
     result = lineage_of(*TRAINING, ("s3://data/scraped", c.digest_of("scraped"), None))
     assert (result.outcome, result.reason) == (Outcome.MISSING, Reason.LineageUnclear)
@@ -312,6 +318,19 @@ def test_a_release_that_satisfies_the_requirement_in_its_own_terms_is_a_root() -
     assert f"of release {c.BASELINE}" in result.message
     rejection = c.approval("no", known, role="security", username="sam@example.com", groups=[], key=c.Key(c.NAMESPACE, c.BASELINE), decision="Reject")
     assert c.KEY in known.put("ReleaseApproval", rejection), "who descends from it is looked at again"
+    assert result_of(known).outcome is Outcome.MISSING
+
+
+def test_a_parent_whose_lineage_was_waived_is_no_root() -> None:
+    rules = policy(LINEAGE | {"waivableBy": ["security"]})
+    known = with_parent(world(signed("quantized"), signed("dataset"), spec=release("Quantize"), rules=rules), approved=False)
+    key = c.Key(c.NAMESPACE, c.BASELINE)
+    waiver = {
+        "release": {"name": c.BASELINE}, "releaseDigest": verdict_of(known, key).release_digest, "requirements": ["lineage"], "reason": "old",
+        "riskOwner": "risk", "ticket": "T-1", "expires": "2027-01-01T00:00:00Z", "approver": {"username": "sam@example.com", "groups": []},
+    }  # fmt: skip
+    known.put("ReleaseWaiver", c.item("ReleaseWaiver", "old", waiver))
+    assert verdict_of(known, key).allows is Allowance.SERVE
     assert result_of(known).outcome is Outcome.MISSING
 
 
