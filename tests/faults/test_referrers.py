@@ -86,7 +86,7 @@ async def test_a_list_without_end_is_read_for_some_pages(there: ArtifactRegistry
     assert (len(listed.found), listed.more, len(there.seen)) == (1, True, MOST_PAGES)
 
 
-@pytest.mark.parametrize("elsewhere", ["https://registry.example.net/v2/ml/churn/referrers/x", "/v2/other/referrers/x", "/admin"])
+@pytest.mark.parametrize("elsewhere", ["https://registry.example.net/v2/ml/churn/referrers/x", "mailto:x@example.com", "/v2/other/referrers/x", "/admin"])
 async def test_a_list_that_goes_on_at_another_place_is_not_followed(there: ArtifactRegistry, repository: Repository, elsewhere: str) -> None:
     there.twist = lambda _: web.Response(body=there.index(SUBJECT), content_type=INDEX, headers={"Link": f'<{elsewhere}>; rel="next"'})
     with pytest.raises(NotFetched, match="at another place"):

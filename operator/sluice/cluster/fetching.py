@@ -112,7 +112,12 @@ class Repository:
 
     async def page(self, following: URL, *, limit: int, accept: str) -> Answer | None:
         """Get a further page of a list of this repository. Raises NotFetched for one that leads elsewhere."""
-        if following.origin() != self._origin or not following.path.startswith(f"{URL(self._base).path}/referrers/"):
+        if (
+            not following.absolute
+            or following.scheme not in {"http", "https"}
+            or following.origin() != self._origin
+            or not following.path.startswith(f"{URL(self._base).path}/referrers/")
+        ):
             raise NotFetched(DiscoveryReason.RegistryRefused, f"{self._name} continues its list at another place")
         return await self._ask(following, limit=limit, accept=accept)
 

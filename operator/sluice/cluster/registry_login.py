@@ -6,7 +6,6 @@ Credentials go to the registry that they are for, and to the token service that 
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from typing import Any, Final
 
 import aiohttp
 from yarl import URL
+
+from sluice.api.strict_json import JsonRefused, parse
 
 _TOKEN_BYTES: Final = 65_536
 _CONFIG_BYTES: Final = 1 << 20
@@ -53,9 +54,9 @@ class Login:
         async with session.get(realm.update_query(query), headers=shown, allow_redirects=False) as response:
             raw = await read_body(response, _TOKEN_BYTES)
         try:
-            answer = json.loads(raw or b"")
+            answer: Any = parse(raw or b"", limit=_TOKEN_BYTES)
             token = answer.get("token") or answer["access_token"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (JsonRefused, KeyError, TypeError, AttributeError):
             return False
         if not isinstance(token, str):
             return False
@@ -77,9 +78,8 @@ def parse_docker_configuration(raw: bytes) -> dict[str, Credentials]:
     """Read user and password by registry (`host:port`) from a Docker configuration. Raises ValueError, which repeats nothing of it."""
     found = {}
     try:
-        if len(raw) > _CONFIG_BYTES:
-            raise ValueError("larger than any configuration")
-        for name, entry in json.loads(raw)["auths"].items():
+        configuration: Any = parse(raw, limit=_CONFIG_BYTES)
+        for name, entry in configuration["auths"].items():
             host = _BODIES.fullmatch(str(name))
             if host is not None:
                 found[host["host"].lower()] = _account(entry)
