@@ -124,6 +124,8 @@ def _read(flags: dict[str, Any]) -> tuple[Comparison, Detail | None, str]:
             return *_judged(plan, raw, desk_inputs(plan, flags), _desk_margins(plan, flags)), ""
         if plan.run != told.inputs.run or plan.seed != told.inputs.seed:
             raise _Refused(f"the plan is of run {plan.run} (seed {plan.seed}), not of {told.inputs.run} (seed {told.inputs.seed})")
+        # A suite with fewer cases than were planned has fewer scorers than the run pins.
+        told = replace(told, inputs=replace(told.inputs, shards=plan.shards))
         spec = manifest["spec"] if manifest else {}
         margins = {name: Decimal((spec.get("margins") or {}).get(name, spec["margin"])) for name in plan.compared}
         again, detail = _judged(plan, raw, told.inputs, margins)

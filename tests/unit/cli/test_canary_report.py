@@ -309,6 +309,14 @@ def test_a_run_of_the_cluster_tells_its_paths_after_its_scorers_are_gone(files: 
     assert (refused.exit_code, "somebody changed it" in refused.output) == (2, True)
 
 
+def test_a_run_had_as_many_scorers_as_its_plan_says(files: Path) -> None:
+    alone = plan(shards=1)
+    (files / "alone.json").write_bytes(alone.as_json())
+    (files / "counted.json").write_bytes(statistics(alone)[0])
+    told = json.loads(reported(files, "--run-file", "run.yaml", "--plan", "alone.json", "--statistics", "counted.json", "--json", "-").stdout)
+    assert (ROLLED_BACK["spec"]["shards"], told["shards"]) == (2, 1)
+
+
 def test_statistics_of_a_run_whose_live_share_goes_on_promote_nothing(files: Path) -> None:
     (files / "exposing.yaml").write_text(yaml.safe_dump(EXPOSING))
     told = json.loads(reported(files, "--run-file", "exposing.yaml", *COUNTED, "--json", "-").stdout)
