@@ -35,7 +35,7 @@ def statement(edit: Callable[[Json], object] = lambda _: None) -> Json:
     """A good statement after `edit`, with the root that its list makes then."""
     listed = [{"name": name, "digest": hashlib.sha256(content).hexdigest(), "algorithm": "sha256"} for name, content in FILES.items()]
     made = {"method": "files", "hash_type": "sha256", "allow_symlinks": False, "ignore_paths": [".git"]}
-    document = {
+    document: Json = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": "model", "digest": {"sha256": ""}}],
         "predicateType": "https://model_signing/signature/v1.0",
