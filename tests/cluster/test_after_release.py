@@ -65,6 +65,11 @@ class AfterRelease(Canary):
         self.ns.kubectl(*words, stdin=json.dumps(told), as_user=USER)
         return name
 
+    def revoke(self, *digests: str) -> None:
+        """The platform team revokes these releases in the policy, and no others."""
+        revoked = [{"type": "Release", "digest": digest, "reason": "poisoned data"} for digest in digests]
+        self.ns.kubectl("patch", "mrp", self.ns.name, "--type=merge", "--patch", json.dumps({"spec": {"revoked": revoked}}))
+
     def pods(self, release: str = "") -> list[Object]:
         return self.ns.list("pods", selector=f"sluice.dev/release={release or self.release}")
 
@@ -121,6 +126,15 @@ def test_what_a_monitor_found_takes_a_release_out_of_traffic_and_only_people_bri
             story.until(lambda: story.waiting)
             # The platform team has dealt with it: the release serves again, and the stand-in goes.
             ns.kubectl("delete", "mrm", name)
+            story.until_rolled_out()
+            story.until(lambda: ns.list("replicasets", selector="sluice.dev/stand-in") == [])
+            # Revoked by its digest: no finding, no new object, and the same within seconds; taken back, it serves again.
+            story.revoke(story.status()["releaseDigest"])
+            assert seconds_until_silent(users, CANDIDATE) < SOON
+            assert story.status()["phase"] == "Revoked"
+            assert "revoked release sha256:" in story.condition("modelrelease", CANDIDATE, "Ready", "False", reason="ReleaseRevoked")
+            story.until(lambda: ns.list("replicasets", selector="sluice.dev/stand-in") != [])
+            story.revoke()
             story.until_rolled_out()
             story.until(lambda: ns.list("replicasets", selector="sluice.dev/stand-in") == [])
             # Rolled back, though the controller is killed between the stand-in and the first eviction. The next one waits for the Lease.

@@ -17,22 +17,21 @@ from typing import TYPE_CHECKING, Any, Final
 from sluice.api import kinds
 from sluice.api.approval import ApprovalSpec, WaiverSpec
 from sluice.api.evidence import EvidenceSpec
-from sluice.api.policy import PolicySpec
 from sluice.api.release import ReleaseSpec
 from sluice.decision.canaries import Canaries, asks_for_canary, suites_named_by
 from sluice.decision.decide import decide
 from sluice.decision.drills import Drill
 from sluice.decision.gate import Namespace, Subject
-from sluice.decision.kinship import MOST_RELEASES, Kinship, asks_for_origins, gather
+from sluice.decision.kinship import MOST_RELEASES, asks_for_origins, gather
+from sluice.decision.known_evidence import KnownEvidence
 from sluice.decision.model import MODELS, Approval, Case, Finding, InvalidPolicy, Kin, Lineage, Policy, Release, Verdict, Waiver, carrier
 from sluice.decision.monitors import Monitors
 from sluice.decision.people import usable
+from sluice.decision.policies import read_policy, selector_of
 from sluice.decision.reading import Unreadable, read
 from sluice.decision.records import Evidence, Key, TrustRoot
 from sluice.decision.requirements import carries_signed
-from sluice.decision.revocations import NOTHING, Revocations, sift
-from sluice.decision.tiers import TierMalformedError, TierProgram
-from sluice.evidence.fact_cache import FactCache
+from sluice.decision.revocations import NOTHING, sift
 from sluice.provenance.model_signature import ModelManifest
 
 if TYPE_CHECKING:
@@ -73,12 +72,9 @@ class World:
         `defers`: bundles that are not known yet wait in `wanted` until somebody has verified them, beside the event loop. Without it `put` verifies.
         """
         self.verifier = verifier
-        self._defers, self._facts = defers, FactCache()
-        self._wanted: dict[str, Check] = {}
-        self._waiting: dict[str, set[Key]] = defaultdict(set)
+        self._known = KnownEvidence(defers=defers)
         self.namespaces: dict[str, Namespace] = {}
         self.releases: dict[Key, Release | Unreadable] = {}
-        self.evidence: dict[Key, Evidence] = {}
         self.approvals: dict[Key, Approval | Unreadable] = {}
         self.waivers: dict[Key, Waiver | Unreadable] = {}
         self.policies: dict[str, Policy | InvalidPolicy] = {}
@@ -88,8 +84,6 @@ class World:
         self.monitors = Monitors()
         self._selectors: dict[str, Mapping[str, str]] = {}
         self._by_digest: dict[str, set[Key]] = defaultdict(set)
-        self._evidence_on: dict[tuple[str, str], set[Key]] = defaultdict(set)
-        self._kinship = Kinship()
         self._decisions_on: dict[Key, set[tuple[str, Key]]] = defaultdict(set)
         self._put: dict[str, Callable[[Key, Mapping[str, Any] | None], set[Key]]] = {
             NAMESPACE: self._namespace,
@@ -141,20 +135,21 @@ class World:
 
     @property
     def wanted(self) -> Mapping[str, Check]:
-        """What has to be verified, by `fact_key`, what was asked for first first. It has no bytes of its own: all of it is evidence that exists."""
-        return self._wanted
+        """What has to be verified, by `fact_key`, what was asked for first first."""
+        return self._known.wanted
+
+    @property
+    def evidence(self) -> Mapping[Key, Evidence]:
+        """All evidence there is."""
+        return self._known.items
 
     def established(self, outcomes: Iterable[tuple[Check, Outcome]]) -> Learnt:
-        """Take in what verification came to; return whom that touches. What nobody waits for any more is kept for the next time."""
-        waiting: set[Key] = set()
-        for check, outcome in outcomes:
-            self._facts.put(check, outcome)
-            waiting |= self._waiting.get(check.key, set())
-        touched: set[Key] = set()
+        """Take in what verification came to; return whom that touches."""
+        waiting, touched = self._known.learn(outcomes), set[Key]()
         for at in waiting:
             before = self.evidence[at]
-            after = before.against(self.trust_roots.values(), self._established)
-            self._keep(at, after)
+            after = before.against(self.trust_roots.values(), self._known.outcome)
+            self._known.keep(at, after)
             touched |= self._naming(at.namespace, before.speaks_of | after.speaks_of)
         return Learnt(releases=self._with_dependents(touched), evidence=frozenset(waiting))
 
@@ -163,13 +158,6 @@ class World:
         while more := self._depending_on(touched) - touched:
             touched |= more
         return frozenset(touched)
-
-    def _established(self, check: Check) -> Outcome | None:
-        outcome = self._facts.get(check.key)
-        if outcome is None and not self._defers:
-            outcome = check.verify()
-            self._facts.put(check, outcome)
-        return outcome
 
     def verdict(self, key: Key, *, now: datetime) -> Verdict | None:
         """Decide about one release; None when there is none that can be read."""
@@ -216,9 +204,9 @@ class World:
 
     def signed_list(self, namespace: str, digest: str) -> bytes | None:
         """A bundle whose signed list of files has this name-binding digest, whoever signed it; None while there is none."""
-        for at in sorted(self._evidence_on.get((namespace, digest), ())):
-            if any(isinstance(fact.content, ModelManifest) and fact.content.digest == digest for fact in self.evidence[at].facts):
-                return self.evidence[at].bundle
+        for item in self._known.about(namespace, [digest]):
+            if any(isinstance(fact.content, ModelManifest) and fact.content.digest == digest for fact in item.facts):
+                return item.bundle
         return None
 
     def case(self, release: Release) -> Case:
@@ -263,8 +251,7 @@ class World:
 
     def _evidence_case(self, release: Release, *, kin: bool = True) -> Case:
         """Gather the same without what people decided."""
-        speaking = {at for digest in release.digests for at in self._evidence_on.get((release.namespace, digest), ())}
-        about = [self.evidence[at] for at in sorted(speaking)]
+        about = self._known.about(release.namespace, release.digests)
         policies = self._policies_for(release.namespace)
         ancestors = self._kin(release) if kin and asks_for_origins(policies) else Kin()
         return Case(
@@ -280,7 +267,7 @@ class World:
     def _kin(self, release: Release) -> Kin:
         """Gather what the models of a release were made from, as far as evidence says so, and the releases among that."""
         namespace, own = release.namespace, Key(namespace=release.namespace, name=release.name)
-        gathered = gather(release.model_names, lambda digest: [self.evidence[at] for at in sorted(self._evidence_on.get((namespace, digest), ()))])
+        gathered = gather(release.model_names, lambda digest: self._known.about(namespace, [digest]))
         keys = dict.fromkeys(key for digest in gathered.digests for key in sorted(self._by_digest.get(digest, ())) if key.namespace == namespace and key != own)
         releases = [other for key in keys if isinstance(other := self.releases[key], Release) and other.model_names & set(gathered.digests)]
         cases = tuple(self._rivalled(self._own_case(other, kin=False), kin=False) for other in releases[:MOST_RELEASES])
@@ -319,33 +306,9 @@ class World:
     def _evidence(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         before = self.evidence.get(key)
         touched = self._naming(key.namespace, before.speaks_of) if before else set()
-        after = None if item is None else Evidence.of(key, read(EvidenceSpec, item), self.trust_roots.values(), self._established)
-        self._keep(key, after)
+        after = None if item is None else Evidence.of(key, read(EvidenceSpec, item), self.trust_roots.values(), self._known.outcome)
+        self._known.keep(key, after)
         return touched | (self._naming(key.namespace, after.speaks_of) if after else set())
-
-    def _keep(self, key: Key, after: Evidence | None) -> None:
-        """Store evidence under its key and under every digest that it may concern: a verdict looks at its own evidence only, however much there is."""
-        before = self.evidence.pop(key, None)
-        self._kinship.remove(key)
-        for digest in before.speaks_of if before else ():
-            self._evidence_on[key.namespace, digest].discard(key)
-            if not self._evidence_on[key.namespace, digest]:
-                del self._evidence_on[key.namespace, digest]
-        for check in before.unverified if before else ():
-            self._waiting[check.key].discard(key)
-            if not self._waiting[check.key]:
-                del self._waiting[check.key]
-                # What still waits keeps its place.
-                if not any(check.key == one.key for one in (after.unverified if after else ())):
-                    del self._wanted[check.key]
-        if after is not None:
-            self.evidence[key] = after
-            self._kinship.put(after)
-            for digest in after.speaks_of:
-                self._evidence_on[key.namespace, digest].add(key)
-            for check in after.unverified:
-                self._waiting[check.key].add(key)
-                self._wanted.setdefault(check.key, check)
 
     def _approval(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         spec = None if item is None else read(ApprovalSpec, item)
@@ -373,21 +336,10 @@ class World:
         self.policies.pop(key.name, None)
         self._selectors.pop(key.name, None)
         if item is not None:
-            self.policies[key.name] = self._read_policy(key.name, item)
-            self._selectors[key.name] = _selector(item)
+            self.policies[key.name] = read_policy(key.name, item)
+            self._selectors[key.name] = selector_of(item)
             touched |= {at for at in self.releases if self._selects(key.name, at.namespace)}
         return touched
-
-    @staticmethod
-    def _read_policy(name: str, item: Mapping[str, Any]) -> Policy | InvalidPolicy:
-        spec = read(PolicySpec, item)
-        revocations = Revocations.read(f"ReleasePolicy {name}", item)
-        if isinstance(spec, Unreadable):
-            return InvalidPolicy(name=name, message=spec, revocations=revocations)
-        try:
-            return Policy(name=name, spec=spec, tiers=tuple(TierProgram.compile(tier) for tier in spec.tiers), revocations=revocations)
-        except TierMalformedError as error:
-            return InvalidPolicy(name=name, message=str(error), revocations=revocations)
 
     def _trust_root(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         before = self.trust_roots.pop(key.name, None)
@@ -399,10 +351,10 @@ class World:
         if before and after and before.digest == after.digest:
             return touched
         for at, item_ in list(self.evidence.items()):
-            renewed = item_.against(self.trust_roots.values(), self._established)
+            renewed = item_.against(self.trust_roots.values(), self._known.outcome)
             if renewed.facts != item_.facts or renewed.refusal != item_.refusal or bool(renewed.unverified) != bool(item_.unverified):
                 touched |= self._naming(at.namespace, renewed.speaks_of | item_.speaks_of)
-            self._keep(at, renewed)
+            self._known.keep(at, renewed)
         return touched
 
     def _concerned(self, before: TrustRoot | None, after: TrustRoot | None) -> set[Key]:
@@ -439,15 +391,7 @@ class World:
         """Give the releases that a change about these digests may concern: those that name them, and where lineage is asked for those made from them."""
         concerned: Iterable[str] | None = digests
         if asks_for_origins(self._policies_for(namespace)):
-            concerned = self._kinship.made_from(namespace, digests)
+            concerned = self._known.kinship.made_from(namespace, digests)
         if concerned is None:
             return {key for key in self.releases if key.namespace == namespace}
         return {key for digest in concerned for key in self._by_digest.get(digest, ()) if key.namespace == namespace}
-
-
-def _selector(item: Mapping[str, Any]) -> Mapping[str, str]:
-    """Give the labels that a policy selects. One that cannot be read selects every namespace: it is never ignored."""
-    try:
-        return dict(item["spec"]["selector"]["namespaces"]["matchLabels"])
-    except (KeyError, TypeError, ValueError):
-        return {}
