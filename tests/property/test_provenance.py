@@ -26,7 +26,9 @@ JSON = st.recursive(SCALARS, lambda children: st.lists(children, max_size=4) | s
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="/\\"), min_size=1, max_size=8).filter(
     lambda name: name not in {".", ".."}
 )
-FILES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=8), min_size=1, max_size=6)
+FILES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=8), min_size=1, max_size=6).filter(
+    lambda files: not any(other.startswith(f"{name}/") for name in files for other in files)  # no disk has a file that is a folder as well
+)
 RAW = lm_eval_results("churn-core", "acc", 0.93, 500)
 
 
