@@ -30,7 +30,7 @@ ACCURACY: Object = {
 """Its cases are asked of a Pod that serves, and the first time they were is what is normal."""
 ANSWERS: Object = ACCURACY | {
     "name": "answers", "probe": ACCURACY["probe"] | {"live": {"port": PORT, "path": "/samples"}},
-    "reference": {"baseline": {"window": "1h", "atLeast": 20}},
+    "reference": {"baseline": {"window": "1h", "atLeast": 20}}, "period": "20s",
 }  # fmt: skip
 """What users were answered, as the Pods keep it; the first of it is what is normal."""
 _SERVER = """
@@ -66,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(json.dumps({"label": "yes" if int(asked.get("text", 0)) % 2 else "no"}))
     def log_message(self, *_):
         pass
+ThreadingHTTPServer.request_queue_size = 128
 ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
 SECONDS = 40
