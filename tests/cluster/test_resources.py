@@ -13,6 +13,7 @@ import yaml
 
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.kinds import KINDS, Kind
+from sluice.api.policy import StatementKind
 from tests.cluster.gate import ROOT
 from tests.cluster.namespace import Namespace
 from tests.unit.api.scorers import SCORERS
@@ -72,6 +73,15 @@ ORIGIN = "spec.requirements.6"
 ORIGIN_FIELDS: Object = {
     "mustReach": ["Dataset"], "roots": [{"name": "base", "digest": DIGEST}], "externalParameters": {"/x": "y"}, "licences": ["MIT"],
     "dataClasses": ["Public"], "collectionScopes": ["contracts"], "verifiers": ["https://v"], "levels": ["SLSA_BUILD_LEVEL_3"],
+}  # fmt: skip
+ORIGIN_TYPES = {
+    "Provenance": ["externalParameters"], "Lineage": ["mustReach", "roots", "externalParameters"],
+    "DataProvenance": ["roots", "externalParameters", "licences", "dataClasses", "collectionScopes"], "VerificationSummary": ["verifiers", "levels"],
+}  # fmt: skip
+"""Which of these fields go with which types of requirement."""
+ORIGIN_NEEDS: Object = {
+    "Provenance": {"artifactTypes": ["Image"]}, "Lineage": {"mustReach": ["Code"]},
+    "VerificationSummary": {"artifactTypes": ["Image"], "verifiers": ["https://v"]},
 }  # fmt: skip
 DRILL: Object = {"name": "way-back", "type": "RollbackDrill", "maxAge": "30d", "every": "7d"}
 REVOKED, WHY, SINCE = "spec.revoked", {"reason": "it was stolen"}, "2026-11-01T00:00:00Z"
@@ -158,7 +168,7 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("builders-of-an-evaluator", "ReleasePolicy", [("spec.signers.1.builders", ["https://b"])], "builders go with may: [Provenance]"),
     ("lineage-to-nothing", "ReleasePolicy", [(f"{ORIGIN}.mustReach", GONE)], "type Lineage needs mustReach"),
     ("lineage-to-the-moon", "ReleasePolicy", [(f"{ORIGIN}.mustReach", ["Moon"])], 'Unsupported value: "Moon"'),
-    ("lineage-of-artifacts", "ReleasePolicy", [(f"{ORIGIN}.artifactTypes", ["Weights"])], "lineage and data provenance are for the release"),
+    ("lineage-of-artifacts", "ReleasePolicy", [(f"{ORIGIN}.artifactTypes", ["Weights"])], "drills are for the release, not for artifacts"),
     ("root-by-tag", "ReleasePolicy", [(f"{ORIGIN}.roots", [{"name": "base", "digest": "latest"}])], "digest in body should match"),
     ("summary-by-nobody", "ReleasePolicy",
      [("spec.requirements.1", {"name": "vsa", "type": "VerificationSummary", "artifactTypes": ["Image"]})], "type VerificationSummary needs verifiers"),
@@ -166,7 +176,7 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
       for field, value in ORIGIN_FIELDS.items()),
     ("evidence-for-nothing", "ReleasePolicy", [("spec.requirements.0.artifactTypes", GONE)], "say for which artifactTypes the evidence is required"),
     ("approval-of-artifacts", "ReleasePolicy",
-     [("spec.requirements.3.artifactTypes", ["Weights"])], "approvals, canaries, drills, lineage and data provenance are for the release"),
+     [("spec.requirements.3.artifactTypes", ["Weights"])], "drills are for the release, not for artifacts"),
     ("policy-for-everything", "ReleasePolicy", [("spec.selector.namespaces.matchLabels", {})], "should have at least 1 properties"),
     ("no-requirements", "ReleasePolicy", [("spec.requirements", [])], "should have at least 1 items"),
     ("requirements-twice", "ReleasePolicy", [("spec.requirements.1.name", "weights-signed")], "Duplicate value"),
@@ -177,7 +187,7 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     *((f"{field}-elsewhere", "ReleasePolicy", [(f"spec.requirements.0.{field}", value)], f"{field} goes with type Canary")
       for field, value in CANARY_FIELDS.items()),
     ("canary-of-artifacts", "ReleasePolicy",
-     [(f"{CANARY}.artifactTypes", ["Weights"])], "approvals, canaries, drills, lineage and data provenance are for the release"),
+     [(f"{CANARY}.artifactTypes", ["Weights"])], "drills are for the release, not for artifacts"),
     ("minimum-above-planned", "ReleasePolicy", [(f"{CANARY}.minimum", 3001)], "minimum is at most planned"),
     ("canary-of-19", "ReleasePolicy", [(f"{CANARY}.planned", 19)], "should be greater than or equal to 20"),
     ("margin-above-one", "ReleasePolicy", [(f"{CANARY}.margin", "1.01")], "margin in body should match"),
@@ -315,7 +325,12 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
      [(MONITOR, {k: v for k, v in PROBE.items() if k != "probe"} | {
          "name": "latency", "prometheus": {"query": "sum by (le) (increase(x[$period]))", "answer": "Buckets"}, "detects": "Distribution",
          "reference": {"baseline": {"window": "1d"}}})]),
-    ("a-drill-every-week", "ReleasePolicy", [(CANARY, DRILL), (f"{SIGNER}.may", ["RollbackDrill"])]),
+    ("a-drill-every-week", "ReleasePolicy", [(CANARY, DRILL), (f"{SIGNER}.may", ["Provenance", "RollbackDrill"])]),
+    ("every-kind-of-statement", "ReleasePolicy", [(f"{SIGNER}.may", [kind.value for kind in StatementKind])]),
+    ("only-what-lineage-needs", "ReleasePolicy", [(ORIGIN, {"name": "lineage", "type": "Lineage", "mustReach": ["Code"]})]),
+    ("data-of-any-kind", "ReleasePolicy", [(ORIGIN, {"name": "data", "type": "DataProvenance"})]),
+    *((f"{kind}-with-{field}", "ReleasePolicy", [(ORIGIN, {"name": "origin", "type": kind} | ORIGIN_NEEDS.get(kind, {}) | {field: ORIGIN_FIELDS[field]})])
+      for kind, fields in ORIGIN_TYPES.items() for field in fields),
     ("a-monitor-that-learns", "ReleaseMonitor", [("spec.reference", GONE)]),
     ("a-monitor-of-a-distribution", "ReleaseMonitor", [("spec.reference", {"distribution": "x" * 32_768})]),
     ("inline-cases", "ScoringSuite", [("spec.cases", {"inline": "x" * 262_144})]),

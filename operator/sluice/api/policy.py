@@ -208,7 +208,7 @@ class Root(Model):
     """Digest under which provenance names it."""
 
 
-_LINEAGE_MAY = {
+_ORIGIN_MAY = {
     "mustReach": "'Lineage'",
     "roots": "'Lineage', 'DataProvenance'",
     "builders": "'Provenance', 'Lineage', 'DataProvenance'",
@@ -244,16 +244,21 @@ class Requirement(Model):
             ),
             rule("(self.type == 'Approval') == has(self.counts)", "counts go with type Approval, and it needs them", field=".counts"),
             rule("self.type == 'Approval' || !has(self.distinctFrom)", "distinctFrom goes with type Approval", field=".distinctFrom"),
-            rule("self.type == 'Provenance' || !has(self.builders)", "builders go with type Provenance", field=".builders"),
             rule("self.type == 'ModelSignature' || !has(self.acceptUncovered)", "acceptUncovered goes with type ModelSignature", field=".acceptUncovered"),
+            *(
+                rule(f"self.type in [{types}] || !has(self.{field})", f"{field} go with type {types.replace(chr(39), '')}", field=f".{field}")
+                for field, types in _ORIGIN_MAY.items()
+            ),
+            rule("self.type != 'Lineage' || has(self.mustReach)", "type Lineage needs mustReach: what has to be known of weights", field=".mustReach"),
+            rule("self.type != 'VerificationSummary' || has(self.verifiers)", "type VerificationSummary needs verifiers", field=".verifiers"),
             rule(
-                "self.type in ['Approval', 'Canary', 'RollbackDrill', 'Lineage', 'DataProvenance'] || has(self.artifactTypes)",
+                f"self.type in [{_FOR_THE_RELEASE}] || has(self.artifactTypes)",
                 "say for which artifactTypes the evidence is required",
                 field=".artifactTypes",
             ),
             rule(
-                "!(self.type in ['Approval', 'Canary', 'RollbackDrill', 'Lineage', 'DataProvenance']) || !has(self.artifactTypes)",
-                "approvals, canaries and drills are for the release, not for artifacts",
+                f"!(self.type in [{_FOR_THE_RELEASE}]) || !has(self.artifactTypes)",
+                "approvals, canaries, lineage, data provenance and drills are for the release, not for artifacts",
                 field=".artifactTypes",
             ),
             rule("(self.type == 'RollbackDrill') == has(self.maxAge)", "maxAge goes with type RollbackDrill, and it needs it", field=".maxAge"),
