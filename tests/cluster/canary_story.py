@@ -188,7 +188,7 @@ class Canary(Story):
         def ask() -> None:
             while not over.is_set():
                 try:
-                    with urllib.request.urlopen(f"http://{self.address}/", timeout=10) as response:
+                    with urllib.request.urlopen(f"http://{self.address}/", timeout=30) as response:
                         counts[json.load(response)["release"]] += 1
                 except (OSError, urllib.error.URLError) as error:
                     counts["failed"] += 1
