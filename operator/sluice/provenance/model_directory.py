@@ -63,7 +63,7 @@ def _listed(tree: Tree, model: Path, leave_out: frozenset[str]) -> tuple[list[Fo
     """What is the model's, and what of `leave_out` is there."""
     found, left_out = [], set()
     try:
-        for entry in tree.entries():
+        for entry in tree.entries(skip=leave_out):
             if (skipped := covering(entry.name, leave_out)) is not None:
                 left_out.add(skipped)
                 continue

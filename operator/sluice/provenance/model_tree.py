@@ -74,8 +74,8 @@ class Tree:
     def __exit__(self, *_: object) -> None:
         os.close(self._root)
 
-    def entries(self) -> Iterator[Found]:
-        """Every entry that is no folder, in no particular order. Raises OSError, TooMany."""
+    def entries(self, *, skip: frozenset[str] = frozenset()) -> Iterator[Found]:
+        """Every entry that is no folder, in no particular order; those at the paths of `skip` as they are, and nothing below. Raises OSError, TooMany."""
         if self._only is not None:
             yield self._entry(self._root, self._only, self._only)
             return
@@ -93,7 +93,9 @@ class Tree:
                         if count > ENTRY_LIMIT:
                             raise TooMany(f"more than {ENTRY_LIMIT:,} files and folders")
                         name = f"{folder}/{entry.name}" if folder else entry.name
-                        if entry.is_dir(follow_symlinks=False) or (self._follow and entry.is_symlink() and self._leads_to_folder(name, above)):
+                        if name in skip:
+                            yield Found(name, 0, _identity(entry.stat(follow_symlinks=False)))
+                        elif entry.is_dir(follow_symlinks=False) or (self._follow and entry.is_symlink() and self._leads_to_folder(name, above)):
                             if len(above) > DEPTH_LIMIT:
                                 raise TooMany(f"folders deeper than {DEPTH_LIMIT} levels")
                             waiting.append((name, above))

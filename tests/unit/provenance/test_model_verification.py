@@ -135,6 +135,24 @@ def test_an_accepted_path_excuses_no_file_of_the_list(model: Path) -> None:
     assert faults(lambda: verify_on_disk(signed, model, accept_uncovered=["weights"])) == {"weights/a.bin": Fault.CHANGED}
 
 
+def test_what_is_accepted_is_not_looked_into(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`lost+found` of a volume can be read by nobody but root."""
+    (model / "lost+found/deep").mkdir(parents=True)
+    signed = manifest_of(model, leave_out=["lost+found"])
+    real = model_tree.Tree.open
+
+    def refuse(tree: model_tree.Tree, name: str) -> int:
+        if name.startswith("lost+found"):
+            raise PermissionError(13, "Permission denied", name)
+        return real(tree, name)
+
+    monkeypatch.setattr(model_tree.Tree, "open", refuse)
+    with pytest.raises(PermissionError):
+        verify_on_disk(signed, model)
+    assert verify_on_disk(signed, model, accept_uncovered=["lost+found"]).uncovered == ("lost+found",)
+    assert manifest_of(model, leave_out=["lost+found"]).digest == signed.digest
+
+
 def test_the_bundle_beside_the_files_is_no_file_of_the_model_and_another_one_is(model: Path) -> None:
     signed = manifest_of(model)
     bundle = model / "model.sig"
@@ -251,8 +269,8 @@ def test_a_link_that_appears_after_the_listing_is_not_followed(model: Path, monk
     signed = manifest_of(model)
     real = model_tree.Tree.entries
 
-    def swap_afterwards(tree: model_tree.Tree) -> list[model_tree.Found]:
-        entries = list(real(tree))
+    def swap_afterwards(tree: model_tree.Tree, *, skip: frozenset[str]) -> list[model_tree.Found]:
+        entries = list(real(tree, skip=skip))
         (model / "weights").rename(model.parent / "moved")
         (model / "weights").symlink_to("../moved")
         return entries
