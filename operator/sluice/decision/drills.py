@@ -161,13 +161,18 @@ class Drill:
     @classmethod
     def of(cls, item: Mapping[str, Any]) -> Drill:
         """Read it. What cannot be read is about no release, and permits nothing."""
-        status, spec = item.get("status") or {}, item.get("spec") or {}
+        status, spec = _members(item.get("status")), _members(item.get("spec"))
         return cls(
             name=item["metadata"]["name"],
-            release=str((spec.get("release") or {}).get("name") or ""),
+            release=str(_members(spec.get("release")).get("name") or ""),
             release_digest=str(status.get("releaseDigest") or ""),
-            baseline=str((status.get("baseline") or {}).get("name") or ""),
+            baseline=str(_members(status.get("baseline")).get("name") or ""),
             baseline_digest=str(status.get("baselineDigest") or ""),
             phase=str(status.get("phase") or ""),
             finished_at=str(status.get("finishedAt") or ""),
         )
+
+
+def _members(value: object) -> Mapping[str, Any]:
+    """The members of an object; none where there is something else."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,77 @@
+"""`python -m tests.fuzz NAME --seconds N`: mutate the corpus until time is up, or something is found, which is then kept in the corpus.
+
+With atheris installed its coverage leads the way; without it, bytes and members of JSON are changed at random, from a seed that is printed. What is found is
+an exception that the target does not promise, and memory of the process above the bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import resource
+import sys
+import time
+import traceback
+from random import Random
+
+from tests.fuzz.mutation import mutated
+from tests.fuzz.targets import CORPUS, TARGETS, Target, seeds
+
+FOUND = 1
+
+
+def main(arguments: list[str]) -> int:
+    """Fuzz one target; 0 when nothing was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("name", choices=sorted(TARGETS))
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=time.time_ns())
+    parser.add_argument("--memory-mib", type=int, default=512, help="what the process may hold at most")
+    parser.add_argument("--without-atheris", action="store_true")
+    options = parser.parse_args(arguments)
+    target = TARGETS[options.name]
+    if importlib.util.find_spec("atheris") is not None and not options.without_atheris:
+        return _led(options.name, target, seconds=options.seconds, memory_mib=options.memory_mib)
+    return _random(options.name, target, seconds=options.seconds, seed=options.seed, memory_mib=options.memory_mib)
+
+
+def _led(name: str, target: Target, *, seconds: float, memory_mib: int) -> int:
+    atheris = importlib.import_module("atheris")
+    folder = CORPUS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [sys.argv[0], str(folder), f"-max_total_time={int(seconds)}", f"-rss_limit_mb={memory_mib}", f"-artifact_prefix={folder}/"]
+    atheris.instrument_all()
+    atheris.Setup(words, target)
+    atheris.Fuzz()
+    return 0
+
+
+def _random(name: str, target: Target, *, seconds: float, seed: int, memory_mib: int) -> int:
+    random, pool, tried = Random(seed), list(seeds(name)) or [b"{}"], 0
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        raw = mutated(random.choice(pool), random)
+        tried += 1
+        try:
+            target(raw)
+        except Exception:  # noqa: BLE001 - this is what is looked for
+            traceback.print_exc()
+            return _keep(name, raw, f"after {tried} inputs, seed {seed}")
+        if (held := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024) > memory_mib:
+            return _keep(name, raw, f"the process holds {held} MiB after {tried} inputs, seed {seed}")
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    sys.stdout.write(f"{name}: {tried} inputs, nothing found, {held} MiB at most, seed {seed}\n")
+    return 0
+
+
+def _keep(name: str, raw: bytes, words: str) -> int:
+    path = CORPUS / name / hashlib.sha256(raw).hexdigest()[:16]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(raw)
+    sys.stdout.write(f"{name}: found {path}: {words}\n")
+    return FOUND
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
