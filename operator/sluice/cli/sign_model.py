@@ -20,6 +20,19 @@ PASSWORD_VARIABLE: Final = "SLUICE_KEY_PASSWORD"  # noqa: S105 - the name of a v
 _SHARD_BYTES: Final = 1_000_000_000
 
 
+def _plain_paths(_context: click.Context, _parameter: click.Parameter, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths as the list of a signature has them: `./x` and `x/` would leave nothing out, and say so nowhere."""
+    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415 - see the package
+    from sluice.provenance.model_files import check_path  # noqa: PLC0415
+
+    for path in paths:
+        try:
+            check_path(path)
+        except ProvenanceError as error:
+            raise click.BadParameter(str(error)) from error
+    return paths
+
+
 @click.command("model")
 @click.argument("model", type=click.Path(exists=True, path_type=Path), metavar="DIR")
 @click.option("--key", "key_file", type=FILE, required=True, help=f"Private key, PEM. Its password, if it has one, is read from {PASSWORD_VARIABLE}.")
@@ -29,7 +42,14 @@ _SHARD_BYTES: Final = 1_000_000_000
 @click.option("--hash", "algorithm", type=click.Choice(["sha256", "blake2b", "blake3"]), default="sha256", show_default=True, help="Digest of the files.")
 @click.option("--shards", is_flag=True, help="List pieces of files instead of whole ones, so that one large file is hashed by several cores.")
 @click.option("--shard-size", type=click.IntRange(1, 2**53 - 1), default=_SHARD_BYTES, show_default=True, help="Bytes of a piece.")
-@click.option("--ignore", "ignored", multiple=True, metavar="PATH", help="Leave this path below DIR out of the signature, exact. The signature says so.")
+@click.option(
+    "--ignore",
+    "ignored",
+    multiple=True,
+    callback=_plain_paths,
+    metavar="PATH",
+    help="Leave this path below DIR out of the signature, exact. The signature says so.",
+)
 @click.option("--include-git", is_flag=True, help="Sign .git, .gitattributes, .github and .gitignore too; they are left out otherwise.")
 @click.option("--threads", type=click.IntRange(1, 64), help="Threads that hash.  [default: one for each core]")
 @OUTPUT

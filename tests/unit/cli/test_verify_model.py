@@ -92,6 +92,14 @@ def test_git_is_left_out_and_refused_unless_accepted_path_by_path(at: Desk) -> N
     assert at.verify().exit_code == 0
 
 
+def test_a_path_to_leave_out_is_written_as_the_list_has_it(at: Desk) -> None:
+    (at.model / "cache").mkdir()
+    (at.model / "cache/x").write_bytes(b"x")
+    assert [at.sign("--ignore", path).exit_code for path in ("./cache", "cache/", "/cache", "../cache")] == [2, 2, 2, 2]
+    assert at.sign("--ignore", "cache").exit_code == 0
+    assert at.answer("--allow-uncovered", "cache")["uncovered"] == ["cache"]
+
+
 def test_some_files_are_verified_alone(at: Desk) -> None:
     at.sign()
     (at.model / "config.json").write_bytes(b"changed")
