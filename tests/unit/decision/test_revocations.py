@@ -123,12 +123,13 @@ def test_a_serial_number_counts_for_the_ca_that_gave_it() -> None:
     assert verdict_of(world).allows is Allowance.SERVE
 
 
-@pytest.mark.parametrize(("hours", "allows"), [(2, Allowance.NOTHING), (1, Allowance.NOTHING), (0, Allowance.SERVE)])
-def test_since_leaves_what_was_signed_before(hours: int, allows: Allowance) -> None:
+@pytest.mark.parametrize(("seconds", "counts"), [(-1, False), (0, False), (1, True)])
+def test_since_leaves_what_was_signed_before(seconds: int, counts: bool) -> None:
     world = c.approved_world()
-    # The evidence was signed an hour before NOW.
-    revoke(world, TRAINER | {"since": (c.NOW - timedelta(hours=hours)).isoformat()})
-    assert verdict_of(world).allows is allows
+    signed_at = fact_of(world, "signature").signed_at
+    assert signed_at is not None
+    revoke(world, TRAINER | {"since": (signed_at + timedelta(seconds=seconds)).isoformat()})
+    assert (result_of(verdict_of(world), "weights-signed").outcome is Outcome.SATISFIED) is counts
 
 
 def test_other_evidence_takes_the_place_of_what_was_revoked_and_people_look_again() -> None:
@@ -241,7 +242,7 @@ def test_what_was_revoked_stays_so_when_the_trust_material_cannot_be_read(materi
 def test_what_a_policy_revoked_stays_so_when_the_policy_cannot_be_used() -> None:
     world = c.approved_world()
     world.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", c.policy_spec() | {"tiers": 7, "revoked": [entry_for("release")]}, namespace=""))
-    assert verdict_of(world).phase is Phase.REVOKED
+    assert (verdict_of(world).phase, verdict_of(world).on_revoked) == (Phase.REVOKED, OnRevoked.WITHDRAW)
 
 
 @pytest.mark.parametrize("entries", [7, [{"type": "Everything", "reason": "x"}], [TRAINER | {"new": 1}], [{"type": "Release"}]])
