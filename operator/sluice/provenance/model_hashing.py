@@ -24,8 +24,6 @@ CHUNK_BYTES: Final = 512 << 10
 """Small enough to be hashed out of the cache that it was just read into."""
 THREADS_LIMIT: Final = 64
 _TOLD_BYTES = 8 << 20
-_WIDE_BYTES = 64 << 20
-"""A file of this size is hashed by several threads at once where the algorithm allows it (BLAKE3) and fewer files than threads are left."""
 
 Progress = Callable[[int], None]
 """Told how many more bytes were hashed; called from several threads."""
@@ -64,11 +62,11 @@ class Hasher(Protocol):
         """The digest so far, in lower-case hexadecimal."""
 
 
-def hasher(algorithm: str, *, threads: int = 1) -> Hasher:
-    """Hash by `sha256`, `blake2b` (512 bits) or `blake3` (256 bits); `threads` counts for BLAKE3 only."""
+def hasher(algorithm: str) -> Hasher:
+    """Hash by `sha256`, `blake2b` (512 bits) or `blake3` (256 bits). BLAKE3's own threads cost more than they give in chunks of this size."""
     match algorithm:
         case "blake3":
-            return blake3.blake3(max_threads=threads)
+            return blake3.blake3()
         case "blake2b":
             return hashlib.blake2b()
         case "sha256":
@@ -100,8 +98,7 @@ def hash_pieces(tree: Tree, pieces: Iterable[Piece], *, threads: int, progress: 
                     piece = waiting.get_nowait()
                 except queue.Empty:
                     break
-                wide = piece.size >= _WIDE_BYTES and waiting.empty()
-                done[piece] = worker.hash(piece, threads=threads if wide else 1)
+                done[piece] = worker.hash(piece)
         except BaseException:
             stop.set()
             raise
@@ -128,7 +125,7 @@ class _Worker:
         self._buffer = bytearray(CHUNK_BYTES)
         self._untold = 0
 
-    def hash(self, piece: Piece, *, threads: int) -> Hashed:
+    def hash(self, piece: Piece) -> Hashed:
         """Hash one piece. Raises OSError."""
         try:
             fd = self._tree.open(piece.name)
@@ -141,7 +138,7 @@ class _Worker:
             if not stat.S_ISREG(before.st_mode):
                 return Hashed(None, fault=Fault.SPECIAL)
             end = before.st_size if piece.end is None else piece.end
-            digest, reached = self._read(fd, piece, end, hasher(piece.algorithm, threads=threads))
+            digest, reached = self._read(fd, piece, end, hasher(piece.algorithm))
             stand = _stand(before)
             if stand != _stand(os.fstat(fd)) or reached != min(end, before.st_size):
                 return Hashed(None, fault=Fault.MOVING)

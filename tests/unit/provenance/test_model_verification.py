@@ -255,8 +255,8 @@ def test_a_file_that_is_replaced_by_its_like_between_two_shards_has_no_digest(mo
     signed = manifest_of(model, shard_size=600)
     real = model_hashing._Worker.hash
 
-    def replace_afterwards(worker: object, piece: model_hashing.Piece, *, threads: int) -> model_hashing.Hashed:
-        hashed = real(worker, piece, threads=threads)  # type: ignore[arg-type]  # as the class calls it
+    def replace_afterwards(worker: object, piece: model_hashing.Piece) -> model_hashing.Hashed:
+        hashed = real(worker, piece)  # type: ignore[arg-type]  # as the class calls it
         (model.parent / "new").write_bytes(CONTENT["weights/a.bin"])
         (model.parent / "new").rename(model / "weights/a.bin")
         return hashed
