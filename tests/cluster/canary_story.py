@@ -180,8 +180,8 @@ class Canary(Story):
         return str(self.ns.get("service", "churn")["spec"]["clusterIP"])
 
     @contextmanager
-    def users(self) -> Iterator[Counter[str]]:
-        """People who use the Service all the time; counts who answered them, and `failed`."""
+    def users(self, *, pause: float = 0.1) -> Iterator[Counter[str]]:
+        """Two people who use the Service all the time, with a pause of so many seconds; counts who answered them, and `failed`."""
         counts: Counter[str] = Counter()
         over = threading.Event()
 
@@ -193,7 +193,7 @@ class Canary(Story):
                 except (OSError, urllib.error.URLError) as error:
                     counts["failed"] += 1
                     counts[f"error {error}"] += 1
-                time.sleep(0.02)
+                time.sleep(pause)
 
         threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
         for thread in threads:

@@ -1,7 +1,7 @@
 """A namespace of one test, and what the test does in it.
 
-Everything goes through kubectl: it finds out by itself what a kind is called and whether it is namespaced, and its error messages are the
-ones that people see. Waiting is watching: no polling, and no sleep that is too short on a busy machine.
+What changes something goes through kubectl, whose error messages are the ones that people see; what only looks does not (`reading`).
+Waiting is watching: no polling, and no sleep that is too short on a busy machine.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from e2e.cluster import Cluster, StepFailed
+from tests.cluster.reading import Reader
 
 Object = dict[str, Any]
 DELETION_SECONDS = 60
@@ -28,6 +29,7 @@ class Namespace:
         self.name = f"{prefix}-{uuid4().hex[:8]}"
         self._labels = dict(labels or {})
         self._cluster_scoped: list[tuple[str, str]] = []
+        self._reader = Reader(cluster)
 
     def __enter__(self) -> Self:
         """Make the namespace, and wait for the service account without which no Pod is admitted."""
@@ -41,6 +43,7 @@ class Namespace:
 
         The namespace itself takes Kubernetes five seconds at least; `wait_gone` waits for it where that matters.
         """
+        self._reader.close()
         if self._cluster_scoped:
             names = [f"{kind}/{name}" for kind, name in reversed(self._cluster_scoped)]
             self.cluster.kubectl("delete", *names, "--ignore-not-found", f"--timeout={DELETION_SECONDS}s")
@@ -101,13 +104,11 @@ class Namespace:
 
     def get(self, kind: str, name: str) -> Object:
         """Read one object. Raises StepFailed when it is not there."""
-        obj: Object = json.loads(self.kubectl("get", kind, name, "--output=json").stdout)
-        return obj
+        return self._reader.get(kind, name, namespace=self.name)
 
     def list(self, kind: str, *, selector: str = "") -> list[Object]:
         """Read all objects of a kind in this namespace that carry the labels asked for."""
-        items: list[Object] = json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json").stdout)["items"]
-        return items
+        return self._reader.list(kind, namespace=self.name, selector=selector)
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object and wait until it is gone."""

@@ -6,7 +6,6 @@ Approvals are created by authenticated users: the admission policies stamp who i
 from __future__ import annotations
 
 import base64
-import json
 from functools import cached_property
 from typing import Any
 
@@ -161,7 +160,7 @@ class Story:
 
     def events(self, name: str) -> list[tuple[str, str, str]]:
         """Reason, action and note of the events about an object."""
-        found = json.loads(self.ns.kubectl("get", "events.events.k8s.io", "--output=json").stdout)["items"]
+        found = self.ns.list("events.events.k8s.io")
         return [(item["reason"], item.get("action", ""), item.get("note", "")) for item in found if item["regarding"]["name"] == name]
 
 

@@ -89,11 +89,11 @@ def budget(ns: Namespace) -> Iterator[None]:
     ns.delete("poddisruptionbudget", "churn")
 
 
-def seconds_until_silent(users: Counter[str], release: str, *, quiet: int = 100) -> float:
-    """When users heard of a release for the last time, in seconds from now: so many of them asked afterwards in vain, or heard of another."""
+def seconds_until_silent(users: Counter[str], release: str, *, quiet: float = 3, asked: int = 4) -> float:
+    """When users heard of a release for the last time, in seconds from now: for so long nobody did, though so many asked."""
     since = time.monotonic()
     heard, total, changed = users[release], users.total(), since
-    while users.total() - total < quiet:
+    while users.total() - total < asked or time.monotonic() - changed < quiet:
         assert time.monotonic() - since < SECONDS, f"{release} still answers, or nobody asks: {users}"
         if users[release] != heard:
             heard, total, changed = users[release], users.total(), time.monotonic()

@@ -200,7 +200,7 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     aside = _Aside()
     objects = ObjectReconciler(client=client, feed=feed, metrics=metrics)
     work = _timed(_worker(releases, {CANARY_RUNS.kind: canaries.settle, DRILLS.kind: drills.settle}, objects, monitors, aside), metrics)
-    watch, discover = _timed(lambda item: monitors.settle(item.key), metrics), _timed(discovery.settle, metrics)
+    watch, discover = _timed(lambda item: monitors.settle(item.key), metrics), _timed(discovery.settle, metrics, kind="Discovery")
     heartbeat = Heartbeat()
     probes = Probes(
         host=settings.host, port=settings.probe_port, metrics=metrics,
@@ -285,7 +285,9 @@ def _worker(
     return work
 
 
-def _timed(work: Callable[[Item], Awaitable[float | None]], metrics: Metrics) -> Callable[[Item], Awaitable[float | None]]:
+def _timed(work: Callable[[Item], Awaitable[float | None]], metrics: Metrics, *, kind: str = "") -> Callable[[Item], Awaitable[float | None]]:
+    """Count and time each look, under the kind of the object, or under a name of its own for work that follows a look."""
+
     async def timed(item: Item) -> float | None:
         started, failed = time.monotonic(), True
         try:
@@ -293,7 +295,7 @@ def _timed(work: Callable[[Item], Awaitable[float | None]], metrics: Metrics) ->
             failed = False
             return again
         finally:
-            metrics.looked(item.kind, seconds=time.monotonic() - started, failed=failed)
+            metrics.looked(kind or item.kind, seconds=time.monotonic() - started, failed=failed)
 
     return timed
 
