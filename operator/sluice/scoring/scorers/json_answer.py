@@ -6,9 +6,10 @@ the scorer's parameter `bare` says so.
 
 from __future__ import annotations
 
+import json
 import re
 
-from sluice.api.strict_json import JsonRefused, JsonValue, canonical, parse
+from sluice.api.strict_json import JsonRefused, JsonValue, parse
 
 BYTES_LIMIT = 2**20
 VALUE_LIMIT = 20_000
@@ -35,7 +36,8 @@ def json_in(text: str, *, bare: bool) -> JsonValue:
 
 def json_key(value: JsonValue) -> bytes:
     """A text that two JSON values share exactly when they are equal: `1` and `1.0` are, `true` and `1` are not, the order of members does not matter."""
-    return canonical(_plain(value))
+    # In ASCII, so that half a surrogate pair, which has no UTF-8 form, is a value like any other.
+    return json.dumps(_plain(value), sort_keys=True).encode("ascii")
 
 
 def contains(whole: JsonValue, part: JsonValue) -> bool:

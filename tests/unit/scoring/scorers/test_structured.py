@@ -134,6 +134,7 @@ def test_the_share_of_right_members_counts(text: str, score: float) -> None:
 def test_equal_is_what_json_calls_equal() -> None:
     assert json_key({"a": [1.0, None], "b": 0}) == json_key({"b": 0.0, "a": [1, None]})
     assert json_key([True]) != json_key([1])
+    assert json_key({"\ud800": float("nan")}) == json_key({"\ud800": float("nan")}) != json_key({"\ud800": None})
     assert json_key("1") != json_key(1)
     assert contains({"a": {"b": 1, "c": 2}}, {"a": {"b": 1.0}})
     assert not contains({"a": {"c": 2}}, {"a": {"b": 1}})
