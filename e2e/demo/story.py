@@ -100,6 +100,7 @@ class Story:
             answer = self.target.apply(*manifests.serving(model, release_name=model.release))
             self._said(answer.stderr)
             self.target.wait("the evidence is complete", lambda: self._status(model.release).get("phase") == "AwaitingApproval")
+            self._said(self._requirement(model.release, "quality")["message"])
             held = self._deployment()
             _expect(held["spec"].get("paused") is True, "the Deployment is paused")
             _expect(self._running_pods() == before, "the old Pods are the same, all of them")
@@ -165,7 +166,7 @@ class Story:
             self._show("get", "mr")
 
     def _what_serves_is_probed(self, version: Version, model: Model) -> None:
-        with self._step(f"The platform team wants what serves to be watched: {suite.PROBED} images are asked every ten seconds"):
+        with self._step(f"The platform team wants what serves to be watched: {suite.PROBED} images are asked every five seconds"):
             self.target.apply(manifests.watched(len(suite.sample(version.held_out)), probed=suite.PROBED))
             self.target.wait(f"{model.version} has a monitor", lambda: self._monitor(model)["spec"])
 

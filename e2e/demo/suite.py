@@ -78,11 +78,11 @@ def requirement(questions: int) -> dict[str, Any]:
 
 
 def monitor(probed: int) -> dict[str, Any]:
-    """Ask in a policy that `probed` images are asked of what serves, every ten seconds: how many are read right must stay what it was the first time."""
+    """Ask in a policy that `probed` images are asked of what serves, every five seconds: how many are read right must stay what it was the first time."""
     return {
         "name": "accuracy",
         "probe": {"suite": {"name": PROBE}, "metric": "accuracy"},
-        "period": "10s",
+        "period": "5s",
         "detects": "Mean",
         "reference": {"baseline": {"window": "1h", "atLeast": probed}},
         "changes": "Fall",
