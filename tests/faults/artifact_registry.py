@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -70,12 +71,12 @@ class ArtifactRegistry:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[ArtifactRegistry]:
+async def serving(*, tls: ssl.SSLContext | None = None) -> AsyncIterator[ArtifactRegistry]:
     found, application = ArtifactRegistry(), web.Application()
     application.router.add_route("*", "/{path:.*}", found.answer)
     runner = web.AppRunner(application, shutdown_timeout=0.01)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     found.address = f"127.0.0.1:{runner.addresses[0][1]}"
     yield found
     await runner.cleanup()

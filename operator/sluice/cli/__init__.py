@@ -22,7 +22,8 @@ from sluice.cli.sign_statement import evidence, sign_statement
 from sluice.cli.suite import suite
 from sluice.cli.trust import trust
 from sluice.cli.verify import verify
-from sluice.cli.verify_bundle import verify_bundle_file, verify_image
+from sluice.cli.verify_bundle import verify_bundle_file
+from sluice.cli.verify_image import verify_image
 from sluice.cli.verify_model import verify_model
 from sluice.cli.verify_release import verify_release
 from sluice.cli.verify_weights import verify_weights

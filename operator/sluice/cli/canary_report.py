@@ -18,7 +18,7 @@ import click
 
 from sluice.api.canary import CanaryPhase
 from sluice.cli.canary_watch import read_once, wanted_of
-from sluice.cli.decisions import Access
+from sluice.cli.access import Access, cluster_options
 from sluice.cli.scoring import read_margins
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class _Refused(click.ClickException):
 @click.option("--false-promotion-rate", help="Without a run: probability to promote one that is outside of a margin, at most; default: 0.05.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Where to write the page (HTML); - is standard output.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Where to write all numbers; - is standard output.")
-@click.option("--context", help="Context in the kubeconfig.")
-@click.option("--kubeconfig", type=_FILE, help="Path of the kubeconfig file.")
+@cluster_options
 def report(**flags: Any) -> None:  # noqa: ANN401 - click's options
     """Write what a comparison came to: a page (-o) that needs no other file, and all numbers (--json).
 

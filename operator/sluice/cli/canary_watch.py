@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sluice.api.canary import CanaryDecision
-from sluice.cli.decisions import Access, Unknown, release_name
+from sluice.cli.access import Access, Unknown, cluster_options, connected, release_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,8 +81,7 @@ def choose(runs: list[Object], wanted: Wanted) -> Object | None:
 @click.option("-n", "--namespace", required=True, help="Namespace of the run.")
 @click.option("--once", is_flag=True, help="Show how it stands, and end.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="json: one line for each change.")
-@click.option("--context", help="Context in the kubeconfig.")
-@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Path of the kubeconfig file.")
+@cluster_options
 def watch(*, run: str | None, namespace: str, once: bool, output: str, context: str | None, kubeconfig: Path | None) -> None:
     """Follow a comparison until it is decided: RUN, the newest of mr/RELEASE, or the newest of the namespace.
 
@@ -129,16 +128,12 @@ async def _kept(client: ApiClient, run: Object) -> bytes | None:
 
 @asynccontextmanager
 async def _client(access: Access, wanted: Wanted) -> AsyncIterator[ApiClient]:
-    from kubernetes.config import ConfigException  # noqa: PLC0415 - see the package
-
-    from sluice.cluster.client import ApiClient  # noqa: PLC0415
-    from sluice.cluster.connection import Connection  # noqa: PLC0415
-    from sluice.cluster.errors import ApiError  # noqa: PLC0415
+    from sluice.cluster.errors import ApiError  # noqa: PLC0415 - see the package
 
     try:
-        async with ApiClient(Connection.load(kubeconfig=access.kubeconfig, context=access.context)) as client:
+        async with connected(access) as client:
             yield client
-    except (ApiError, ConfigException) as error:
+    except ApiError as error:
         # 1 would say that it was rolled back.
         raise Unknown(f"{wanted}: {error}") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,37 +19,36 @@ from rich.table import Table
 
 from sluice.api.approval import ApprovalDecision
 from sluice.api.names import API_VERSION
+from sluice.cli.access import Access, Refused, Unknown, cluster_options, connected, release_name
 
 _COLOURS = {"Satisfied": "green", "Waived": "yellow", "Missing": "yellow", "Expired": "yellow", "Failed": "red"}
-_KINDS = {"mr", "modelrelease", "modelreleases", "modelrelease.sluice.dev"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """How to reach the cluster."""
-
-    kubeconfig: Path | None
-    context: str | None
-
-
-def release_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """Accept `mr/NAME`, `modelrelease/NAME` and `NAME`."""
-    kind, slash, name = value.rpartition("/")
-    if slash and kind.lower() not in _KINDS:
-        message = f"{value!r} is a {kind}; name a ModelRelease: mr/NAME"
+def _future(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Accept a time to come, as the API server takes it (RFC 3339, with an offset)."""
+    if value is None:
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        message = f"{value!r}: write date, time and offset, such as 2026-12-20T00:00:00Z"
         raise click.BadParameter(message)
-    return name
+    if time <= datetime.now(UTC):
+        message = f"{value!r} has passed: the decision would count for nothing"
+        raise click.BadParameter(message)
+    return value
 
 
 def _options(command: F) -> F:
     for option in (
-        click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Path of the kubeconfig file."),
-        click.option("--context", help="Context in the kubeconfig."),
+        cluster_options,
         click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print the result."),
         click.option("--dry-run", is_flag=True, help="Show what would be created, and create nothing."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-        click.option("--expires", metavar="TIME", help="When the decision ends, e.g. 2026-12-20T00:00:00Z."),
+        click.option("--expires", metavar="TIME", callback=_future, help="When the decision ends, e.g. 2026-12-20T00:00:00Z."),
         click.option("--comment", help="Why."),
         click.option("--role", required=True, help="The role in which you decide; a ReleasePolicy lists who holds it."),
         click.option("-n", "--namespace", required=True, help="Namespace of the release."),
@@ -64,15 +63,27 @@ def _options(command: F) -> F:
 def approve(**arguments: Any) -> None:  # noqa: ANN401 - click's options
     """Approve RELEASE (mr/NAME) on exactly the evidence it has now.
 
+    \b
+      sluice approve mr/churn-2-1-0 -n payments --role security
+      sluice approve mr/churn-2-1-0 -n payments --role owner --comment "see CHG-1042" --expires 2027-01-31T00:00:00Z --yes
+
     Shows what is signed off (the release, its evidence, every requirement) and asks. The approval names both digests and dies when either changes.
-    """
+
+    Ends with 0 when it was created, 1 when you or the cluster say no, 3 when it cannot be told.
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     _decide(ApprovalDecision.APPROVE, **arguments)
 
 
 @click.command()
 @_options
 def reject(**arguments: Any) -> None:  # noqa: ANN401 - click's options
-    """Reject RELEASE (mr/NAME). It stays rejected, whatever is approved, until the rejection is deleted or ends."""
+    """Reject RELEASE (mr/NAME). It stays rejected, whatever is approved, until the rejection is deleted or ends.
+
+    \b
+      sluice reject mr/churn-2-1-0 -n payments --role security --comment "refuses too little"
+
+    Ends with 0 when it was created, 1 when you or the cluster say no, 3 when it cannot be told.
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     _decide(ApprovalDecision.REJECT, **arguments)
 
 
@@ -150,18 +161,6 @@ def _print(item: dict[str, Any], output: str) -> None:
     click.echo(json.dumps(item, indent=2) if output == "json" else yaml.safe_dump(item, sort_keys=False).rstrip())
 
 
-class Refused(click.ClickException):
-    """The answer is no."""
-
-    exit_code = 1
-
-
-class Unknown(click.ClickException):
-    """It could not be told."""
-
-    exit_code = 3
-
-
 async def _get(access: Access, namespace: str, name: str) -> dict[str, Any]:
     from sluice.cluster.resource import RELEASES  # noqa: PLC0415 - see the package
 
@@ -175,12 +174,10 @@ async def _create(access: Access, namespace: str, item: dict[str, Any]) -> dict[
 
 
 async def _ask(access: Access, request: Callable[[Any], Any], what: str) -> dict[str, Any]:
-    from sluice.cluster.client import ApiClient  # noqa: PLC0415 - see the package
-    from sluice.cluster.connection import Connection  # noqa: PLC0415 - see the package
     from sluice.cluster.errors import ApiError, Unavailable  # noqa: PLC0415 - see the package
 
     try:
-        async with ApiClient(Connection.load(kubeconfig=access.kubeconfig, context=access.context)) as client:
+        async with connected(access) as client:
             answer: dict[str, Any] = await request(client)
             return answer
     except Unavailable as error:

@@ -17,7 +17,7 @@ import click
 import yaml
 
 from sluice.api.names import API_VERSION
-from sluice.cli.decisions import Access, Refused, Unknown, release_name
+from sluice.cli.access import Access, Refused, Unknown, cluster_options, connected, release_name
 
 if TYPE_CHECKING:
     from sluice.cluster.client import ApiClient
@@ -39,15 +39,18 @@ Object = dict[str, Any]
 @click.option("--no-wait", is_flag=True, help="Start it, and do not follow it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be created, and create nothing.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="json: one line for each change.")
-@click.option("--context", help="Context in the kubeconfig.")
-@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Path of the kubeconfig file.")
+@cluster_options
 def drill(
     *, release: str, namespace: str, deployment: str | None, no_wait: bool, dry_run: bool, output: str, context: str | None, kubeconfig: Path | None
 ) -> None:
     """Try the way back from RELEASE (mr/NAME) to its baseline, out of users' way, and follow it until it has passed or failed.
 
+    \b
+      sluice drill mr/churn-2-1-0 -n payments
+      sluice drill mr/churn-2-1-0 -n payments --deployment churn --no-wait
+
     Ends with 0 when it passed, 1 when it failed, 3 when it cannot be told, 130 when interrupted (the drill goes on).
-    """
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     wanted = manifest(release, namespace, deployment)
     if dry_run:
         click.echo(json.dumps(wanted, indent=2) if output == "json" else yaml.safe_dump(wanted, sort_keys=False).rstrip())
@@ -70,19 +73,15 @@ def manifest(release: str, namespace: str, deployment: str | None) -> Object:
 
 
 async def _drill(access: Access, wanted: Object, shown: Shown, *, wait: bool) -> str:
-    from kubernetes.config import ConfigException  # noqa: PLC0415 - see the package
-
-    from sluice.cluster.client import ApiClient  # noqa: PLC0415
-    from sluice.cluster.connection import Connection  # noqa: PLC0415
-    from sluice.cluster.errors import ApiError, Unavailable  # noqa: PLC0415
+    from sluice.cluster.errors import ApiError, Unavailable  # noqa: PLC0415 - see the package
     from sluice.cluster.resource import DRILLS  # noqa: PLC0415
 
     try:
-        async with ApiClient(Connection.load(kubeconfig=access.kubeconfig, context=access.context)) as client:
+        async with connected(access) as client:
             made = await client.create(DRILLS, wanted, wanted["metadata"]["namespace"])
             shown.tell(made)
             return await until_over(follow(client, made, shown.trouble), shown.tell) if wait else ""
-    except (Unavailable, ConfigException) as error:
+    except Unavailable as error:
         raise Unknown(f"the API server cannot be reached: {error}") from error
     except ApiError as error:
         raise Refused(f"the drill: {error}") from error

@@ -1,6 +1,7 @@
 """`sluice controller` and `sluice webhook`: the two long-running processes. The chart starts them; so may a developer, against any kubeconfig.
 
-The flags of a process are the fields of its `Settings`.
+The flags of a process are the fields of its `Settings`. What is wrong with them is said at once, in one line; what goes wrong later ends the process with its
+traceback, since that is a defect or a cluster that has to be looked into.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import asyncio
 import dataclasses
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from sluice.cli.access import Unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,6 +62,20 @@ def _settings(kind: Any, flags: dict[str, Any]) -> Any:  # noqa: ANN401 - any Se
     return kind(**{name: value for name, value in flags.items() if name in fields and value not in (None, ())})
 
 
+def _serve(settings: Any, read: Callable[[Any], object], run: Callable[[Any], Coroutine[Any, Any, None]]) -> None:  # noqa: ANN401 - any Settings
+    """Run a process until it ends; `read` reads every setting that can be wrong. Raises UsageError, Unknown, and what `run` raises."""
+    from sluice.cluster.connection import NoCluster  # noqa: PLC0415 - see the package
+
+    try:
+        read(settings)
+    except (ValueError, OSError) as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        asyncio.run(run(settings))
+    except NoCluster as error:
+        raise Unknown(str(error)) from error
+
+
 def _log(level: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
@@ -70,10 +87,11 @@ def webhook(*, log_level: str, **flags: Any) -> None:  # noqa: ANN401 - click's 
 
     Stateless; run two or more. It decides from its own watches and trusts no status. While it is down, the API server itself holds what is governed.
     """
-    from sluice.webhook.run import Settings, run  # noqa: PLC0415 - see the package
+    from sluice.decision.weights import pinned  # noqa: PLC0415 - see the package
+    from sluice.webhook.run import Settings, run  # noqa: PLC0415
 
     _log(log_level)
-    asyncio.run(run(_settings(Settings, flags)))
+    _serve(_settings(Settings, flags), lambda it: (it.lifetimes, pinned(it.verifier_image)), run)
 
 
 _CONTROLLER_FLAGS = (
@@ -113,6 +131,7 @@ def controller(*, log_level: str, **flags: Any) -> None:  # noqa: ANN401 - click
     One replica is active, by Lease; others wait with everything in memory and take over within 20 seconds.
     """
     from sluice.controller.run import Settings, run  # noqa: PLC0415 - see the package
+    from sluice.decision.weights import pinned  # noqa: PLC0415
 
     _log(log_level)
-    asyncio.run(run(_settings(Settings, flags)))
+    _serve(_settings(Settings, flags), lambda it: (it.timing, it.scorers, it.samples, it.registries, it.prometheus, pinned(it.verifier_image)), run)

@@ -1,4 +1,4 @@
-"""`sluice verify bundle` and `sluice verify image`: what a Sigstore bundle says, and whether somebody who is trusted has signed it. Offline."""
+"""`sluice verify bundle`: what a Sigstore bundle says, and whether somebody who is trusted has signed it. Offline."""
 
 from __future__ import annotations
 
@@ -50,58 +50,33 @@ def verify_bundle_file(
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     with answering(output):
         trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
-        tell(_verified(bundle_file, None if artifact is None else _digest(artifact), trust), output)
+        tell(verified(read_file(bundle_file), None if artifact is None else _digest(artifact), trust), output)
 
 
-@click.command("image")
-@click.argument("image", metavar="IMAGE@sha256:…")
-@click.option("--bundle", "bundle_files", type=FILE, multiple=True, required=True, help="A bundle about the image; one that verifies is enough.")
-@trust_options
-@OUTPUT
-def verify_image(
-    *,
-    image: str,
-    bundle_files: tuple[Path, ...],
-    trust_root_file: Path | None,
-    key_files: tuple[Path, ...],
-    certificate_files: tuple[Path, ...],
-    identity: str | None,
-    issuer: str | None,
-    output: str,
-) -> None:
-    """Verify that somebody whom you name has signed a statement about exactly this image. The image is not fetched: its digest says what it is."""
-    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415 - see the package
-
-    with answering(output):
-        digest = _DIGEST.search(image.rpartition("@")[2])
-        if digest is None or not image.endswith(f"@{digest[0]}"):
-            raise click.UsageError(f"{image!r} names no digest; tags move: IMAGE@sha256:…")
-        trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
-        refused: list[ProvenanceError] = []
-        for path in bundle_files:
-            try:
-                answer = _verified(path, digest[0], trust)
-            except ProvenanceError as error:
-                refused.append(error)
-                continue
-            tell(answer | {"image": image}, output)
-            return
-        first = refused[0]
-        raise first if len(refused) == 1 else ProvenanceError(first.reason, f"none of {len(refused)} bundles verifies; the first one: {first}")
-
-
-def _verified(path: Path, artifact: str | None, trust: Trusted) -> dict[str, JsonValue]:
-    from sluice.provenance.bundle import verify_message  # noqa: PLC0415 - see the package
-    from sluice.provenance.envelope import BUNDLE_LIMIT, Message, read_bundle  # noqa: PLC0415
-    from sluice.provenance.statement import parse_statement  # noqa: PLC0415
+def read_file(path: Path) -> bytes:
+    """Read a bundle, and one byte more than any may have, so that a longer one is noticed. Raises OSError."""
+    from sluice.provenance.envelope import BUNDLE_LIMIT  # noqa: PLC0415 - see the package
 
     with path.open("rb") as file:
-        raw = file.read(BUNDLE_LIMIT + 1)
+        return file.read(BUNDLE_LIMIT + 1)
+
+
+def verified(raw: bytes, artifact: str | None, trust: Trusted) -> dict[str, JsonValue]:
+    """Verify a bundle; say what it says and who signed it. `artifact` is the digest that it has to be about. Raises ProvenanceError, and UsageError where a
+    bundle over plain bytes comes without.
+    """  # noqa: D205 - the first line says both
+    from sluice.provenance.bundle import verify_message  # noqa: PLC0415 - see the package
+    from sluice.provenance.envelope import BUNDLE_LIMIT, Message, read_bundle  # noqa: PLC0415
+    from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415
+    from sluice.provenance.statement import parse_statement  # noqa: PLC0415
+
     if isinstance(read_bundle(raw).content, Message):
         if artifact is None:
-            raise click.UsageError(f"{path} signs plain bytes: say which, with --artifact")
+            raise click.UsageError("the bundle signs plain bytes: say which, with --artifact")
         if trust.anchors is None:
-            raise click.UsageError("a signature over plain bytes is verified with --key or --trust-root")
+            raise ProvenanceError(
+                Reason.CertificateUntrusted, "a signature over plain bytes is verified with --key or --trust-root, not with certificates alone"
+            )
         message = verify_message(raw, artifact, trust.anchors)
         trust.check(message.signer)
         trust.check_revoked(message.signer, message.signed_at)

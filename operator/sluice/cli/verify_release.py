@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sluice.cli.decisions import release_name
+from sluice.cli.access import Access, cluster_options, connected, release_name
 from sluice.cli.trusted import FILE
 from sluice.cli.verify import OUTPUT, CannotTell, answering, tell
 
@@ -32,8 +32,7 @@ _FILE_BYTES: Final = 16 << 20
 @click.option(
     "-f", "--filename", "files", type=FILE, multiple=True, help="Manifests, instead of the cluster: releases, evidence, policies, trust roots, the Namespace."
 )
-@click.option("--kubeconfig", type=FILE, help="Path of the kubeconfig file.")
-@click.option("--context", help="Context in the kubeconfig.")
+@cluster_options
 @click.option("--sluice-namespace", default="sluice-system", show_default=True, help="Where Sluice runs: what its controller signed is believed.")
 @OUTPUT
 def verify_release(
@@ -55,7 +54,7 @@ def verify_release(
         if files:
             _put(world, (item for path in files for item in _objects(path, namespace)))
         else:
-            _put(world, asyncio.run(_from_cluster(world, kubeconfig, context, sluice_namespace)))
+            _put(world, asyncio.run(_from_cluster(world, Access(kubeconfig=kubeconfig, context=context), sluice_namespace)))
         verdict = world.verdict(key, now=datetime.now(UTC))
         if verdict is None:
             problem = f": {world.releases[key]}" if key in world.releases else " in what was read"
@@ -119,15 +118,13 @@ def _objects(path: Path, namespace: str) -> Iterator[dict[str, Any]]:
                 yield item | {"metadata": metadata | own}
 
 
-async def _from_cluster(world: World, kubeconfig: Path | None, context: str | None, sluice_namespace: str) -> list[dict[str, Any]]:
-    """Read everything that decisions depend on. Raises CannotTell."""
-    from sluice.cluster.client import ApiClient  # noqa: PLC0415 - see the package
-    from sluice.cluster.connection import Connection  # noqa: PLC0415
-    from sluice.cluster.errors import ApiError  # noqa: PLC0415
+async def _from_cluster(world: World, access: Access, sluice_namespace: str) -> list[dict[str, Any]]:
+    """Read everything that decisions depend on. Raises CannotTell, Unknown."""
+    from sluice.cluster.errors import ApiError  # noqa: PLC0415 - see the package
     from sluice.cluster.feed import RESOURCES  # noqa: PLC0415
 
     try:
-        async with ApiClient(Connection.load(kubeconfig=kubeconfig, context=context)) as client:
+        async with connected(access) as client:
             await _believe_controller(world, client, sluice_namespace)
             found = [(kind, await client.list(RESOURCES[kind])) for kind in world.kinds]
     except ApiError as error:
