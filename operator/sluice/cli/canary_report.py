@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sluice.api.canary import CanaryPhase
-from sluice.cli.canary_watch import read_once, wanted_of
 from sluice.cli.access import Access, cluster_options
+from sluice.cli.canary_watch import read_once, wanted_of
 from sluice.cli.scoring import read_margins
 
 if TYPE_CHECKING:

@@ -16,10 +16,12 @@ import click
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sluice.api.approval import ApprovalDecision
 from sluice.api.names import API_VERSION
 from sluice.cli.access import Access, Refused, Unknown, cluster_options, connected, release_name
+from sluice.cli.verify import plain
 
 _COLOURS = {"Satisfied": "green", "Waived": "yellow", "Missing": "yellow", "Expired": "yellow", "Failed": "red"}
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,7 +104,8 @@ def _decide(
     context: str | None,
 ) -> None:
     access = Access(kubeconfig=kubeconfig, context=context)
-    console = Console(stderr=output != "table")
+    # Messages quote signers and files, such as spec.initContainers[model]: nothing in them is markup, a link or an emoji.
+    console = Console(stderr=output != "table", markup=False, highlight=False, emoji=False)
     found = asyncio.run(_get(access, namespace, release))
     status = found.get("status") or {}
     if not status.get("releaseDigest") or not status.get("evidenceDigest"):
@@ -117,7 +120,7 @@ def _decide(
         raise Refused("nothing was created")
     created = asyncio.run(_create(access, namespace, wanted))
     if output == "table":
-        console.print(f"[green]✓[/] mra/{created['metadata']['name']} created by {created['spec']['approver']['username']}")
+        console.print(Text("✓", style="green"), plain(f"mra/{created['metadata']['name']} created by {created['spec']['approver']['username']}"))
     else:
         _print(created, output)
 
@@ -145,15 +148,15 @@ def show(console: Console, release: dict[str, Any], *, decision: ApprovalDecisio
     """Show what is signed off."""
     spec, status = release["spec"], release["status"]
     baseline = (spec["change"].get("baseline") or {}).get("name", "none, this is the first release")
-    console.print(f"[bold]{decision.value}[/] {spec['model']}/{spec['version']} as [bold]{role}[/]", highlight=False)
-    console.print(f"  change    {spec['change']['type']}; baseline {baseline}", highlight=False)
-    console.print(f"  tier      {(status.get('risk') or {}).get('tier', 'unknown')}", highlight=False)
-    console.print(f"  release   {status['releaseDigest']}", highlight=False, soft_wrap=True)
-    console.print(f"  evidence  {status['evidenceDigest']}", highlight=False, soft_wrap=True)
+    console.print(plain(f"{decision.value} {spec['model']}/{spec['version']} as {role}"), style="bold")
+    console.print(f"  change    {spec['change']['type']}; baseline {baseline}")
+    console.print(f"  tier      {(status.get('risk') or {}).get('tier', 'unknown')}")
+    console.print(f"  release   {status['releaseDigest']}", soft_wrap=True)
+    console.print(f"  evidence  {status['evidenceDigest']}", soft_wrap=True)
     table = Table("requirement", "outcome", "what was looked at", box=None, pad_edge=False)
     for result in status.get("requirements") or ():
-        colour = _COLOURS.get(result["outcome"], "white")
-        table.add_row(result["name"], f"[{colour}]{result['outcome']}[/]", result["message"])
+        outcome = Text(result["outcome"], style=_COLOURS.get(result["outcome"], ""))
+        table.add_row(result["name"], outcome, plain(result["message"]))
     console.print(table)
 
 

@@ -109,13 +109,14 @@ def lines(answer: Mapping[str, Any]) -> Iterator[str]:
         if name in {what, "reason"} or value in (None, [], {}):
             continue
         if isinstance(value, list):
-            yield from (f"  {name:<22} {' '.join(map(_plain, each.values())) if isinstance(each, dict) else _plain(each)}" for each in value)
+            yield from (f"  {name:<22} {' '.join(map(plain, each.values())) if isinstance(each, dict) else plain(each)}" for each in value)
         elif isinstance(value, dict):
-            yield from (f"  {name + '.' + key:<22} {_plain(each)}" for key, each in value.items() if each is not None)
+            yield from (f"  {name + '.' + key:<22} {plain(each)}" for key, each in value.items() if each is not None)
         else:
-            yield f"  {name:<22} {_plain(value)}"
+            yield f"  {name:<22} {plain(value)}"
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """Return text as it is, and anything else as JSON, without what would move a terminal's cursor."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -16,11 +16,16 @@ import time
 from pathlib import Path
 from typing import Final
 
+import yaml
 from kubernetes import config
 from kubernetes.client import Configuration
 
 TOKEN_REREAD_SECONDS: Final = 10.0
 """How long a token is used before the loader is asked again, which re-reads the service account's file or runs the exec plugin if due."""
+
+
+class NoCluster(Exception):
+    """No settings lead to a cluster. The message says which were looked at, what is wrong with them, and what to do."""
 
 
 class Connection:
@@ -40,12 +45,19 @@ class Connection:
     def load(cls, *, kubeconfig: Path | None = None, context: str | None = None) -> Connection:
         """Find the cluster: a kubeconfig or context when named, else the Pod's service account, else kubectl's default.
 
-        Raises `kubernetes.config.ConfigException`, which names the missing part; `OSError` and `ssl.SSLError` for unreadable files.
+        Raises NoCluster.
         """
+        try:
+            return cls._load(kubeconfig, context)
+        # A kubeconfig is anybody's text, and the package takes it as it comes: besides its own error, whatever a wrong shape makes of its code.
+        except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+            raise NoCluster(_explanation(error, kubeconfig, context)) from error
+
+    @classmethod
+    def _load(cls, kubeconfig: Path | None, context: str | None) -> Connection:
         # An empty proxy stands for "none"; None would make the package look into the environment.
         configuration = Configuration(proxy="")
-        in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ
-        if in_cluster and kubeconfig is None and context is None:
+        if kubeconfig is None and context is None and _in_cluster():
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             file = None if kubeconfig is None else str(kubeconfig)
@@ -72,6 +84,25 @@ class Connection:
                 self._token = token.strip() if token else None
                 self._token_read_at = time.monotonic()
         return {"Authorization": self._token} if self._token else {}
+
+
+def _in_cluster() -> bool:
+    return "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ
+
+
+def _explanation(error: Exception, kubeconfig: Path | None, context: str | None) -> str:
+    problem = " ".join(str(error).split())[:300]
+    if kubeconfig is None and context is None and _in_cluster():
+        return f"the service account of this Pod leads to no cluster: {problem}"
+    where = str(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config")
+    if "No configuration found" in problem:
+        return f"there is no kubeconfig ({where}); name one with --kubeconfig or KUBECONFIG"
+    if isinstance(error, ssl.SSLError):
+        problem = f"its certificates cannot be used: {problem}"
+    elif not isinstance(error, config.ConfigException | yaml.YAMLError | OSError):
+        problem = f"it is not shaped like a kubeconfig ({problem})"
+    chosen = "" if context is None else f", context {context!r}"
+    return f"the kubeconfig {where}{chosen} leads to no cluster: {problem}; see kubectl config get-contexts"
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

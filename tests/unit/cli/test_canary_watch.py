@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from sluice.cli import canary_watch
+from sluice.cli.access import Unknown
 from sluice.cli.canary_watch import Wanted, choose, follow, watch
-from sluice.cli.decisions import Unknown
 from sluice.cli.report.numbers import Unreadable, read_run
 from sluice.cli.report.terminal import interval_bar, race_bar, reach_of, view
 from sluice.cluster import client as client_module

@@ -10,6 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from sluice.cli import decisions, main
+from sluice.cli.access import Access
 
 RELEASE = {
     "apiVersion": "sluice.dev/v1alpha1",
@@ -32,10 +33,10 @@ class Server:
         self.release = release
         self.created: list[dict[str, Any]] = []
 
-    async def get(self, _access: decisions.Access, _namespace: str, _name: str) -> dict[str, Any]:
+    async def get(self, _access: Access, _namespace: str, _name: str) -> dict[str, Any]:
         return self.release
 
-    async def create(self, _access: decisions.Access, _namespace: str, item: dict[str, Any]) -> dict[str, Any]:
+    async def create(self, _access: Access, _namespace: str, item: dict[str, Any]) -> dict[str, Any]:
         self.created.append(item)
         return {**item, "metadata": {**item["metadata"], "name": "churn-2-1-0-security-x7"}, "spec": {**item["spec"], "approver": {"username": "sam"}}}
 
@@ -88,6 +89,25 @@ def test_a_dry_run_prints_the_object_and_creates_nothing(server: Server) -> None
     assert server.created == []
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["spec.initContainers[model].image differs", "signed by [red]nobody[/red]", "ends [/] in what is no markup", ":warning: [link=https://a.b]c[/link]"],
+)
+def test_what_signers_and_files_say_is_shown_letter_by_letter(server: Server, message: str) -> None:
+    server.release = RELEASE | {"status": RELEASE["status"] | {"requirements": [{"name": "q", "outcome": "Failed", "message": message}]}}  # type: ignore[operator]
+    code, output = run(*APPROVE, "--yes")
+    assert code == 0
+    assert message in output
+
+
+def test_what_is_shown_moves_no_cursor(server: Server) -> None:
+    hidden = {"name": "quality", "outcome": "Failed", "message": "acc is 0.2\x1b[2K\rall is well"}
+    server.release = RELEASE | {"status": RELEASE["status"] | {"requirements": [hidden]}}  # type: ignore[operator]
+    output = run(*APPROVE, "--yes")[1]
+    assert "acc is 0.2?[2K?all is well" in output
+    assert "\x1b" not in output
+
+
 def test_reject_says_reject(server: Server) -> None:
     assert run("reject", "churn-2-1-0", "-n", "payments", "--role", "security", "--yes")[0] == 0
     assert server.created[0]["spec"]["decision"] == "Reject"
@@ -106,6 +126,11 @@ def test_a_release_that_nobody_looked_at_yet_cannot_be_signed_off(server: Server
         (("approve", "pod/churn", "-n", "p", "--role", "r"), "name a ModelRelease: mr/NAME"),
         (("approve", "mr/churn", "-n", "p"), "--role"),
         (("approve", "mr/churn", "--role", "r"), "--namespace"),
+        (("approve", "mr/", "-n", "p", "--role", "r"), "names no release; write mr/NAME"),
+        (("approve", "/churn", "-n", "p", "--role", "r"), "name a ModelRelease: mr/NAME"),
+        (("approve", "mr/churn", "-n", "p", "--role", "r", "--expires", "tomorrow"), "such as 2026-12-20T00:00:00Z"),
+        (("approve", "mr/churn", "-n", "p", "--role", "r", "--expires", "2099-12-20T00:00:00"), "time and offset"),
+        (("approve", "mr/churn", "-n", "p", "--role", "r", "--expires", "2020-12-20T00:00:00Z"), "has passed"),
     ],
 )
 def test_wrong_words_end_with_usage(arguments: tuple[str, ...], said: str) -> None:

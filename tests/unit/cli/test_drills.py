@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from sluice.api.drill import DrillSpec
 from sluice.cli import drills as module
-from sluice.cli.decisions import Unknown
+from sluice.cli.access import Unknown
 from sluice.cli.drills import drill, follow, lines, manifest, until_over
 from sluice.cluster import client as client_module
 from sluice.cluster.client import ApiClient

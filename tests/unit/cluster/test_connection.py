@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kubernetes.config import ConfigException, incluster_config
+from kubernetes.config import incluster_config
 
 import sluice.cluster.connection
-from sluice.cluster.connection import Connection
+from sluice.cluster.connection import Connection, NoCluster
 
 CERTIFICATE_AUTHORITY = ssl.get_default_verify_paths().cafile
 
@@ -48,7 +48,7 @@ def test_the_context_chooses_the_cluster(tmp_path: Path) -> None:
 
 
 def test_a_context_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigException, match="third"):
+    with pytest.raises(NoCluster, match=r"context 'third' leads to no cluster.*kubectl config get-contexts"):
         Connection.load(kubeconfig=write_kubeconfig(tmp_path, {}), context="third")
 
 
@@ -80,7 +80,33 @@ def test_the_server_is_verified_unless_the_kubeconfig_says_otherwise(tmp_path: P
 def test_broken_certificates_are_an_error_at_once(tmp_path: Path) -> None:
     broken = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").decode()
     file = write_kubeconfig(tmp_path, {}, server="https://api.invalid", **{"certificate-authority-data": broken})
-    with pytest.raises(ssl.SSLError):
+    with pytest.raises(NoCluster, match="its certificates cannot be used"):
+        Connection.load(kubeconfig=file)
+
+
+def test_nothing_that_leads_to_a_cluster_is_said_with_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    with pytest.raises(NoCluster, match=r"there is no kubeconfig \(.*missing\); name one with --kubeconfig or KUBECONFIG"):
+        Connection.load()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"[1]",
+        b"\xff\xfe",
+        b"clusters:\n\t- name: tab\n",
+        b"kind: ModelRelease\nmetadata: {name: churn}\n",
+        b"current-context: a\ncontexts: [{name: a}]\nclusters: []\nusers: []\n",
+        b"current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: 1}}]\nusers: [7]\n",
+    ],
+)
+def test_whatever_is_no_kubeconfig_is_refused_by_its_name(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "odd"
+    file.write_bytes(content)
+    with pytest.raises(NoCluster, match=r"the kubeconfig .*odd leads to no cluster: "):
         Connection.load(kubeconfig=file)
 
 
@@ -101,6 +127,12 @@ def test_in_a_pod_the_service_account_is_used(token_file: Path) -> None:
     connection = Connection.load()
     assert connection.server == "https://10.96.0.1:443"
     assert headers(connection)["Authorization"].split() == ["bearer", token_file.read_text().strip()]
+
+
+def test_in_a_pod_without_a_token_the_service_account_is_named(token_file: Path) -> None:
+    token_file.unlink()
+    with pytest.raises(NoCluster, match=r"the service account of this Pod leads to no cluster: .*token"):
+        Connection.load()
 
 
 def test_in_a_pod_a_context_that_is_named_still_wins(token_file: Path, tmp_path: Path) -> None:
