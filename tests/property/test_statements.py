@@ -16,7 +16,7 @@ from sluice.evidence.vsa import PREDICATE_TYPE as VSA
 from sluice.evidence.vsa import parse_summary
 from sluice.provenance.errors import ProvenanceError
 from sluice.provenance.slsa import PREDICATE_TYPE, PREDICATE_TYPE_V02, parse_provenance
-from sluice.provenance.statement import Statement
+from sluice.provenance.statement import STATEMENT_TYPE, Statement
 from tests.unit.evidence import made
 from tests.unit.evidence.test_documents import SUMMARY
 from tests.unit.provenance.test_slsa import BUILDER, OLD
@@ -82,7 +82,7 @@ def outcome(read: Callable[[Statement], object], statement: Statement) -> object
 @given(changed())
 def test_a_changed_document_is_read_or_refused_with_a_reason(case: tuple[str, Json, Callable[[Statement], object]]) -> None:
     kind, document, read = case
-    content = outcome(read, Statement(predicate_type=kind, subjects=made.parsed(kind, {}).subjects, predicate=document))
+    content = outcome(read, Statement(kind=STATEMENT_TYPE, predicate_type=kind, subjects=made.parsed(kind, {}).subjects, predicate=document))
     hash(content)
     if isinstance(content, tuple):
         assert all(content)

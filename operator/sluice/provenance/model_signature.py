@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -22,7 +22,7 @@ from sluice.provenance.digests import HEX_DIGITS, is_hex_digest
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.model_files import ALGORITHMS, ModelFile, check_path, name_binding_digest
 from sluice.provenance.model_shards import files_of_shards, listed
-from sluice.provenance.statement import Statement, text
+from sluice.provenance.statement import STATEMENT_TYPE, Statement, text
 from sluice.provenance.strict_json import JsonObject, JsonValue, member, objects, optional
 
 __all__ = [
@@ -87,6 +87,8 @@ def parse_model_manifest(statement: Statement, *, limit: int = FILE_LIMIT) -> Mo
     with closed(_MALFORMED, "the model signature does not parse"):
         if statement.predicate_type != PREDICATE_TYPE:
             raise ProvenanceError(Reason.PredicateMalformed, f"the statement is of type {statement.predicate_type!r}, not {PREDICATE_TYPE!r}")
+        if statement.kind != STATEMENT_TYPE:
+            raise ProvenanceError(_MALFORMED, f"a model signature is a {STATEMENT_TYPE!r} (8.3), and this one says {statement.kind!r}")
         if len(statement.subjects) != 1:
             raise ProvenanceError(_MALFORMED, f"a model signature has {len(statement.subjects)} subjects; exactly one is the model")
         subject = statement.subjects[0]
@@ -105,7 +107,8 @@ def parse_model_manifest(statement: Statement, *, limit: int = FILE_LIMIT) -> Mo
         if made.shard_size:
             files: Sequence[ModelFile] = files_of_shards(named, algorithm=made.algorithm, shard_size=made.shard_size)
         else:
-            files = [ModelFile(name, made.algorithm, digest) for name, digest in _one_named(named, subject.name)]
+            files = [ModelFile(name, made.algorithm, digest) for name, digest in named]
+        files = _one_named(files, subject.name)
         return manifest(model_name=subject.name, files=files, root=root, uncovered=made.uncovered, follows_links=made.follows_links)
 
 
@@ -150,13 +153,13 @@ def _root(digests: Iterable[str]) -> str:
     return "sha256:" + concatenated.hexdigest()
 
 
-def _one_named(named: Sequence[tuple[str, str]], model_name: str) -> Sequence[tuple[str, str]]:
+def _one_named(files: Sequence[ModelFile], model_name: str) -> Sequence[ModelFile]:
     """What is listed, with a model that is one file under its own name."""
-    if len(named) == 1 and named[0][0] == _THE_MODEL_ITSELF:
+    if len(files) == 1 and files[0].name == _THE_MODEL_ITSELF:
         if "/" in model_name:
             raise ProvenanceError(_MALFORMED, f"the model is one file, and its name {model_name[:200]!r} has a '/'")
-        return [(model_name, named[0][1])]
-    return named
+        return [replace(files[0], name=model_name)]
+    return files
 
 
 def _entry(entry: JsonObject, made: Serialization, *, where: str) -> tuple[str, str]:

@@ -36,6 +36,8 @@ class Subject:
 class Statement:
     """A parsed statement. That its signature holds is the envelope's matter."""
 
+    kind: str
+    """`_type`: one of `STATEMENT_TYPES`."""
     predicate_type: str
     subjects: tuple[Subject, ...]
     predicate: JsonObject
@@ -57,6 +59,7 @@ def parse_statement(payload: bytes, *, limit: int = BUNDLE_LIMIT) -> Statement:
         if not entries:
             raise ProvenanceError(Reason.SubjectMissing, "statement.subject is empty: the statement speaks of nothing")
         return Statement(
+            kind=kind,
             predicate_type=text(document, "predicateType", where="statement", reason=Reason.StatementMalformed),
             subjects=tuple(_subject(entry, where=f"statement.subject[{index}]") for index, entry in enumerate(entries)),
             predicate=optional(document, "predicate", dict, where="statement", reason=Reason.StatementMalformed) or {},

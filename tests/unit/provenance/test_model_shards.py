@@ -56,6 +56,15 @@ def test_shards_are_put_together_to_files_of_a_known_size() -> None:
     assert files["a.txt"].tagged == "sha256-shards-4:" + hashlib.sha256(hashlib.sha256(b"abc").digest()).hexdigest()
 
 
+def test_a_model_of_one_file_has_its_own_name_in_shards_too() -> None:
+    def one_file(listed: Json) -> None:
+        kept = [each for each in listed if each["name"].startswith("sub/")]
+        listed[:] = [each | {"name": each["name"].replace("sub/w.bin", ".")} for each in kept]
+
+    (file,) = parse(one_file).files
+    assert (file.name, file.size) == ("model", len(CONTENT["sub/w.bin"]))
+
+
 def test_the_reference_writes_a_float_and_the_size_into_the_name_of_the_algorithm() -> None:
     assert parse(shard_size=4.0, algorithm="sha256-sharded-4") == parse()
 
