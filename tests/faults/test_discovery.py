@@ -112,6 +112,7 @@ async def test_what_refers_to_the_artifacts_of_a_release_becomes_its_evidence_an
     host = bench.there.address
     assert bench.said() == ("True", "EvidenceFound", f"found bundles: 2 for weights at {host}/churn, 1 for server at {host}/server")
     assert bench.queued == [RELEASE], "its status has something new to say"
+    assert sorted(bench.discovery.reasons()) == ["EvidenceFound", "Fetched", "Fetched", "Fetched"]
     # Two objects for each bundle: what names it belongs to the release, what holds it to that one.
     release = bench.store(RELEASES.kind)[case.KEY]
     referring = {name: obj for name, obj in bench.evidence.items() if "oci" in obj["spec"]["bundle"]}

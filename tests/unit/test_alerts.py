@@ -17,6 +17,7 @@ from sluice.api.monitor import Cause, MonitorPhase
 from sluice.api.release import Outcome, Phase
 from sluice.controller.canary_metrics import Step
 from sluice.controller.observe import Metrics as ControllerMetrics
+from sluice.decision.discovery_reasons import DiscoveryReason
 from sluice.decision.drills import Drill
 from sluice.decision.gate import Action
 from sluice.decision.reasons import Reason
@@ -33,7 +34,8 @@ TESTS: list[dict[str, Any]] = [
     test for path in sorted((CHECKOUT / "tests/cluster/alerts").glob("*.yaml")) for test in yaml.safe_load(path.read_text())["tests"]
 ]
 OURS: dict[str, set[str]] = {
-    "phase": {*CanaryPhase, *MonitorPhase}, "cause": {*Cause}, "decision": {*CanaryDecision}, "action": {*Action}, "path": {*WebhookPath},
+    "phase": {*CanaryPhase, *MonitorPhase, *Phase}, "reason": {*DiscoveryReason}, "cause": {*Cause}, "decision": {*CanaryDecision}, "action": {*Action},
+    "path": {*WebhookPath},
 }  # fmt: skip
 """Values that a label can have."""
 TARGET = {"instance"}
@@ -49,6 +51,8 @@ def controller() -> bytes:
     metrics.moved(Phase.CANARY)
     metrics.looked("CanaryRun", seconds=0.1, failed=True)
     metrics.accepted("ReleasePolicy", KEY, accepted=False)
+    metrics.revoked(KEY, runs=True)
+    metrics.discovering(lambda: [DiscoveryReason.NotAuthorized])
     metrics.drills.known(lambda: [(KEY, Drill(name="churn-1", release="churn", phase="Failed", finished_at="2026-11-20T12:00:00Z"))])
     metrics.drills.overdue(KEY, overdue=True)
     metrics.drills.ended(KEY, DrillPhase.FAILED, "TemplateGone")

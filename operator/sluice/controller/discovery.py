@@ -106,6 +106,10 @@ class Discovery:
         before = next((item for item in moment.previous.get("conditions") or () if item.get("type") == CONDITION), None)
         return None if before is None else Condition.model_validate(before)
 
+    def reasons(self) -> list[DiscoveryReason]:
+        """What came of the last look at each release and each piece of evidence that names its bundle. Called by a scrape, in another thread."""
+        return [kept.looked.reason for kept in tuple(self._kept.values())]
+
     # Releases: what refers to their artifacts
 
     async def _release(self, item: Item) -> float | None:

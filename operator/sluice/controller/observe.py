@@ -20,6 +20,7 @@ from sluice.api.release import Outcome, Phase
 from sluice.controller.canary_metrics import CanaryMetrics
 from sluice.controller.drill_metrics import DrillMetrics
 from sluice.controller.monitor_metrics import MonitorMetrics
+from sluice.decision.discovery_reasons import DiscoveryReason
 from sluice.decision.records import Key
 
 BEAT_SECONDS: Final = 1.0
@@ -56,6 +57,11 @@ class Metrics:
         self._without_stand_in = Gauge(
             "sluice_releases_without_stand_in", "Releases that were withdrawn and still serve, because nobody can stand in for them.", registry=self._registry
         )
+        self._revoked: set[Key] = set()
+        self._revoked_running = Gauge("sluice_releases_revoked_running", "Revoked releases of which a Pod still runs.", registry=self._registry)
+        self._discovery = Gauge(
+            "sluice_discovery_outcomes", "Releases and evidence by what came of the last look for them in registries.", ("reason",), registry=self._registry
+        )
         self.canaries = CanaryMetrics(self._registry, clock=time.time)
         """Of canary runs."""
         self.monitors = MonitorMetrics(self._registry)
@@ -68,6 +74,8 @@ class Metrics:
         )  # fmt: skip
         for phase in Phase:
             self._releases.labels(phase)
+            # A series that begins with its first transition would not have increased by it.
+            self._moves.labels(phase)
             longest.labels(phase).set_function(partial(self._longest, phase))
         for outcome in Outcome:
             self._outcomes.labels(outcome)
@@ -92,6 +100,7 @@ class Metrics:
         self._uncount(key)
         self._since.pop(key, None)
         self.stood_in(key, problem="")
+        self.revoked(key, runs=False)
         self.canaries.inconclusive(key, waits=False)
         self.drills.overdue(key, overdue=False)
 
@@ -118,6 +127,16 @@ class Metrics:
         (self._abandoned.add if problem else self._abandoned.discard)(release)
         self._without_stand_in.set(len(self._abandoned))
 
+    def revoked(self, release: Key, *, runs: bool) -> None:
+        """Note whether a Pod of a revoked release still runs."""
+        (self._revoked.add if runs else self._revoked.discard)(release)
+        self._revoked_running.set(len(self._revoked))
+
+    def discovering(self, reasons: Callable[[], Iterable[DiscoveryReason]]) -> None:
+        """Read what came of the last looks from here, at each scrape."""
+        for reason in DiscoveryReason:
+            self._discovery.labels(reason).set_function(partial(_count, reasons, reason))
+
     def moved(self, phase: Phase) -> None:
         """Count a transition."""
         self._moves.labels(phase).inc()
@@ -135,6 +154,10 @@ class Metrics:
     def render(self) -> bytes:
         """Write all of it in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def _count(reasons: Callable[[], Iterable[DiscoveryReason]], wanted: DiscoveryReason) -> float:
+    return float(sum(found is wanted for found in reasons()))
 
 
 class Heartbeat:

@@ -77,6 +77,7 @@ class Reconciler:
             self.metrics.forget(key)
         else:
             self.metrics.judged(key, verdict.phase, [result.outcome for result in verdict.results])
+            self.metrics.revoked(key, runs=verdict.revoked and await self._runs(key))
             self.metrics.canaries.inconclusive(key, waits=any(result.reason is Reason.CanaryInconclusive for result in verdict.open))
             if verdict.changes_at is not None:
                 # A moment later: at the very end of a sign-off it is still there.
@@ -123,6 +124,10 @@ class Reconciler:
             words = Decision(action=Action.DENY, reason=reason, message=outcome.unserved, remedy=verdict.open[0].remedy)
             await self.announcer.tell(stored, words, action="Withdraw")
         return outcome.again_seconds
+
+    async def _runs(self, key: Key) -> bool:
+        pods = await self.client.list(PODS, key.namespace, label_selector=f"{RELEASE_LABEL}={key.name}")
+        return any((pod.get("status") or {}).get("phase") == "Running" for pod in pods)
 
     async def _status(self, key: Key) -> None:
         stored = self.feed.store(RELEASES.kind).get(key)

@@ -185,13 +185,13 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     )  # fmt: skip
     registries = settings.registries
     discovery = Discovery(client=client, feed=feed, registries=registries, pull_secrets=settings.evidence_pull_secret, look_at=queue.add_all)
+    metrics.discovering(discovery.reasons)
     metrics.drills.known(lambda: tuple(world.drills.items()))
     releases = Reconciler(
         client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
         max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all, discovered=discovery.condition,
     )  # fmt: skip
-    server = settings.prometheus
-    prometheus = PrometheusClient(server) if server else None
+    prometheus = PrometheusClient(server) if (server := settings.prometheus) else None
     monitors = MonitorReconciler(
         client=client, feed=feed, events=events, metrics=metrics.monitors,
         prometheus=PrometheusSource(prometheus) if prometheus else None,

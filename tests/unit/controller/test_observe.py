@@ -12,6 +12,7 @@ import pytest
 from sluice.api.release import Outcome, Phase
 from sluice.controller import observe
 from sluice.controller.observe import Heartbeat, Metrics, Probes
+from sluice.decision.discovery_reasons import DiscoveryReason
 from sluice.decision.records import Key
 
 KEY = Key(namespace="payments", name="churn")
@@ -83,6 +84,32 @@ def test_a_release_without_a_stand_in_is_counted_until_there_is_one_or_it_is_gon
     metrics.stood_in(KEY, problem="nobody")
     metrics.forget(KEY)
     assert value(metrics, "sluice_releases_without_stand_in") == 0
+
+
+def test_a_revoked_release_that_runs_is_counted_until_it_does_not_or_is_gone() -> None:
+    metrics = Metrics(leads=lambda: True)
+    other = Key(namespace="search", name="rank")
+    for key in (KEY, KEY, other):
+        metrics.revoked(key, runs=True)
+    assert value(metrics, "sluice_releases_revoked_running") == 2
+    metrics.revoked(other, runs=False)
+    metrics.forget(KEY)
+    assert value(metrics, "sluice_releases_revoked_running") == 0
+
+
+def test_a_phase_is_shown_before_the_first_release_comes_to_it() -> None:
+    """A counter that begins at one has not increased, and no alert would tell."""
+    metrics = Metrics(leads=lambda: True)
+    assert [value(metrics, f'sluice_release_transitions_total{{phase="{phase}"}}') for phase in Phase] == [0] * len(Phase)
+
+
+def test_what_came_of_looking_in_registries_is_shown_as_it_stands() -> None:
+    metrics, reasons = Metrics(leads=lambda: True), [DiscoveryReason.NotAuthorized, DiscoveryReason.Fetched, DiscoveryReason.NotAuthorized]
+    metrics.discovering(lambda: reasons)
+    assert value(metrics, 'sluice_discovery_outcomes{reason="NotAuthorized"}') == 2
+    assert value(metrics, 'sluice_discovery_outcomes{reason="RegistryUnreachable"}') == 0
+    reasons.clear()
+    assert value(metrics, 'sluice_discovery_outcomes{reason="NotAuthorized"}') == 0
 
 
 def test_a_loop_that_does_not_run_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,10 +142,12 @@ async def test_what_becomes_of_a_release_that_is_revoked_while_it_runs_is_policy
     events = bench.told[1:]
     assert events[0] == ("Warning", "SignerRevoked", "Revoked")
     assert events[1:] == ([] if left else [("Warning", "SignerRevoked", "Withdraw")])
+    assert f"sluice_releases_revoked_running {len(left[:1])}.0" in bench.metrics.render().decode()
     # What was revoked by mistake comes back.
     revoked(bench)
     await bench.look()
     assert bench.phase == "Serving"
+    assert b"sluice_releases_revoked_running 0.0" in bench.metrics.render(), "what serves again is no trouble to anybody"
 
 
 async def test_what_was_rolled_back_and_then_revoked_goes_though_nobody_stands_in() -> None:
