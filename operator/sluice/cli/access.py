@@ -6,6 +6,7 @@ same way by all of them. `Unknown` ends with 3, since trying again may help; `Re
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sluice.cluster.client import ApiClient
 
 _KINDS: Final = {"mr", "modelrelease", "modelreleases", "modelrelease.sluice.dev"}
+_OBJECT_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -61,6 +63,14 @@ def release_name(_context: click.Context, _parameter: click.Parameter, value: st
         message = f"{value!r} names no release; write mr/NAME"
         raise click.BadParameter(message)
     return name
+
+
+def object_name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Accept what may be the name of an object (RFC 1123), so that the API server does not refuse it only later."""
+    if value is not None and not _OBJECT_NAME.fullmatch(value):
+        message = f"{value!r}: a name has lower-case letters, digits, - and . only, begins and ends with a letter or digit, and has at most 253"
+        raise click.BadParameter(message)
+    return value
 
 
 @asynccontextmanager

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sluice.cli.trusted import FILE
+from sluice.cli.access import object_name
+from sluice.cli.trusted import FILE, material_in
 from sluice.cli.verify import BadTrust
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def trust() -> None:
 
 @trust.command("import")
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILE...")
-@click.option("--name", required=True, help="Name of the TrustRoot.")
+@click.option("--name", required=True, callback=object_name, help="Name of the TrustRoot.")
 @click.option("--timestamp-authority", "timestamps", type=FILE, help="Certificates of timestamp authorities, PEM; with certificates of a private PKI.")
 @click.option("--accept-undated", is_flag=True, help="With certificates of a private PKI: signatures that no timestamp dates count as well.")
 def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, accept_undated: bool) -> None:
@@ -47,7 +48,12 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
 
     texts = {path: _text(path) for path in files}
     spec: dict[str, Any]
-    if any("BEGIN CERTIFICATE" in text for text in texts.values()):
+    certificates = ["BEGIN CERTIFICATE" in text for text in texts.values()]
+    if any(certificates):
+        if not all(certificates):
+            raise click.UsageError("some of the files are certificates and some are not; what is trusted in two ways takes two TrustRoots")
+        if timestamps is None and not accept_undated:
+            raise click.UsageError("certificates end, and no signature could be dated: give --timestamp-authority FILE, or say --accept-undated")
         spec = {"certificateAuthorities": {"pem": "\n".join(text.strip() for text in texts.values()) + "\n"}}
         if timestamps is not None:
             spec["certificateAuthorities"]["timestampPem"] = _text(timestamps)
@@ -70,7 +76,12 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
 @click.argument("file", type=FILE)
 @_OUTPUT
 def show(*, file: Path, output: str) -> None:
-    """Show who is trusted in FILE (a TrustRoot, or a trusted_root.json), for which times, and what it revokes."""
+    """Show who is trusted in FILE (a TrustRoot, or a trusted_root.json), for which times, and what it revokes.
+
+    \b
+      sluice trust show trust.yaml
+      kubectl get mtr/ci -o yaml > ci.yaml && sluice trust show ci.yaml
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     found = _read(file)
     answer = {"name": found.name, "digest": found.digest, "trusted": list(found.authorities), "revoked": list(found.revoked)}
     if output == "table":
@@ -88,9 +99,12 @@ def show(*, file: Path, output: str) -> None:
 def diff(*, old: Path, new: Path, output: str) -> None:
     """Say what a change from OLD to NEW stops verifying, and what it lets in.
 
+    \b
+      kubectl get mtr/ci -o yaml > old.yaml && sluice trust diff old.yaml new.yaml && kubectl apply -f new.yaml
+
     Ends with 0 when nothing that verified before stops verifying, with 1 when something does: a key or an authority that is gone, a window that got
     shorter, something that was revoked.
-    """
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     before, after = _read(old), _read(new)
     stops = sorted({*before.authorities} - {*after.authorities}) + sorted({*after.revoked} - {*before.revoked})
     begins = sorted({*after.authorities} - {*before.authorities}) + sorted({*before.revoked} - {*after.revoked})
@@ -106,16 +120,9 @@ def diff(*, old: Path, new: Path, output: str) -> None:
 
 
 def _read(path: Path) -> Material:
-    import yaml  # noqa: PLC0415 - see the package
-
     text = _text(path)
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise BadTrust(f"{path}: neither YAML nor JSON: {' '.join(str(error).split())[:300]}") from None
-    if not isinstance(document, dict):
-        raise BadTrust(f"{path}: this is no TrustRoot and no trusted_root.json")
-    if document.get("kind") != "TrustRoot":
+    document = material_in(path, text)
+    if document is None:
         document = {"kind": "TrustRoot", "metadata": {"name": path.stem}, "spec": {"sigstore": {"trustedRoot": text}}}
     return _material(document, where=str(path))
 

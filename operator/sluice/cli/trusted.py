@@ -115,25 +115,36 @@ def trusted(
 
 def _read_trust_root(path: Path) -> tuple[TrustAnchors, Revocations | None]:
     """The material of a TrustRoot manifest and what it revokes, or of a trusted_root.json. Raises BadTrust, ProvenanceError, OSError."""
-    import yaml  # noqa: PLC0415 - see the package
-
-    from sluice.decision.records import TrustRoot  # noqa: PLC0415
+    from sluice.decision.records import TrustRoot  # noqa: PLC0415 - see the package
     from sluice.provenance.trust import TrustAnchors  # noqa: PLC0415
 
     text = _text(path)
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadTrust(f"{path}: neither YAML nor JSON: {' '.join(str(error).split())[:300]}") from None
-    if not isinstance(document, dict):
-        raise BadTrust(f"{path}: this is no TrustRoot and no trusted_root.json")
-    if document.get("kind") != "TrustRoot":
+    document = material_in(path, text)
+    if document is None:
         return TrustAnchors.sigstore(path.name, text), None
     metadata = document.get("metadata")
     found = TrustRoot.of(str(metadata.get("name") if isinstance(metadata, dict) else path.name), document)
     if found.anchors is None or found.revocations.problem:
         raise BadTrust(f"{path}: {found.problem or found.revocations.problem}")
     return found.anchors, found.revocations
+
+
+def material_in(path: Path, text: str) -> dict[str, Any] | None:
+    """The TrustRoot that `text`, the content of `path`, is; None for what may be a trusted_root.json. Raises BadTrust."""
+    import yaml  # noqa: PLC0415 - see the package
+
+    try:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadTrust(f"{path}: neither YAML nor JSON: {' '.join(str(error).split())[:300]}") from None
+    if not isinstance(document, dict):
+        hint = (
+            "; a key is given with --key, certificates with --certificate-chain, and `sluice trust import` makes a TrustRoot of them" if "BEGIN" in text else ""
+        )
+        raise BadTrust(f"{path}: this is no TrustRoot and no trusted_root.json{hint}")
+    if "kind" in document and document["kind"] != "TrustRoot":
+        raise BadTrust(f"{path}: this is a {str(document['kind'])[:80]}, and no TrustRoot")
+    return document if "kind" in document else None
 
 
 def _text(path: Path) -> str:

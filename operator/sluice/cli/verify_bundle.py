@@ -22,6 +22,7 @@ ARTIFACT_BYTES: Final = 8 << 30
 """Of a file that is hashed, at most."""
 _SHOWN: Final = 64
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_BARE: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @click.command("bundle")
@@ -120,6 +121,8 @@ def _digest(artifact: str) -> str:
         if not _DIGEST.fullmatch(artifact):
             raise click.UsageError(f"{artifact!r} is no digest: sha256: and 64 lower-case hexadecimal digits")
         return artifact
+    if _BARE.fullmatch(artifact) and not Path(artifact).exists():
+        raise click.UsageError(f"{artifact!r} is no file; for a digest write sha256:{artifact.lower()}")
     path = Path(artifact)
     if path.stat().st_size > ARTIFACT_BYTES:
         raise click.UsageError(f"{path}: longer than {ARTIFACT_BYTES >> 30} GiB; give its digest")

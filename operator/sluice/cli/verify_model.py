@@ -21,7 +21,7 @@ DEFAULT_BUNDLE: Final = "model.sig"
 
 @click.command("model")
 @click.argument("model", type=click.Path(exists=True, path_type=Path), metavar="DIR")
-@click.option("--bundle", "bundle_file", type=FILE, help="The signature.  [default: model.sig in DIR]")
+@click.option("--bundle", "bundle_file", type=FILE, help="The signature.  [default: model.sig in DIR; FILE.sig beside one file]")
 @trust_options
 @click.option("--file", "only", multiple=True, metavar="NAME", help="Verify this file only, by its path below DIR; may be given more than once.")
 @click.option("--allow-uncovered", "uncovered", multiple=True, metavar="PATH", help="Accept what nobody signed at this path below DIR, exact.")
@@ -56,12 +56,17 @@ def verify_model(
 
     with answering(output):
         trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
-        bundle = bundle_file or model / DEFAULT_BUNDLE
+        bundle = bundle_file or beside(model)
         envelope = trust.verify(read_bundle_file(bundle), limit=BUNDLE_BYTES)
         manifest = parse_model_manifest(parse_statement(envelope.payload, limit=BUNDLE_BYTES), limit=DISK_FILE_LIMIT)
         with hashing_bar(model, quiet=output != "table") as progress:
             found = verify_on_disk(manifest, model, only=only or None, accept_uncovered=uncovered, bundle=bundle, threads=threads, progress=progress)
         _told(envelope, manifest, found, output)
+
+
+def beside(model: Path) -> Path:
+    """Where the signature of a model is: in its folder, or next to a model of one file."""
+    return model / DEFAULT_BUNDLE if model.is_dir() else model.with_name(model.name + ".sig")
 
 
 def read_bundle_file(path: Path) -> bytes:

@@ -69,12 +69,23 @@ def _private(pem: bytes, password: bytes | None) -> tuple[PrivateKey, Verificati
         try:
             key = serialization.load_pem_private_key(pem, password=password)
         except Exception:  # noqa: BLE001 - a library's message about a private key belongs nowhere
-            hint = "no PEM private key without a password: give one" if password is None else "no PEM private key of this password"
-            raise ProvenanceError(Reason.TrustRootMalformed, f"the private key is {hint}") from None
+            raise ProvenanceError(Reason.TrustRootMalformed, f"the private key cannot be used: {_problem(pem, password)}") from None
         public = VerificationKey.of(key.public_key(), what="the private key", name="private key", reason=Reason.TrustRootMalformed)
     if not isinstance(key, PrivateKey):
         raise ProvenanceError(Reason.TrustRootMalformed, "the private key is of a kind that does not sign")
     return key, public
+
+
+def _problem(pem: bytes, password: bytes | None) -> str:
+    """What is wrong with what was given as a private key, without a word of it."""
+    labels = [label for label in (b"ENCRYPTED PRIVATE KEY", b"PRIVATE KEY", b"PUBLIC KEY", b"CERTIFICATE") if label + b"-----" in pem]
+    if not labels:
+        return "there is no PEM private key (-----BEGIN PRIVATE KEY-----)"
+    if b"PRIVATE KEY" not in labels:
+        return f"it is a {labels[0].decode().lower()}; give the private key that belongs to it"
+    if password is not None:
+        return "this password does not open it, or it is broken"
+    return "it has a password: give it" if labels[0].startswith(b"ENCRYPTED") or b"ENCRYPTED" in pem else "it is broken"
 
 
 def _signed(key: PrivateKey, content: bytes) -> bytes:

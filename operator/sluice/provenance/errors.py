@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
+from pydantic import ValidationError
+
 _QUOTED_LIMIT = 300
 
 
@@ -74,7 +76,11 @@ def closed(reason: Reason, what: str) -> Iterator[None]:
 
 
 def quoted(error: BaseException) -> str:
-    """One bounded, printable line of a library's message; the type's name when it says nothing."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """One bounded, printable line of a library's message; the type's name when it says nothing. Of a schema's errors: the first, with its field."""
+    message = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    text = " ".join(message.split()) or type(error).__name__
     printable = "".join(character if character.isprintable() else "?" for character in text[: _QUOTED_LIMIT + 1])
     return printable if len(printable) <= _QUOTED_LIMIT else printable[:_QUOTED_LIMIT] + "…"

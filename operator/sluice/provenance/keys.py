@@ -9,6 +9,7 @@ Registry: https://github.com/sigstore/architecture-docs/blob/main/algorithm-regi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,6 +26,12 @@ from sluice.provenance.errors import ProvenanceError, Reason, closed
 __all__ = ["PEM_LIMIT", "PublicKey", "RsaPadding", "VerificationKey", "spki_of"]
 
 PEM_LIMIT = 8192
+_PEM_LABEL = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
+_PUBLIC = ("PUBLIC KEY", "RSA PUBLIC KEY")
+_REMEDIES = {
+    "KEY": "it is a private key, which nobody else should have; take its public half: openssl pkey -in FILE -pubout",
+    "CERTIFICATE": "it is a certificate; take its key (openssl x509 -in FILE -noout -pubkey), or trust certificates",
+}
 _RSA_BITS = range(2048, 8192 + 1)  # below: weak; above: seconds of CPU for one signature
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
@@ -59,6 +66,10 @@ class VerificationKey:
         what = f"key {name!r}"
         if len(pem) > PEM_LIMIT:
             raise ProvenanceError(Reason.TrustRootMalformed, f"{what} is {len(pem):,} characters; at most {PEM_LIMIT:,} are read")
+        labels = _PEM_LABEL.findall(pem)
+        if not any(label in _PUBLIC for label in labels):
+            found = _REMEDIES.get(labels[-1].rpartition(" ")[2], f"it is a {labels[-1].lower()}") if labels else "there is no such block in it"
+            raise ProvenanceError(Reason.TrustRootMalformed, f"{what} is not a PEM public key (-----BEGIN PUBLIC KEY-----): {found}")
         with closed(Reason.TrustRootMalformed, f"{what} is not a PEM public key"):
             key = serialization.load_pem_public_key(pem.encode("ascii"))
         return cls.of(key, what=what, name=name, reason=Reason.TrustRootMalformed, rsa_padding=rsa_padding)

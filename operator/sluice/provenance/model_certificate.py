@@ -30,6 +30,8 @@ def load_trusted(pem: str) -> list[x509.Certificate]:
     """The certificates of `pem`. Raises ProvenanceError (TrustRootMalformed)."""
     if len(pem) > PEM_LIMIT:
         raise ProvenanceError(Reason.TrustRootMalformed, f"the trusted certificates are {len(pem):,} characters; at most {PEM_LIMIT:,} are read")
+    if "-----BEGIN CERTIFICATE-----" not in pem:
+        raise ProvenanceError(Reason.TrustRootMalformed, "there is no PEM certificate (-----BEGIN CERTIFICATE-----) among what is to be trusted")
     with closed(Reason.TrustRootMalformed, "there is no PEM certificate to trust"):
         return x509.load_pem_x509_certificates(pem.encode("ascii"))
 
@@ -55,7 +57,7 @@ def verify_by_certificates(raw: bytes, pem: str, *, now: datetime, limit: int = 
 def _by_itself(bundle: UnverifiedBundle, certificate: x509.Certificate) -> VerifiedEnvelope:
     """A bundle whose signing certificate is trusted as it is."""
     signed = SignedContent.of_envelope(bundle)
-    key = check_code_signing(certificate, [], may_be_authority=True)
+    key = check_code_signing(certificate, may_be_authority=True)
     signed.check_signed_by(key, who="the certificate's key")
     signer = Signer(
         trust_root=TRUST_NAME,

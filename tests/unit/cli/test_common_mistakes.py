@@ -1,0 +1,99 @@
+"""What people get wrong first: each of it ends with the code for it, and with what to do instead. Found by trying."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from e2e.sigstore import slsa_statement
+from sluice.cli import main
+from tests.signing import ISSUER, TRAINER, sign, sigstore
+
+WHO = ("--identity", TRAINER, "--issuer", ISSUER)
+
+
+@pytest.fixture
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what people have lying about, and the place where they stand."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SLUICE_KEY_PASSWORD", raising=False)
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    (tmp_path / "locked.pem").write_bytes(key.private_bytes(pem, pkcs8, serialization.BestAvailableEncryption(b"secret")))
+    (tmp_path / "old.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.BestAvailableEncryption(b"secret")))
+    (tmp_path / "key.pub").write_bytes(key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
+    (tmp_path / "ca.pem").write_bytes(sigstore().root.certificate.public_bytes(pem))
+    (tmp_path / "release.yaml").write_text("kind: ModelRelease\nmetadata: {name: churn}\nspec: {model: churn}\n")
+    (tmp_path / "nothing.json").write_text("{}")
+    (tmp_path / "tabs.yaml").write_text("kind: TrustRoot\nspec:\n\tkeys: []\n")
+    (tmp_path / "nothing").write_text("")
+    (tmp_path / "weights.bin").write_text("weights")
+    (tmp_path / "bundle.json").write_bytes(sign(slsa_statement({"model": "sha256:" + "0" * 64}, "https://builder.example.com")))
+    return tmp_path
+
+
+def run(command: str, *more: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, [*command.split(), *more], env=environment)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("verify bundle bundle.json --key key.pem", 2, "it is a private key, which nobody else should have; take its public half: openssl pkey"),
+        ("verify bundle bundle.json --key ca.pem", 2, "it is a certificate; take its key (openssl x509 -in FILE -noout -pubkey)"),
+        ("verify bundle bundle.json --key nothing", 2, "(-----BEGIN PUBLIC KEY-----): there is no such block in it"),
+        ("verify bundle bundle.json --certificate-chain key.pub", 2, "no PEM certificate (-----BEGIN CERTIFICATE-----)"),
+        ("verify bundle nothing --key key.pub", 1, "BundleMalformed"),
+        ("verify bundle . --key key.pub", 2, "is a directory"),
+        ("verify bundle bundle.json", 2, "say whom you trust"),
+        ("verify bundle bundle.json --key key.pub --artifact " + "A" * 64, 2, "is no file; for a digest write sha256:" + "a" * 64),
+        ("verify bundle bundle.json --key key.pub --artifact sha256:12", 2, "64 lower-case hexadecimal digits"),
+        ("verify bundle bundle.json --trust-root release.yaml", 2, "release.yaml: this is a ModelRelease, and no TrustRoot"),
+        ("verify bundle bundle.json --trust-root tabs.yaml", 2, "tabs.yaml: neither YAML nor JSON"),
+        ("verify bundle bundle.json --trust-root key.pub", 2, "a key is given with --key"),
+        ("verify bundle bundle.json --trust-root nothing.json", 2, "mediaType: Field required"),
+        ("sign model weights.bin --key key.pub", 2, "it is a public key; give the private key that belongs to it"),
+        ("sign model weights.bin --key ca.pem", 2, "it is a certificate; give the private key that belongs to it"),
+        ("sign model weights.bin --key locked.pem", 2, "it has a password"),
+        ("sign model weights.bin --key old.pem", 2, "it has a password"),
+        ("sign model weights.bin --key nothing", 2, "there is no PEM private key (-----BEGIN PRIVATE KEY-----)"),
+        ("trust import key.pub --name My_Keys", 2, "'My_Keys': a name has lower-case letters"),
+        ("trust import ca.pem --name pki", 2, "give --timestamp-authority FILE, or say --accept-undated"),
+        ("trust import ca.pem key.pub --name pki", 2, "some of the files are certificates and some are not"),
+        ("trust import key.pem --name ci", 2, "it is a private key"),
+        ("trust show release.yaml", 2, "this is a ModelRelease, and no TrustRoot"),
+        ("trust diff key.pub key.pub", 2, "`sluice trust import` makes a TrustRoot"),
+        ("verify release mr/churn -n payments -f tabs.yaml", 3, "tabs.yaml: neither YAML nor JSON"),
+        ("verify release mr/other -n payments -f release.yaml", 3, "there is no ModelRelease payments/other"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_to_do(at: Path, command: str, code: int, said: str) -> None:
+    who = WHO if "--trust-root" in command else ()
+    result = run(command, *who)
+    assert said in " ".join(result.output.split()), result.output
+    assert result.exit_code == code
+    assert isinstance(result.exception, SystemExit)
+    assert "errors.pydantic.dev" not in result.output
+    assert at.exists()
+
+
+def test_a_password_that_does_not_open_the_key_is_said_to_be_wrong_and_not_shown(at: Path) -> None:
+    for key in ("locked.pem", "old.pem"):
+        result = run(f"sign model weights.bin --key {key}", SLUICE_KEY_PASSWORD="swordfish")
+        assert result.exit_code == 2
+        assert "this password does not open it" in result.output
+        assert "swordfish" not in result.output
+    assert not (at / "weights.bin.sig").exists()
+
+
+def test_one_file_is_verified_with_the_signature_that_signing_it_left_beside_it(at: Path) -> None:
+    assert run("sign model weights.bin --key key.pem").exit_code == 0
+    assert (at / "weights.bin.sig").exists()
+    assert run("verify model weights.bin --key key.pub").exit_code == 0
+    (at / "weights.bin").write_text("Weights")
+    assert run("verify model weights.bin --key key.pub").exit_code == 1
