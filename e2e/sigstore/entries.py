@@ -86,8 +86,7 @@ def entry_body(kind: EntryKind, signature: Signature) -> Json:
             signed = {"content": b64(signature.value), "publicKey": {"content": b64(signature.pem)}}
             spec: Json = {"data": {"hash": _hash_1(signature.content)}, "signature": signed}
         case "dsse 0.0.1":
-            signatures = [{"signature": b64(signature.value), "verifier": b64(signature.pem)}]
-            spec = {"envelopeHash": _hash_1(envelope), "payloadHash": _hash_1(payload), "signatures": signatures}
+            spec = _dsse_1(envelope, payload, b64(signature.value), b64(signature.pem))
         case "intoto 0.0.2":
             signatures = [{"publicKey": b64(signature.pem), "sig": b64(b64(signature.value).encode())}]
             content = {
@@ -102,6 +101,15 @@ def entry_body(kind: EntryKind, signature: Signature) -> Json:
             spec = {"dsseV002": {"payloadHash": _hash_2(payload), "signatures": [{"content": b64(signature.value), "verifier": signature.verifier}]}}
     name, version = kind.split()
     return {"apiVersion": version, "kind": name, "spec": spec}
+
+
+def dsse_body(envelope: Json, text: bytes, verifier: str) -> Json:
+    """The body of a version 1 entry about `envelope`, which was sent as `text`, with the verifier (a PEM certificate) in base64."""
+    return {"apiVersion": "0.0.1", "kind": "dsse", "spec": _dsse_1(text, base64.b64decode(envelope["payload"]), envelope["signatures"][0]["sig"], verifier)}
+
+
+def _dsse_1(envelope: bytes, payload: bytes, signature: str, verifier: str) -> Json:
+    return {"envelopeHash": _hash_1(envelope), "payloadHash": _hash_1(payload), "signatures": [{"signature": signature, "verifier": verifier}]}
 
 
 def _hash_1(content: bytes) -> Json:

@@ -18,13 +18,19 @@ _POLICY = "1.3.6.1.4.1.57264.2"
 
 def timestamp(message: bytes, *, when: datetime, unit: Authority, algorithm: str = "sha256", with_certificate: bool = True) -> bytes:
     """DER TimeStampResp: `unit` says that it saw `message`, hashed by `algorithm`, at `when`. Public authorities leave their certificate out."""
+    digest = hashlib.new(algorithm, message).digest()
+    return timestamp_of_digest(digest, when=when, unit=unit, algorithm=algorithm, with_certificate=with_certificate)
+
+
+def timestamp_of_digest(digest: bytes, *, when: datetime, unit: Authority, algorithm: str, with_certificate: bool = True) -> bytes:
+    """As `timestamp`, of what is known by its digest."""
     certificate = asn1_x509.Certificate.load(unit.certificate.public_bytes(serialization.Encoding.DER))
     sha256 = algos.DigestAlgorithm({"algorithm": "sha256"})
     info = tsp.TSTInfo(
         {
             "version": "v1",
             "policy": _POLICY,
-            "message_imprint": {"hash_algorithm": algos.DigestAlgorithm({"algorithm": algorithm}), "hashed_message": hashlib.new(algorithm, message).digest()},
+            "message_imprint": {"hash_algorithm": algos.DigestAlgorithm({"algorithm": algorithm}), "hashed_message": digest},
             "serial_number": secrets.randbits(63),
             "gen_time": when,
             "accuracy": {"seconds": 1},

@@ -1,7 +1,7 @@
 """Where the identity of a keyless signature comes from: a file, the environment, the CI job, or a person at a browser.
 
-A token lets whoever reads it sign in one's name until it expires: none is ever printed, nor kept beyond the process. Whether it is genuine only Fulcio can tell;
-what is looked at here saves a request that cannot succeed, and says which claim is wrong.
+A token lets whoever reads it sign in one's name until it expires: none is ever printed, nor kept beyond the process. Whether it is genuine only Fulcio
+can tell; what is looked at here saves a request that cannot succeed, and says which claim is wrong.
 """
 
 from __future__ import annotations

@@ -7,4 +7,4 @@ import click
 
 @click.group()
 def sign() -> None:
-    """Sign models and statements, with a key or a certificate."""
+    """Sign models and statements, with a key, with a certificate, or keyless as who you are."""

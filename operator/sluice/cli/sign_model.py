@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from sluice.cli.hashing_bar import hashing_bar
-from sluice.cli.trusted import FILE
+from sluice.cli.signer import SignerChoice, signer_options
 from sluice.cli.verify import OUTPUT, answering, tell
 from sluice.cli.verify_model import DEFAULT_BUNDLE
 
-if TYPE_CHECKING:
-    from sluice.provenance.bundle_signing import BundleSigner
-
-PASSWORD_VARIABLE: Final = "SLUICE_KEY_PASSWORD"  # noqa: S105 - the name of a variable
 _SHARD_BYTES: Final = 1_000_000_000
 
 
@@ -35,9 +31,7 @@ def _plain_paths(_context: click.Context, _parameter: click.Parameter, paths: tu
 
 @click.command("model")
 @click.argument("model", type=click.Path(exists=True, path_type=Path), metavar="DIR")
-@click.option("--key", "key_file", type=FILE, required=True, help=f"Private key, PEM. Its password, if it has one, is read from {PASSWORD_VARIABLE}.")
-@click.option("--certificate", "certificate_file", type=FILE, help="Certificate of the key, PEM: sign as its subject.")
-@click.option("--certificate-chain", "chain_file", type=FILE, help="Certificates above it, PEM, the nearest first, without the root.")
+@signer_options
 @click.option("--bundle", "bundle_file", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the signature.  [default: model.sig in DIR]")
 @click.option("--hash", "algorithm", type=click.Choice(["sha256", "blake2b", "blake3"]), default="sha256", show_default=True, help="Digest of the files.")
 @click.option("--shards", is_flag=True, help="List pieces of files instead of whole ones, so that one large file is hashed by several cores.")
@@ -56,9 +50,7 @@ def _plain_paths(_context: click.Context, _parameter: click.Parameter, paths: tu
 def sign_model(
     *,
     model: Path,
-    key_file: Path,
-    certificate_file: Path | None,
-    chain_file: Path | None,
+    who: SignerChoice,
     bundle_file: Path | None,
     algorithm: str,
     shards: bool,
@@ -73,6 +65,7 @@ def sign_model(
     \b
       sluice sign model ./churn --key release.pem
       sluice sign model ./churn --key signing.pem --certificate signing.crt --certificate-chain intermediate.crt
+      sluice sign model ./churn --keyless --trust-config sigstore.json
 
     The bundle is written beside the files, and is the evidence to apply. Its `digest` is the one that a ModelRelease names.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
@@ -81,14 +74,14 @@ def sign_model(
     from sluice.provenance.model_statement import GIT_PATHS, model_statement  # noqa: PLC0415
 
     with answering(output, what="signed"):
-        signer = signer_of(key_file, certificate_file, chain_file)
+        signer = who.signer()
         bundle = bundle_file or _beside(model)
         own = _below(bundle, model)
         left_out = {*ignored, *(() if include_git else GIT_PATHS), *own}
         with hashing_bar(model, quiet=output != "table") as progress:
             manifest = manifest_of(model, leave_out=left_out, algorithm=algorithm, shard_size=shard_size if shards else 0, threads=threads, progress=progress)
-        raw = signer.sign(model_statement(manifest, left_out=own))
-        write_bundle(bundle, raw)
+        signed = signer.sign(model_statement(manifest, left_out=own))
+        write_bundle(bundle, signed.bundle)
         if sum(len(file.shards) or 1 for file in manifest.files) > FILE_LIMIT:
             click.echo(f"note: the list has more than {FILE_LIMIT:,} entries; a cluster reads no longer ones", err=True)
         tell(
@@ -99,31 +92,10 @@ def sign_model(
                 "files": len(manifest.files),
                 "leftOut": list(manifest.uncovered),
                 "bundle": str(bundle),
-                "keyFingerprint": signer.fingerprint,
+                **signed.signer,
             },
             output,
         )
-
-
-def signer_of(key_file: Path, certificate_file: Path | None, chain_file: Path | None) -> BundleSigner:
-    """Read who signs: a key, or one with its certificate. Raises UsageError, OSError."""
-    from sluice.provenance.bundle_signing import PEM_BYTES, BundleSigner  # noqa: PLC0415 - see the package
-    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415
-
-    def read(path: Path) -> bytes:
-        with path.open("rb") as file:
-            return file.read(PEM_BYTES)
-
-    if chain_file is not None and certificate_file is None:
-        raise click.UsageError("--certificate-chain goes with --certificate")
-    password = os.environ.get(PASSWORD_VARIABLE, "").encode() or None
-    try:
-        if certificate_file is None:
-            return BundleSigner.with_key(read(key_file), password=password)
-        chain = b"" if chain_file is None else read(chain_file)
-        return BundleSigner.with_certificate(read(key_file), read(certificate_file), chain, password=password)
-    except ProvenanceError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _beside(model: Path) -> Path:

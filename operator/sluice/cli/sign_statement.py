@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sluice.cli.sign_model import signer_of, write_bundle
+from sluice.cli.sign_model import write_bundle
+from sluice.cli.signer import SignerChoice, signer_options
 from sluice.cli.trusted import FILE
 from sluice.cli.verify import OUTPUT, CannotTell, answering, tell
 
@@ -30,9 +31,7 @@ _SHORT: Final = 10
     "--subject", "subjects", multiple=True, required=True, metavar="NAME=FILE|sha256:…",
     help="What it is about: a file, or a digest; may be given more than once.",
 )  # fmt: skip
-@click.option("--key", "key_file", type=FILE, required=True, help="Private key, PEM. Its password, if it has one, is read from SLUICE_KEY_PASSWORD.")
-@click.option("--certificate", "certificate_file", type=FILE, help="Certificate of the key, PEM: sign as its subject.")
-@click.option("--certificate-chain", "chain_file", type=FILE, help="Certificates above it, PEM, the nearest first, without the root.")
+@signer_options
 @click.option("--bundle", "bundle_file", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Where to write the bundle.")
 @OUTPUT
 def sign_statement(
@@ -40,9 +39,7 @@ def sign_statement(
     predicate_type: str,
     predicate_file: Path,
     subjects: tuple[str, ...],
-    key_file: Path,
-    certificate_file: Path | None,
-    chain_file: Path | None,
+    who: SignerChoice,
     bundle_file: Path,
     output: str,
 ) -> None:
@@ -51,6 +48,7 @@ def sign_statement(
     \b
       sluice sign statement --predicate-type https://slsa.dev/provenance/v1 --predicate provenance.json \\
         --subject churn=sha256:4f2a… --key ci.pem --bundle provenance.sigstore.json
+      sluice sign statement … --keyless --trust-config sigstore.json --bundle provenance.sigstore.json
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415 - see the package
     from sluice.provenance.statement import STATEMENT_TYPE, parse_statement  # noqa: PLC0415
@@ -76,15 +74,15 @@ def sign_statement(
             parse_statement(payload)
         except ProvenanceError as error:
             raise click.UsageError(str(error)) from error
-        signer = signer_of(key_file, certificate_file, chain_file)
-        write_bundle(bundle_file, signer.sign(payload))
+        signed = who.signer().sign(payload)
+        write_bundle(bundle_file, signed.bundle)
         tell(
             {
                 "signed": True,
                 "predicateType": predicate_type,
                 "subjects": [f"{name} {digest}" for name, digest in named],
                 "bundle": str(bundle_file),
-                "keyFingerprint": signer.fingerprint,
+                **signed.signer,
             },
             output,
         )

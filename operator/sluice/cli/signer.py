@@ -137,7 +137,7 @@ def signer_options(command: F) -> Callable[..., Any]:
             help="Keyless: sign with the public Sigstore instance. It writes your identity (an e-mail address, a workflow) into a public log, for ever.",
         ),
         click.option("--trust-config", "trust_config_file", type=FILE, help="Keyless: the Sigstore instance to sign with, a ClientTrustConfig (JSON)."),
-        click.option("--keyless", is_flag=True, help="Sign as yourself, or as this CI job: Fulcio certifies a key that is used once, a log keeps the signature."),
+        click.option("--keyless", is_flag=True, help="Sign as yourself, or as this CI job: Fulcio certifies a key that lives for one signature."),
         click.option("--certificate-chain", "chain_file", type=FILE, help="Certificates above it, PEM, the nearest first, without the root."),
         click.option("--certificate", "certificate_file", type=FILE, help="Certificate of the key, PEM: sign as its subject."),
         click.option("--key", "key_file", type=FILE, help=f"Private key, PEM. Its password, if it has one, is read from {PASSWORD_VARIABLE}."),

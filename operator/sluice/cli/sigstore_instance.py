@@ -25,8 +25,20 @@ if TYPE_CHECKING:
 
 _CONFIG_BYTES: Final = 1 << 20
 _SERVICES: Final = {"caUrls": "Fulcio", "rekorTlogUrls": "the transparency log", "tsaUrls": "the timestamp authority", "oidcUrls": "the identity provider"}
+_SEE_TOKENS: Final = {"caUrls", "oidcUrls"}
 _GIVES_TIMES: Final = 1
 """Version of the log's protocol: later ones do not date their entries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A service of `signingConfig`."""
+
+    member: str
+    """Of which list."""
+    url: str
+    version: int
+    """Of its protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +49,17 @@ class Instance:
     config: ClientTrustConfig
     anchors: TrustAnchors
     """What verifies its signatures."""
-    services: tuple[tuple[str, str], ...]
-    """What there is, and its URL."""
+    services: tuple[Service, ...]
     timestamps: int
     """How many timestamps a signature gets."""
     login: str | None
     """Where people log in."""
 
-    def service(self, url: str) -> str:
+    def named(self, url: str) -> str:
         """What answers at `url`, in words."""
-        for what, address in self.services:
-            if url.startswith(address.rstrip("/")):
-                return f"{what} ({address})"
+        for service in self.services:
+            if url.startswith(service.url):
+                return f"{_SERVICES[service.member]} ({service.url})"
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
@@ -75,15 +86,45 @@ def _instance(raw: bytes, name: str) -> Instance:
         document = parse_object(raw, what="the trust config", limit=_CONFIG_BYTES, reason=Reason.TrustRootMalformed)
         root, signing = document.get("trustedRoot"), document.get("signingConfig")
         if not isinstance(root, dict) or not isinstance(signing, dict):
-            raise ProvenanceError(Reason.TrustRootMalformed, "it needs trustedRoot and signingConfig (a ClientTrustConfig, as `cosign trusted-root` keeps them)")
+            raise ProvenanceError(Reason.TrustRootMalformed, "no ClientTrustConfig: it needs trustedRoot and signingConfig")
         anchors = TrustAnchors.sigstore(name, canonical(root).decode())
-        services = tuple(_services(signing))
-        with closed(Reason.TrustRootMalformed, "it does not describe an instance to sign with"):
+        with closed(Reason.TrustRootMalformed, "the trust config describes no instance to sign with"):
+            services = tuple(_services(signing))
             config = ClientTrustConfig.from_json(raw.decode())
-            # Some of the fields are read when they are first asked for.
-            timestamps, logs = len(config.signing_config.get_tsas()), config.signing_config.get_tlogs()
-            login = config.signing_config.get_oidc_url() if signing.get("oidcUrls") else None
-        _check(services, dated=timestamps > 0 or _dated(signing), logs=len(logs))
+            # The library looks at the lists when it is asked for them.
+            chosen = config.signing_config
+            timestamps = len(chosen.get_tsas())
+            login = chosen.get_oidc_url() if signing.get("oidcUrls") else None
+        _check(services, dated=timestamps > 0 or all(service.version == _GIVES_TIMES for service in services if service.member == "rekorTlogUrls"))
     except ProvenanceError as error:
         raise BadTrust(f"{name}: {error}") from error
     return Instance(name=name, config=config, anchors=anchors, services=services, timestamps=timestamps, login=login)
+
+
+def _services(signing: JsonObject) -> Iterator[Service]:
+    for member in _SERVICES:
+        listed = signing.get(member) or []
+        for each in listed if isinstance(listed, list) else [listed]:
+            if not isinstance(each, dict) or not isinstance(url := each.get("url"), str) or not isinstance(version := each.get("majorApiVersion"), int):
+                raise ProvenanceError(Reason.TrustRootMalformed, f"{member}: each entry needs url and majorApiVersion")
+            yield Service(member=member, url=url, version=version)
+
+
+def _check(services: tuple[Service, ...], *, dated: bool) -> None:
+    """Refuse to show a token to whoever listens on the line, and to log what nobody could verify. Raises ProvenanceError."""
+    for service in services:
+        if service.member in _SEE_TOKENS and not _private(service.url):
+            raise ProvenanceError(Reason.TrustRootMalformed, f"{service.member}: {service.url} would get the identity token in the clear; use https")
+    if not dated:
+        raise ProvenanceError(Reason.TrustRootMalformed, "nothing would say when it was signed: logs of version 2 date no entries, and tsaUrls names nobody")
+
+
+def _private(url: str) -> bool:
+    """Whether nobody else reads what is sent to `url`."""
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return bool(parts.hostname)
+    try:
+        return parts.scheme == "http" and (parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback)
+    except ValueError:
+        return False

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.sigstore import model_signature_statement
-from sluice.cli.sign_model import PASSWORD_VARIABLE
+from sluice.cli.signer import PASSWORD_VARIABLE
 from sluice.cli.verify_model import read_bundle_file
 from sluice.provenance.model_directory import manifest_of
 from tests.signing import ISSUER, TRAINER, sign, sigstore
