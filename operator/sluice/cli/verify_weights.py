@@ -44,6 +44,12 @@ def _digest(_context: click.Context, _parameter: click.Parameter, value: str) ->
 @click.option("--identity", envvar="SLUICE_IDENTITY", help="With --trust-root-file: who must have signed, exact.")
 @click.option("--issuer", envvar="SLUICE_ISSUER", help="With --trust-root-file: who must have vouched for the identity, exact.")
 @click.option("--allow-uncovered", "uncovered", multiple=True, metavar="PATH", envvar="SLUICE_ALLOW_UNCOVERED", help="Accept what nobody signed here.")
+@click.option(
+    "--skip-lost-found",
+    is_flag=True,
+    envvar="SLUICE_SKIP_LOST_FOUND",
+    help="Pass over a lost+found at the top that only root may read; not for servers run as root.",
+)
 @click.option("--threads", type=click.IntRange(1, 64), envvar="SLUICE_THREADS", help="Threads that hash.  [default: one for each core]")
 @click.option("--termination-log", type=click.Path(path_type=Path), default=TERMINATION_LOG, show_default=True, help="Where the last word goes.")
 def verify_weights(
@@ -55,6 +61,7 @@ def verify_weights(
     identity: str | None,
     issuer: str | None,
     uncovered: tuple[str, ...],
+    skip_lost_found: bool,
     threads: int | None,
     termination_log: Path,
 ) -> None:
@@ -67,7 +74,7 @@ def verify_weights(
 
     try:
         manifest = _manifest(bundle_file, digest, trust_root_file, identity, issuer)
-        found = verify_on_disk(manifest, model, accept_uncovered=uncovered, bundle=bundle_file, threads=threads)
+        found = verify_on_disk(manifest, model, accept_uncovered=uncovered, lost_found=skip_lost_found, bundle=bundle_file, threads=threads)
         told, code = f"verified {found.files:,} files, {found.bytes:,} bytes: {digest}", VERIFIED
     except FilesRefused as error:
         click.echo("\n".join(map(str, error.faults)), err=True)

@@ -58,6 +58,8 @@ class Container:
     sidecar: bool = False
     user: int | None = None
     """Numeric user that the Pod runs it as; None: what the image says."""
+    never_root: bool = False
+    """Whether the Pod says so: by that user, or by `runAsNonRoot`, which the node enforces."""
     raw: Mapping[str, Any] | None = None
 
     @property
@@ -143,10 +145,11 @@ def _container(field: str, container: Mapping[str, Any], spec: Mapping[str, Any]
     init = field == "initContainers"
     mounts = [Mount(volume=mount["name"], read_only=mount.get("readOnly") is True, sub_path=_sub_path(mount)) for mount in container.get("volumeMounts") or ()]
     devices = [Mount(volume=device["name"], device=True) for device in container.get("volumeDevices") or ()]
-    users = [(part.get("securityContext") or {}).get("runAsUser") for part in (container, spec)]
+    contexts = [part.get("securityContext") or {} for part in (container, spec)]
+    user, non_root = (next((value for context in contexts if (value := context.get(name)) is not None), None) for name in ("runAsUser", "runAsNonRoot"))
     return Container(
         field=field, name=container["name"], path=f"spec.{field}[{container['name']}]", mounts=(*mounts, *devices),
-        user=next((user for user in users if user is not None), None), sidecar=init and container.get("restartPolicy") == "Always",
+        user=user, never_root=user != 0 if user is not None else non_root is True, sidecar=init and container.get("restartPolicy") == "Always",
         raw=container if init and container["name"].startswith(VERIFIER_PREFIX) else None,
     )  # fmt: skip
 

@@ -88,6 +88,8 @@ class Check:
     image: str
     user: int
     """As who reads the weights: whom the files let read them is the business of that Pod."""
+    skip_lost_found: bool = False
+    """Pass over `lost+found`, at the top of a volume, which only root may read: nobody who loads from this volume is root."""
 
     def container(self) -> Object:
         """The container, as the webhook adds it."""
@@ -95,7 +97,10 @@ class Check:
         return {
             "name": self.weights.container,
             "image": self.image,
-            "args": ["verify-weights", "--bundle-file", f"{MANIFEST_FOLDER}/{BUNDLE_KEY}", "--digest", self.weights.digest, folder],
+            "args": [
+                "verify-weights", *(["--skip-lost-found"] if self.skip_lost_found else []),
+                "--bundle-file", f"{MANIFEST_FOLDER}/{BUNDLE_KEY}", "--digest", self.weights.digest, folder,
+            ],
             "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
             "securityContext": {
                 "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
@@ -153,7 +158,8 @@ def checks_for(pod: PodView, release: Release, image: str) -> tuple[Check, ...] 
             return volume
         if weights.claim is None and any(check.volume == volume for check in checks):
             return _not_mounted(weights, "another artifact of the release comes from such a place, too, and the two cannot be told apart")
-        checks.append(Check(weights=weights, volume=volume, image=image, user=_reader(pod, volume)))
+        skip = not weights.path and _nobody_is_root(pod, weights, volume)
+        checks.append(Check(weights=weights, volume=volume, image=image, user=_reader(pod, volume), skip_lost_found=skip))
     return tuple(checks)
 
 
@@ -207,6 +213,17 @@ def _reader(pod: PodView, volume: str) -> int:
     return next((container.user for container in readers if container.user is not None), NOBODY)
 
 
+def _nobody_is_root(pod: PodView, weights: StoredWeights, volume: str) -> bool:
+    """Whether everybody who could load from the volume is said not to be root. Who attaches a debugging container later changes nothing about the check."""
+    volumes = _volumes(pod, weights, volume)
+    loads = (
+        container
+        for container in pod.containers
+        if container.field != "ephemeralContainers" and container.raw is None and not (weights.claim is None and _comes_first(container))
+    )
+    return all(container.never_root for container in loads if any(True for name in volumes for _ in _mounts(container, name)))
+
+
 def _is_filled(pod: PodView, volume: str) -> bool:
     written = any(not mount.read_only for container in pod.containers if _comes_first(container) for mount in _mounts(container, volume))
     read = any(True for container in pod.containers if container.field == "containers" for _ in _mounts(container, volume))
@@ -216,7 +233,7 @@ def _is_filled(pod: PodView, volume: str) -> bool:
 def _changeable(pod: PodView, check: Check, at: int) -> WeightsProblem | None:
     """Who could change the files once they were checked, or reads others of the same volume."""
     weights = check.weights
-    volumes = {volume.name for volume in pod.volumes if weights.claim is not None and volume.claim == weights.claim} or {check.volume}
+    volumes = _volumes(pod, weights, check.volume)
     locked = {volume.name for volume in pod.volumes if volume.read_only}
     for index, container in enumerate(pod.containers):
         # Init containers that ended before the check are what fetched the weights.
@@ -235,6 +252,11 @@ def _changeable(pod: PodView, check: Check, at: int) -> WeightsProblem | None:
                     remedy=f"set subPath: {weights.path} on this volumeMount",
                 )  # fmt: skip
     return None
+
+
+def _volumes(pod: PodView, weights: StoredWeights, volume: str) -> set[str]:
+    """Volumes that show the same files."""
+    return {other.name for other in pod.volumes if weights.claim is not None and other.claim == weights.claim} or {volume}
 
 
 def _comes_first(container: Container) -> bool:

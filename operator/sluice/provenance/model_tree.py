@@ -19,6 +19,8 @@ from typing import Final, Self
 
 ENTRY_LIMIT: Final = 1_000_000
 DEPTH_LIMIT: Final = 64
+LOST_FOUND: Final = "lost+found"
+"""What ext4 has at the top of each volume, for the pieces of files that its repair finds. Only root may read it."""
 _LINK_LIMIT = 40  # as Linux has it
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -74,8 +76,12 @@ class Tree:
     def __exit__(self, *_: object) -> None:
         os.close(self._root)
 
-    def entries(self, *, skip: frozenset[str] = frozenset()) -> Iterator[Found]:
-        """Every entry that is no folder, in no particular order; those at the paths of `skip` as they are, and nothing below. Raises OSError, TooMany."""
+    def entries(self, *, skip: frozenset[str] = frozenset(), lost_found: bool = False) -> Iterator[Found]:
+        """Every entry that is no folder, in no particular order; those at the paths of `skip` as they are, and nothing below.
+
+        `lost_found`: pass over a `lost+found` at the top that only root may read, when we are somebody else. One that we can read is read.
+        Raises OSError, TooMany.
+        """
         if self._only is not None:
             yield self._entry(self._root, self._only, self._only)
             return
@@ -84,7 +90,12 @@ class Tree:
         while waiting:
             folder, above = waiting.pop()
             # Opened again from the top when its turn comes: a model may have more folders than a process may have files open.
-            fd = self.open(folder)
+            try:
+                fd = self.open(folder)
+            except PermissionError:
+                if lost_found and folder == LOST_FOUND and self._is_for_root_alone(folder):
+                    continue
+                raise
             try:
                 above |= {_identity(os.fstat(fd))}
                 with os.scandir(fd) as listed:
@@ -133,6 +144,11 @@ class Tree:
         finally:
             for fd in open_folders:
                 os.close(fd)
+
+    def _is_for_root_alone(self, name: str) -> bool:
+        # An access list that lets others in shows in the bits of the group.
+        about = os.stat(name, dir_fd=self._root, follow_symlinks=False)
+        return stat.S_ISDIR(about.st_mode) and about.st_uid == 0 and not about.st_mode & 0o077
 
     def _entry(self, folder: int, part: str, name: str) -> Found:
         about = os.stat(part, dir_fd=folder, follow_symlinks=False)

@@ -73,6 +73,7 @@ def verify_on_disk(
     *,
     only: Collection[str] | None = None,
     accept_uncovered: Collection[str] = (),
+    lost_found: bool = False,
     bundle: Path | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -80,14 +81,15 @@ def verify_on_disk(
     """Verify a folder, or a model of one file, against `manifest`, whose signature the caller has verified.
 
     `only` names the files to verify, all when it is None; `bundle`, when it lies in the folder, is no file of the model. A file outside of the list is accepted
-    at or below a path of `accept_uncovered`, and nowhere else.
+    at or below a path of `accept_uncovered`, and nowhere else. `lost_found` passes over a `lost+found` at the top that only root may read: whoever loads the
+    model must not be root.
     Raises FilesRefused, and OSError when something cannot be read: then nothing is known.
     """
     signed = {file.name: file for file in manifest.files}
     with Tree(model, follow_links=manifest.follows_links) as tree:
         if only is None:
             own = _identity_of(bundle)
-            found, uncovered, faults = _compared(tree, signed, frozenset(accept_uncovered), own)
+            found, uncovered, faults = _compared(tree, signed, frozenset(accept_uncovered), own, lost_found=lost_found)
         else:
             if not only:
                 raise ProvenanceError(Reason.FilesDiffer, "no file was named: nothing would be verified")
@@ -109,16 +111,16 @@ def printable(name: str) -> str:
 
 
 def _compared(
-    tree: Tree, signed: Mapping[str, ModelFile], accepted: frozenset[str], own: Identity | None
+    tree: Tree, signed: Mapping[str, ModelFile], accepted: frozenset[str], own: Identity | None, *, lost_found: bool
 ) -> tuple[dict[str, Found | None], set[str], list[FileFault]]:
     """What of the list is there, which accepted paths hold something, and what is wrong before anything is read."""
     found: dict[str, Found | None] = {}
     uncovered: set[str] = set()
     faults: list[FileFault] = []
-    # What is accepted is not looked into, unless something of the list lies there: `lost+found` of a volume can be read by nobody but root.
+    # What is accepted is not looked into, unless something of the list lies there: who verifies need not be allowed to.
     above = {name[:at] for name in signed for at, character in enumerate(name) if character == "/"}
     try:
-        for entry in tree.entries(skip=accepted - signed.keys() - above):
+        for entry in tree.entries(skip=accepted - signed.keys() - above, lost_found=lost_found):
             if entry.name in signed:
                 found[entry.name] = entry
                 size = signed[entry.name].size

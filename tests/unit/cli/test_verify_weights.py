@@ -80,6 +80,23 @@ def test_what_nobody_signed_is_refused_unless_it_is_accepted(at: Desk) -> None:
     assert look(at, pinned=pinned, SLUICE_ALLOW_UNCOVERED="other extra.py").exit_code == 0
 
 
+def test_a_lost_and_found_is_passed_over_only_where_that_was_asked_for(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = digest(at)
+    (at.model / "lost+found").mkdir(mode=0o700)
+    real = model_tree.Tree.open
+
+    def refuse(tree: model_tree.Tree, name: str) -> int:
+        if name == "lost+found":
+            raise PermissionError(13, "Permission denied", name)
+        return real(tree, name)
+
+    monkeypatch.setattr(model_tree.Tree, "open", refuse)
+    monkeypatch.setattr(model_tree.Tree, "_is_for_root_alone", lambda _tree, name: name == "lost+found")
+    assert look(at, pinned=pinned).exit_code == 3
+    assert last_word(at) == "could not tell: lost+found: Permission denied\n"
+    assert look(at, "--skip-lost-found", pinned=pinned).exit_code == 0
+
+
 def test_with_a_trust_root_the_signature_counts_too(at: Desk) -> None:
     root = at.folder / "trusted_root.json"
     root.write_text(sigstore().trusted_root_json)

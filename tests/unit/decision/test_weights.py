@@ -119,6 +119,53 @@ def test_a_pod_without_the_check_is_denied_by_webhook_and_controller(uri: str) -
     assert decide_pod(template, world.namespaces[case.NAMESPACE], subject, serves={}).action is Action.ALLOW
 
 
+NOT_ROOT: Object = {"securityContext": {"runAsUser": 1000}}
+
+
+@pytest.mark.parametrize(
+    ("context", "skips"),
+    [
+        (None, False), ({"runAsUser": 1000}, True), ({"runAsNonRoot": True}, True), ({"runAsUser": 0}, False), ({"runAsUser": 0, "runAsNonRoot": True}, False),
+        ({"runAsNonRoot": False}, False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("level", ["Pod", "container"])
+def test_a_lost_and_found_is_passed_over_only_where_nobody_who_loads_is_root(context: Object | None, level: str, *, skips: bool) -> None:
+    spec: Object = {"securityContext": context} if context else {}
+    obj = fetched(**spec) if level == "Pod" else fetched(containers=[server(mount()) | spec])
+    args = mutated(world_of(BUCKET), obj)["spec"]["initContainers"][-1]["args"]
+    assert ("--skip-lost-found" in args) is skips
+
+
+def test_one_container_that_may_be_root_is_enough_to_look_into_lost_and_found() -> None:
+    """Wherever it mounts the volume; whoever fetches the weights may be anybody."""
+    one, other = server(mount()) | NOT_ROOT, server(mount(), name="other")
+    side = server(mount(), name="side") | {"restartPolicy": "Always"}
+    fetch = fetched()["spec"]["initContainers"]
+    for fields in ({"containers": [one, other]}, {"containers": [one], "initContainers": [*fetch, side]}):
+        assert "--skip-lost-found" not in mutated(world_of(BUCKET), fetched(**fields))["spec"]["initContainers"][-1]["args"]
+    elsewhere = server(name="other")
+    assert "--skip-lost-found" in mutated(world_of(BUCKET), fetched(containers=[one, elsewhere]))["spec"]["initContainers"][-1]["args"]
+    # A part of a claim has none at its top; the whole of it has, whatever the volumes are called that show it.
+    whole = on_claim(containers=[server(mount()) | NOT_ROOT])
+    assert "--skip-lost-found" in mutated(world_of("pvc://models"), whole)["spec"]["initContainers"][-1]["args"]
+    whole["spec"]["containers"].append(server(mount("again"), name="other"))
+    whole["spec"]["volumes"].append({"name": "again", "persistentVolumeClaim": {"claimName": "models"}})
+    assert "--skip-lost-found" not in mutated(world_of("pvc://models"), whole)["spec"]["initContainers"][-1]["args"]
+    assert "--skip-lost-found" not in mutated(world_of(CLAIM), on_claim(**NOT_ROOT))["spec"]["initContainers"][-1]["args"]
+
+
+def test_a_check_that_was_told_to_skip_and_should_not_is_no_check() -> None:
+    world = world_of(BUCKET)
+    after = mutated(world, fetched(**NOT_ROOT))
+    assert decided(world, stored(after)).action is Action.ALLOW
+    after["spec"]["containers"][0]["securityContext"] = {"runAsUser": 0}
+    assert decided(world, stored(after)).reason == "WeightsUnverified"
+    root = mutated(world, fetched(securityContext={"runAsUser": 0}))
+    root["spec"]["initContainers"][-1]["args"].insert(1, "--skip-lost-found")
+    assert decided(world, stored(root)).reason == "WeightsUnverified"
+
+
 CHANGES: dict[str, Object] = {
     "another image": {"image": SERVER_IMAGE},
     "a command of its own": {"command": ["true"]},
