@@ -26,7 +26,7 @@ from e2e.sigstore.private import PrivateSigstore
 from e2e.sigstore.timestamps import timestamp_of_digest
 from e2e.sigstore.trust_config import client_trust_config
 
-CERTIFICATES, LOG_1, LOG_2, TIMESTAMPS = "/api/v2/signingCert", "/api/v1/log/entries", "/api/v2/log/entries", "/api/v1/timestamp"
+CERTIFICATES, LOG_1, LOG_2, TIMESTAMPS = "/api/v2/signingCert", "/rekor/api/v1/log/entries", "/rekor/api/v2/log/entries", "/api/v1/timestamp"
 
 
 class PrivateServices:
@@ -57,7 +57,7 @@ class PrivateServices:
         """The ClientTrustConfig of this instance."""
         asked = f"{self.url}{TIMESTAMPS}" if timestamps else None
         root = json.loads(self._sigstore.trusted_root_json)
-        return client_trust_config(root, fulcio=self.url, log=self.url, log_version=log_version, timestamps=asked, provider=self._provider.url)
+        return client_trust_config(root, fulcio=self.url, log=f"{self.url}/rekor", log_version=log_version, timestamps=asked, provider=self._provider.url)
 
     def _answer(self, request: Request) -> Answer:
         served = {CERTIFICATES: self.certify, LOG_1: self.log_1, LOG_2: self.log_2, TIMESTAMPS: self.stamp}

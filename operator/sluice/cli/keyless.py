@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from sigstore.dsse import Statement
 from sigstore.sign import SigningContext
@@ -27,7 +27,6 @@ from sluice.provenance.model_verification import BUNDLE_BYTES
 
 DEADLINE_SECONDS: Final = 90.0
 """For certificate, timestamps and log entry together. A log answers when the entry is in its tree; some take tens of seconds for that."""
-_ANSWER_BYTES: Final = 4096
 
 
 class KeylessSigner:
@@ -46,7 +45,7 @@ class KeylessSigner:
             # Hashing a large model takes longer than a token lives.
             self._token = self._tokens.obtain()
         with _warnings() as warned:
-            raw = self._in_time(statement)
+            raw = self._in_time(statement, warned)
         self._check_timestamps(raw, warned)
         try:
             envelope = verify_bundle(raw, self._instance.anchors, limit=BUNDLE_BYTES)
@@ -65,7 +64,7 @@ class KeylessSigner:
             },
         )
 
-    def _in_time(self, statement: bytes) -> bytes:
+    def _in_time(self, statement: bytes, warned: list[str]) -> bytes:
         """Sign in a thread that may be left behind: nothing else ends a read of the library."""
         made: Future[bytes] = Future()
 
@@ -83,40 +82,40 @@ class KeylessSigner:
         except Exception as error:  # noqa: BLE001 - whatever the library lets through, out of its libraries too
             late = f"{self._instance.name} did not sign within {self._deadline_seconds:g} seconds"
             # Without the library's error: a traceback shows no token.
-            raise CannotTell(self._explained(error) if made.done() else late) from None
+            raise CannotTell(self._explained(error, warned) if made.done() else late) from None
 
-    def _explained(self, error: Exception) -> str:
-        """Who could not be reached, or what it answered, without the token."""
+    def _explained(self, error: Exception, warned: list[str]) -> str:
+        """Who could not be reached, or what it answered; else what the library says, and warned of before."""
         causes = list(_causes(error))
-        said = quoted(error)
         for cause in causes:
             response, request = getattr(cause, "response", None), getattr(cause, "request", None)
             if response is not None:
-                said = f"{self._instance.named(response.url)} refuses: {response.status_code} {_message(response)}".rstrip()
-                break
+                return f"{self._instance.named(response.url)} refuses: {response.status_code} {self._said(_message(response.text))}".rstrip()
             if request is not None:
-                said = f"{self._instance.named(request.url)} cannot be reached: {quoted(causes[-1])}"
-                break
-        return said.replace(str(self._token), "<identity token>")
+                return f"{self._instance.named(request.url)} cannot be reached: {self._said(str(causes[-1]))}"
+        return "; ".join(map(self._said, (*warned, str(error) or type(error).__name__)))
+
+    def _said(self, text: str) -> str:
+        """What others say, in one bounded line. A service may repeat what it was sent, so the token is taken out while it is still whole."""
+        return quoted(Exception(text.replace(str(self._token), "<identity token>"))) if text else ""
 
     def _check_timestamps(self, raw: bytes, warned: list[str]) -> None:
         """The library leaves out timestamps that it does not get, with a warning; who asked for them wants them."""
         material = json.loads(raw)["verificationMaterial"]
         got = len((material.get("timestampVerificationData") or {}).get("rfc3161Timestamps") or ())
         if got < self._instance.timestamps:
-            why = "; ".join(warned) or "no reason is known"
-            raise CannotTell(f"{got} of {self._instance.timestamps} timestamps: {why}".replace(str(self._token), "<identity token>"))
+            why = "; ".join(map(self._said, warned)) or "no reason is known"
+            raise CannotTell(f"{got} of {self._instance.timestamps} timestamps: {why}")
 
 
-def _message(response: Any) -> str:  # noqa: ANN401 - a response of a library that is not named among our dependencies
-    """What a service says of its refusal: the `message` of a gRPC gateway, else the beginning of the text."""
-    text = response.text[:_ANSWER_BYTES]
+def _message(text: str) -> str:
+    """What a service says of its refusal: the `message` of a gRPC gateway, else all of the text."""
     try:
         document = json.loads(text)
-    except ValueError:
-        document = None
+    except (ValueError, RecursionError):
+        return text
     said = document.get("message") if isinstance(document, dict) else None
-    return quoted(Exception(said if isinstance(said, str) else text)) if text else ""
+    return said if isinstance(said, str) else text
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -135,7 +134,7 @@ def _warnings() -> Iterator[list[str]]:
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(quoted(Exception(record.getMessage())))
+            lines.append(record.getMessage())
 
     logger, collector = logging.getLogger("sigstore"), Collector(logging.WARNING)
     logger.addHandler(collector)

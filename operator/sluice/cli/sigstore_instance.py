@@ -57,7 +57,7 @@ class Instance:
 
     def named(self, url: str) -> str:
         """What answers at `url`, in words."""
-        for service in self.services:
+        for service in sorted(self.services, key=lambda service: -len(service.url)):
             if url.startswith(service.url):
                 return f"{_SERVICES[service.member]} ({service.url})"
         parts = urlsplit(url)
