@@ -59,7 +59,7 @@ def verify_certificate_bundle(bundle: UnverifiedBundle, signed: SignedContent, r
                 Reason.BundleMalformed, "the bundle brings a root certificate; roots are the trust root's to name, and no bundle may hold one"
             )
         # 2. It is for signing code, and names one identity.
-        key = check_code_signing(certificate, authorities[0].chain)
+        key = check_code_signing(certificate)
         identity, issuer, claims = identity_of(certificate), issuer_of(certificate), claims_of(certificate)
         # 3. The certified key made the signature.
         signed.check_signed_by(key, who="the certificate's key")

@@ -46,7 +46,7 @@ def is_issued_by(child: x509.Certificate, parent: x509.Certificate) -> bool:
 
 
 def check_authorities(authorities: Sequence[x509.Certificate], *, reason: Reason) -> None:
-    """Check that each of `authorities`, nearest to the signer first, may issue what stands before it. Raises ProvenanceError (`reason`)."""
+    """Check that each of `authorities`, nearest to the signer first, may issue what stands before it, for signing code. Raises ProvenanceError (`reason`)."""
     if not 1 <= len(authorities) <= CHAIN_LIMIT:
         raise ProvenanceError(reason, f"a chain has {len(authorities)} certificates of authorities; 1 to {CHAIN_LIMIT} are read")
     for below, authority in enumerate(authorities):
@@ -60,14 +60,17 @@ def check_authorities(authorities: Sequence[x509.Certificate], *, reason: Reason
         usage = extension_of(authority, x509.KeyUsage)
         if usage is not None and not usage.key_cert_sign:
             raise ProvenanceError(reason, f"{what} may not sign certificates (keyUsage)")
+        limited = extension_of(authority, x509.ExtendedKeyUsage)
+        if limited is not None and not {ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(limited):
+            raise ProvenanceError(reason, f"{what} is not for signing code (extendedKeyUsage)")
         if extension_of(authority, x509.NameConstraints) is not None:
             raise ProvenanceError(reason, f"{what} has nameConstraints, which we do not evaluate; use an authority without them")
         if below + 1 < len(authorities) and not is_issued_by(authority, authorities[below + 1]):
             raise ProvenanceError(reason, f"{what} was not issued by the next of its chain, {_name(authorities[below + 1])}")
 
 
-def check_code_signing(certificate: x509.Certificate, authorities: Sequence[x509.Certificate], *, may_be_authority: bool = False) -> VerificationKey:
-    """Check that `certificate` is for signing code, and none of its `authorities` says otherwise; return its key. Raises ProvenanceError."""
+def check_code_signing(certificate: x509.Certificate, *, may_be_authority: bool = False) -> VerificationKey:
+    """Check that `certificate` is for signing code; return its key. Raises ProvenanceError."""
     what = "the signing certificate"
     key = _check_strength(certificate, what=what, reason=_UNTRUSTED)
     usage = extension_of(certificate, x509.KeyUsage)
@@ -79,10 +82,6 @@ def check_code_signing(certificate: x509.Certificate, authorities: Sequence[x509
     constraints = extension_of(certificate, x509.BasicConstraints)
     if constraints is not None and constraints.ca and not may_be_authority:
         raise ProvenanceError(_UNTRUSTED, f"{what} is a certificate authority's")
-    for authority in authorities:
-        limited = extension_of(authority, x509.ExtendedKeyUsage)
-        if limited is not None and not {ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(limited):
-            raise ProvenanceError(_UNTRUSTED, f"the authority {_name(authority)} is not for signing code (extendedKeyUsage)")
     return key
 
 

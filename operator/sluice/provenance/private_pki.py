@@ -58,7 +58,7 @@ def verify_pki_bundle(bundle: UnverifiedBundle, signed: SignedContent, trust: Ce
         authorities = _authorities(certificates, trust.roots)
         # 2. Each authority may issue what stands before it, and the first certificate is for signing code.
         check_authorities(authorities, reason=_UNTRUSTED)
-        key = check_code_signing(certificates[0], authorities, may_be_authority=True)
+        key = check_code_signing(certificates[0], may_be_authority=True)
         # 3. The certified key made the signature.
         signed.check_signed_by(key, who="the certificate's key")
         # 4. Timestamps, and the validity of the whole chain at each.

@@ -60,8 +60,7 @@ class SigstoreRoot:
         document = parse_object(raw, what="the trusted root", limit=TEXT_LIMIT, reason=_MALFORMED)
         _refuse_second_spelling(document)
         self.canonical = canonical(document)
-        # Lists that are empty may be left out, as protobuf does.
-        filled: JsonObject = {"tlogs": [], "certificateAuthorities": [], "ctlogs": []} | document
+        filled = _with_empty_fields(document)
         with closed(_MALFORMED, "the trusted root does not parse"):
             parsed = models.TrustedRoot.from_json(canonical(filled))
         for what, entries in (("tlogs", parsed.tlogs), ("certificateAuthorities", parsed.certificate_authorities), ("ctlogs", parsed.ctlogs)):
@@ -71,6 +70,7 @@ class SigstoreRoot:
             raise ProvenanceError(_MALFORMED, f"the trusted root has more than {AUTHORITY_LIMIT} timestampAuthorities")
         with closed(_MALFORMED, "a key or certificate of the trusted root does not parse"):
             self.logs = tuple(_log(log) for log in parsed.tlogs)
+            _refuse_shared_ids(self.logs)
             self.certificate_logs = tuple(_log(log) for log in parsed.ctlogs)
             self.certificate_authorities = tuple(_authority(authority) for authority in parsed.certificate_authorities)
             self.timestamp_authorities = tuple(
@@ -91,6 +91,24 @@ def _refuse_second_spelling(document: JsonObject) -> None:
                 pending.append(child)
         elif isinstance(value, list):
             pending.extend(value)
+
+
+def _with_empty_fields(document: JsonObject) -> JsonObject:
+    """`document` with the fields that protobuf leaves out when they are empty: lists, and the parts of an authority's subject, which nothing depends on."""
+    filled: JsonObject = {"tlogs": [], "certificateAuthorities": [], "ctlogs": []} | document
+    for part in ("certificateAuthorities", "timestampAuthorities"):
+        authorities = filled.get(part)
+        for authority in authorities if isinstance(authorities, list) else []:
+            if isinstance(authority, dict) and isinstance(subject := authority.get("subject", {}), dict):
+                authority["subject"] = {"organization": "", "commonName": "", **subject}
+    return filled
+
+
+def _refuse_shared_ids(logs: Sequence[LogKey]) -> None:
+    """Refuse two keys under one log id: the windows of one would be lent to the other."""
+    keys = {(log.log_id, log.key.fingerprint) for log in logs}
+    if len(keys) != len({log_id for log_id, _ in keys}):
+        raise ProvenanceError(_MALFORMED, "the trusted root has two keys under one logId; a log that changes its key changes its id")
 
 
 def _log(log: models.TransparencyLogInstance) -> LogKey:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from e2e.sigstore import PrivateSigstore, model_signature_statement, sign_with_key
 from sluice.api.trust import TrustRootSpec
@@ -83,12 +86,45 @@ def test_a_window_that_opens_in_the_far_future_does_not_disturb_what_is_valid_no
         (lambda d: d["certificateAuthorities"][0]["certChain"]["certificates"][0].update(rawBytes="AAAA"), "does not parse"),
         (lambda d: d["certificateAuthorities"][0].update(validFor={"start": "2020-01-01T00:00:00"}), "time zone"),
         (lambda d: d["tlogs"][0]["publicKey"].update(rawBytes="AAAA"), "does not parse"),
+        (lambda d: d["tlogs"][0]["publicKey"].update(validFor={"end": "2090-01-01T00:00:00Z"}), "start"),
+        (lambda d: d["tlogs"][0].update(logId=d["tlogs"][1]["logId"]), "two keys under one logId"),
+        (lambda d: d.update(certificateAuthorities=d["timestampAuthorities"]), "no certificate authority"),
+        (lambda d: d["certificateAuthorities"][0].update(subject=None), "does not parse"),
+        (lambda d: d["timestampAuthorities"].append(d["timestampAuthorities"][0] | {"certChain": {"certificates": []}}), "0 certificates"),
+        (lambda d: d["certificateAuthorities"].append(other_authority(ExtendedKeyUsageOID.SERVER_AUTH)), "not for signing code"),
     ],
 )
 def test_a_trusted_root_that_cannot_be_used_says_why(edit: Callable[[Json], object], complaint: str) -> None:
     error = error_of(lambda: root(edit))
     assert error.reason is Reason.TrustRootMalformed
     assert complaint in str(error)
+
+
+def other_authority(purpose: ObjectIdentifier) -> Json:
+    """An authority of the same name as the one that issued, with a key of its own, limited to `purpose`."""
+    own = sigstore().intermediate.certificate
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = (
+        x509.CertificateBuilder(own.subject, own.subject, key.public_key(), 1, own.not_valid_before_utc, own.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain = {"certificates": [{"rawBytes": base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode()}]}
+    return {"subject": {"organization": "x", "commonName": "y"}, "certChain": chain, "validFor": {"start": "2020-01-01T00:00:00Z"}}
+
+
+def test_an_authority_of_the_same_name_does_not_stand_in_the_way_of_the_one_that_issued() -> None:
+    """The promise of the certificate log is over the issuer's key: a verifier that finds the issuer by its name takes the wrong one."""
+    assert verify_bundle(bundle(), root(lambda d: d["certificateAuthorities"].insert(0, other_authority(ExtendedKeyUsageOID.CODE_SIGNING)))).signed_at == LOGGED
+
+
+def test_what_protobuf_leaves_out_when_it_is_empty_may_be_left_out() -> None:
+    def cut(document: Json) -> None:
+        document["certificateAuthorities"][0].pop("subject")
+        document["timestampAuthorities"][0]["subject"].pop("organization")
+
+    assert verify_bundle(bundle(), root(cut)).signed_at == LOGGED
 
 
 @pytest.mark.parametrize("text", ["", "null", "{", "\ud800", '{"tlogs": [], "tlogs": []}', "x" * 300_000])
