@@ -1,7 +1,7 @@
 """RFC 3161 timestamps: an authority that the trust root names has seen the signature at a time.
 
-The CMS signature, the authority's chain at that time, its purpose and the imprint are checked by rfc3161-client. We add which authority it was, and that it was
-valid: a time that no window of the *same* authority holds is no time.
+The CMS signature, the authority's chain at that time, its purpose and the imprint are checked by rfc3161-client. We add what the signature is over
+(`timestamp_token`), which authority it was, and that it was valid: a time that no window of the *same* authority holds is no time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rfc3161_client import TimeStampResponse, VerificationError, Verifier, Verif
 
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import ProvenanceError, Reason, closed, quoted
+from sluice.provenance.timestamp_token import Token, read_token
 from sluice.provenance.validity import Window, window_of
 
 _INVALID = Reason.TimestampInvalid
@@ -30,24 +31,29 @@ class TimestampAuthority:
     windows: tuple[Window, ...]
     """The trust root's window, and that of each certificate of its chain."""
     _verifier: Verifier = field(repr=False, compare=False)
+    _certificate: bytes | None = field(default=None, repr=False, compare=False)
+    """DER; None where any unit below a root may sign."""
 
     @classmethod
     def of_chain(cls, chain: Sequence[x509.Certificate], *, window: Window, operator: str | None = None) -> TimestampAuthority:
         """The authority that signs with the first certificate of `chain`, issued by the next, up to a root. Raises whatever the library does."""
         builder = VerifierBuilder(tsa_certificate=chain[0], roots=[chain[-1]], intermediates=list(chain[1:-1]))
-        return cls(name=operator or _fingerprint(chain[0]), windows=(window, *map(window_of, chain)), _verifier=builder.build())
+        own = chain[0].public_bytes(serialization.Encoding.DER)
+        return cls(name=operator or sha256_of(own), windows=(window, *map(window_of, chain)), _verifier=builder.build(), _certificate=own)
 
     @classmethod
     def of_root(cls, root: x509.Certificate) -> TimestampAuthority:
         """Any unit below `root` whose certificate comes with the timestamp. Raises whatever the library does."""
-        return cls(name=_fingerprint(root), windows=(window_of(root),), _verifier=VerifierBuilder(roots=[root]).build())
+        name = sha256_of(root.public_bytes(serialization.Encoding.DER))
+        return cls(name=name, windows=(window_of(root),), _verifier=VerifierBuilder(roots=[root]).build())
 
-    def made(self, response: TimeStampResponse, signature: bytes) -> bool:
-        """Whether this authority made `response`, over `signature`."""
+    def made(self, response: TimeStampResponse, token: Token, signature: bytes) -> bool:
+        """Whether this authority made `response`, which is `token`, over `signature`."""
         try:
-            return self._verifier.verify_message(response, signature)
+            holds = self._verifier.verify_message(response, signature)
         except VerificationError:
             return False
+        return holds and all(map(token.names, [self._certificate] if self._certificate else _signers_own(response)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,8 @@ def _verified(raw: bytes, signature: bytes, authorities: Sequence[TimestampAutho
             raise ProvenanceError(_INVALID, "the timestamp is not in DER, or something stands behind it")
         time = response.tst_info.gen_time
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-        makers = [authority for authority in authorities if authority.made(response, signature)]
+        token = read_token(raw)
+        makers = [authority for authority in authorities if authority.made(response, token, signature)]
     if not makers:
         raise ProvenanceError(_INVALID, "the timestamp is over another signature, or by an authority that the trust root does not hold")
     for maker in makers:
@@ -87,5 +94,8 @@ def _verified(raw: bytes, signature: bytes, authorities: Sequence[TimestampAutho
     raise ProvenanceError(Reason.TrustExpired, f"the timestamp authority was not valid when it made the timestamp ({time.isoformat()})")
 
 
-def _fingerprint(certificate: x509.Certificate) -> str:
-    return sha256_of(certificate.public_bytes(serialization.Encoding.DER))
+def _signers_own(response: TimeStampResponse) -> list[bytes]:
+    """The certificates in `response` that its signer names by issuer and number; the library has seen that there is one."""
+    named = {(signer.issuer, signer.serial_number) for signer in response.signed_data.signer_infos}
+    loaded = [(der, x509.load_der_x509_certificate(der)) for der in response.signed_data.certificates]
+    return [der for der, certificate in loaded if (certificate.issuer, certificate.serial_number) in named]
