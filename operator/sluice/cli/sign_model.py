@@ -11,9 +11,18 @@ import click
 from sluice.cli.hashing_bar import hashing_bar
 from sluice.cli.signer import SignerChoice, signer_options
 from sluice.cli.verify import OUTPUT, answering, tell
-from sluice.cli.verify_model import DEFAULT_BUNDLE
+from sluice.cli.verify_model import beside
 
+WRITABLE: Final = click.Path(dir_okay=False, path_type=Path)
 _SHARD_BYTES: Final = 1_000_000_000
+
+
+def in_a_folder(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Where a bundle goes has to be there before anything is hashed, signed, or written into a log."""
+    if path is not None and not path.parent.is_dir():
+        message = f"there is no folder {str(path.parent)!r}; make it, or name another one"
+        raise click.BadParameter(message)
+    return path
 
 
 def _plain_paths(_context: click.Context, _parameter: click.Parameter, paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -32,7 +41,9 @@ def _plain_paths(_context: click.Context, _parameter: click.Parameter, paths: tu
 @click.command("model")
 @click.argument("model", type=click.Path(exists=True, path_type=Path), metavar="DIR")
 @signer_options
-@click.option("--bundle", "bundle_file", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the signature.  [default: model.sig in DIR]")
+@click.option(
+    "--bundle", "bundle_file", type=WRITABLE, callback=in_a_folder, help="Where to write the signature.  [default: model.sig in DIR; FILE.sig beside one file]"
+)
 @click.option("--hash", "algorithm", type=click.Choice(["sha256", "blake2b", "blake3"]), default="sha256", show_default=True, help="Digest of the files.")
 @click.option("--shards", is_flag=True, help="List pieces of files instead of whole ones, so that one large file is hashed by several cores.")
 @click.option("--shard-size", type=click.IntRange(1, 2**53 - 1), default=_SHARD_BYTES, show_default=True, help="Bytes of a piece.")
@@ -75,7 +86,7 @@ def sign_model(
 
     with answering(output, what="signed"):
         signer = who.signer()
-        bundle = bundle_file or _beside(model)
+        bundle = bundle_file or beside(model)
         own = _below(bundle, model)
         left_out = {*ignored, *(() if include_git else GIT_PATHS), *own}
         with hashing_bar(model, quiet=output != "table") as progress:
@@ -96,11 +107,6 @@ def sign_model(
             },
             output,
         )
-
-
-def _beside(model: Path) -> Path:
-    """Where the signature goes: into a folder, or next to a model of one file."""
-    return model / DEFAULT_BUNDLE if model.is_dir() else model.with_name(model.name + ".sig")
 
 
 def _below(bundle: Path, model: Path) -> set[str]:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sluice.cli.sign_model import write_bundle
+from sluice.cli.access import object_name
+from sluice.cli.sign_model import WRITABLE, in_a_folder, write_bundle
 from sluice.cli.signer import SignerChoice, signer_options
 from sluice.cli.trusted import FILE
 from sluice.cli.verify import OUTPUT, CannotTell, answering, tell
+from sluice.cli.verify_bundle import digest_of
 
 if TYPE_CHECKING:
     from sluice.api.strict_json import JsonObject
 
 _PREDICATE_BYTES: Final = 256 << 10
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _SHORT: Final = 10
 
 
@@ -32,7 +32,7 @@ _SHORT: Final = 10
     help="What it is about: a file, or a digest; may be given more than once.",
 )  # fmt: skip
 @signer_options
-@click.option("--bundle", "bundle_file", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Where to write the bundle.")
+@click.option("--bundle", "bundle_file", type=WRITABLE, callback=in_a_folder, required=True, help="Where to write the bundle.")
 @OUTPUT
 def sign_statement(
     *,
@@ -92,12 +92,7 @@ def _subject(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise click.UsageError(f"--subject {text!r}: write NAME=FILE or NAME=sha256:…")
-    if value.startswith("sha256:"):
-        if not _DIGEST.fullmatch(value):
-            raise click.UsageError(f"--subject {text!r}: a digest is sha256: and 64 lower-case hexadecimal digits")
-        return name, value
-    with Path(value).open("rb") as file:
-        return name, "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return name, digest_of(value)
 
 
 @click.group()
@@ -108,7 +103,7 @@ def evidence() -> None:
 @evidence.command()
 @click.option("--bundle", "bundle_file", type=FILE, required=True, help="The signed bundle.")
 @click.option("--attach", "attached", type=FILE, multiple=True, help="A raw file that the statement names by digest; may be given more than once.")
-@click.option("--name", help="Name of the ReleaseEvidence.  [default: from the bundle's digest]")
+@click.option("--name", callback=object_name, help="Name of the ReleaseEvidence.  [default: from the bundle's digest]")
 @click.option("-n", "--namespace", help="Its namespace.")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="How to write it.")
 def create(*, bundle_file: Path, attached: tuple[Path, ...], name: str | None, namespace: str | None, output: str) -> None:
@@ -117,18 +112,25 @@ def create(*, bundle_file: Path, attached: tuple[Path, ...], name: str | None, n
     \b
       sluice evidence create --bundle eval.sigstore.json --attach results.json -n payments > evidence/eval.yaml
 
-    The same files give the same manifest, byte for byte. Nothing is verified: the cluster does that, and `sluice verify bundle`.
+    The same files give the same manifest, byte for byte. No signature is verified: the cluster does that, and `sluice verify bundle`.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     import yaml  # noqa: PLC0415 - see the package
 
     from sluice.api.evidence import ATTACHMENT_BASE64_LIMIT, BUNDLE_BASE64_LIMIT, EvidenceSpec  # noqa: PLC0415
     from sluice.api.names import API_VERSION  # noqa: PLC0415
     from sluice.decision.reading import Unreadable, read  # noqa: PLC0415
+    from sluice.provenance.envelope import read_bundle  # noqa: PLC0415
+    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415
 
-    raw = _base64(bundle_file, BUNDLE_BASE64_LIMIT)
+    content = _content(bundle_file, BUNDLE_BASE64_LIMIT)
+    try:
+        read_bundle(content)
+    except ProvenanceError as error:
+        raise click.UsageError(f"{bundle_file} is no bundle that a cluster would read: {error}") from error
+    raw = _base64(content)
     spec: dict[str, Any] = {"bundle": {"inline": raw}}
     if attached:
-        spec["attachments"] = [{"name": path.name, "inline": _base64(path, ATTACHMENT_BASE64_LIMIT)} for path in attached]
+        spec["attachments"] = [{"name": path.name, "inline": _base64(_content(path, ATTACHMENT_BASE64_LIMIT))} for path in attached]
     if isinstance(problem := read(EvidenceSpec, {"spec": spec}), Unreadable):
         raise click.UsageError(str(problem))
     readable = name or f"{_readable(bundle_file)}-{hashlib.sha256(raw.encode()).hexdigest()[:_SHORT]}"
@@ -142,7 +144,12 @@ def _readable(path: Path) -> str:
     return "".join(character if character.isalnum() and character.isascii() else "-" for character in stem).strip("-")[:50] or "evidence"
 
 
-def _base64(path: Path, limit: int) -> str:
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _content(path: Path, limit: int) -> bytes:
+    """The bytes of a file whose base64 fits into `limit` characters. Raises CannotTell, UsageError."""
     most = limit // 4 * 3
     try:
         with path.open("rb") as file:
@@ -151,4 +158,4 @@ def _base64(path: Path, limit: int) -> str:
         raise CannotTell(f"{path}: {error.strerror or error}") from error
     if len(content) > most:
         raise click.UsageError(f"{path}: longer than {most:,} bytes, which is what an object of the cluster can carry")
-    return base64.b64encode(content).decode("ascii")
+    return content

@@ -81,7 +81,8 @@ class SignerChoice:
                 return _KeySigner(bundle_signer=BundleSigner.with_key(key, password=password))
             return _KeySigner(bundle_signer=BundleSigner.with_certificate(key, _read(self.certificate_file), _read(self.chain_file), password=password))
         except ProvenanceError as error:
-            raise click.UsageError(str(error)) from error
+            hint = f" in {PASSWORD_VARIABLE}" if str(error).endswith("password: give it") else ""
+            raise click.UsageError(f"{self.key_file}: {error}{hint}") from error
 
     def _keyless(self) -> StatementSigner:
         if self.certificate_file or self.chain_file:

@@ -51,7 +51,7 @@ def verify_bundle_file(
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     with answering(output):
         trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
-        tell(verified(read_file(bundle_file), None if artifact is None else _digest(artifact), trust), output)
+        tell(verified(read_file(bundle_file), None if artifact is None else digest_of(artifact), trust), output)
 
 
 def read_file(path: Path) -> bytes:
@@ -113,7 +113,7 @@ def _signed(signer: Signer, signed_at: datetime | None, bundle_digest: str) -> d
     }
 
 
-def _digest(artifact: str) -> str:
+def digest_of(artifact: str) -> str:
     """Give the digest of a file, or the one that is given. Raises OSError and UsageError."""
     import hashlib  # noqa: PLC0415 - see the package
 
