@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sluice.provenance.digests import HEX_DIGITS, is_hex_digest
+from sluice.provenance.digests import HEX_DIGITS, hex_digits, is_hex_digest
 from sluice.provenance.errors import ProvenanceError, Reason
 from sluice.provenance.statement import text
 from sluice.provenance.strict_json import JsonObject, JsonValue, member
@@ -46,7 +46,7 @@ def hashed(algorithm: str, value: str, *, where: str) -> str | None:
     if known is None:
         return None
     if not is_hex_digest(known, value.lower()):
-        raise ProvenanceError(MALFORMED, f"{where} is not {HEX_DIGITS[known]} hexadecimal digits, which {algorithm} has")
+        raise ProvenanceError(MALFORMED, f"{where} is not {hex_digits(known)} hexadecimal digits, which {algorithm} has")
     return f"{known}:{value.lower()}"
 
 

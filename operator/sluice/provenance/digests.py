@@ -10,8 +10,10 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-HEX_DIGITS: Mapping[str, int] = MappingProxyType({"sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128, "blake3": 64, "gitCommit": 40})
-"""Algorithms that we understand, with the length of their hexadecimal form. `gitCommit` is SHA-1, as Git has it."""
+HEX_DIGITS: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"sha256": (64,), "sha384": (96,), "sha512": (128,), "blake2b": (128,), "blake3": (64,), "gitCommit": (40, 64)}
+)
+"""Algorithms that we understand, with the lengths of their hexadecimal form. `gitCommit` is SHA-1, or SHA-256 in a repository of that object format."""
 
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 
@@ -23,4 +25,9 @@ def sha256_of(content: bytes) -> str:
 
 def is_hex_digest(algorithm: str, value: str) -> bool:
     """Whether `value` is the lower-case hexadecimal form of a digest by `algorithm`, one of `HEX_DIGITS`."""
-    return len(value) == HEX_DIGITS.get(algorithm) and _HEX.fullmatch(value) is not None
+    return len(value) in HEX_DIGITS.get(algorithm, ()) and _HEX.fullmatch(value) is not None
+
+
+def hex_digits(algorithm: str) -> str:
+    """How many digits a digest by `algorithm` has, in words."""
+    return " or ".join(map(str, HEX_DIGITS[algorithm]))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from sluice.provenance.digests import HEX_DIGITS, is_hex_digest
+from sluice.provenance.digests import hex_digits, is_hex_digest
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.model_files import ALGORITHMS, ModelFile, check_path, name_binding_digest
 from sluice.provenance.model_shards import files_of_shards, listed
@@ -170,7 +170,7 @@ def _entry(entry: JsonObject, made: Serialization, *, where: str) -> tuple[str, 
         raise ProvenanceError(_MALFORMED, f"{where}.algorithm is {algorithm[:40]!r}, and the list is made with {made.algorithm!r}")
     digest = member(entry, "digest", str, where=where, reason=_MALFORMED)
     if not is_hex_digest(made.algorithm, digest):
-        raise ProvenanceError(_MALFORMED, f"{where}.digest is not {HEX_DIGITS[made.algorithm]} lower-case hexadecimal digits")
+        raise ProvenanceError(_MALFORMED, f"{where}.digest is not {hex_digits(made.algorithm)} lower-case hexadecimal digits")
     return member(entry, "name", str, where=where, reason=_MALFORMED), digest
 
 

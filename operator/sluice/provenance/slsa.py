@@ -10,10 +10,10 @@ Specifications: https://slsa.dev/spec/v1.0/provenance, https://slsa.dev/spec/v0.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sluice.provenance.digests import HEX_DIGITS, is_hex_digest
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.statement import Statement, digests_of, text
 from sluice.provenance.strict_json import JsonObject, JsonValue, canonical, member, objects, optional
@@ -27,6 +27,7 @@ PARAMETER_LIMIT = 512
 """External parameters, each leaf of the JSON counted."""
 PARAMETER_BYTES_LIMIT = 65_536
 _MALFORMED = Reason.PredicateMalformed
+_SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +117,14 @@ def _dependency(entry: JsonObject, digests: frozenset[str], *, where: str) -> De
 
 
 def _material_digests(entry: JsonObject, *, where: str) -> frozenset[str]:
-    """Version 0.2 names the commit of a Git repository by `sha1`, which is what `gitCommit` came to be called."""
+    """Version 0.2 names the commit of a Git repository by `sha1`, which is what `gitCommit` came to be called. It has no word for commits by SHA-256."""
     digests = digests_of(entry, where=where, reason=_MALFORMED)
     named = optional(entry, "digest", dict, where=where, reason=_MALFORMED) or {}
     commit, uri = named.get("sha1"), entry.get("uri")
     if commit is None or not isinstance(uri, str) or not uri.startswith("git+"):
         return digests
-    if not isinstance(commit, str) or not is_hex_digest("gitCommit", commit):
-        raise ProvenanceError(_MALFORMED, f"{where}.digest.sha1 is not {HEX_DIGITS['gitCommit']} lower-case hexadecimal digits")
+    if not isinstance(commit, str) or not _SHA1.fullmatch(commit):
+        raise ProvenanceError(_MALFORMED, f"{where}.digest.sha1 is not 40 lower-case hexadecimal digits")
     return digests | {f"gitCommit:{commit}"}
 
 

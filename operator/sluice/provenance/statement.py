@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluice.provenance.digests import HEX_DIGITS, is_hex_digest
+from sluice.provenance.digests import HEX_DIGITS, hex_digits, is_hex_digest
 from sluice.provenance.envelope import BUNDLE_LIMIT
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.strict_json import JsonObject, member, objects, optional, parse_object
@@ -76,7 +76,7 @@ def digests_of(descriptor: JsonObject, *, where: str, reason: Reason) -> frozens
         if algorithm not in HEX_DIGITS:
             continue
         if not isinstance(value, str) or not is_hex_digest(algorithm, value):
-            raise ProvenanceError(reason, f"{where}.digest.{algorithm} is not {HEX_DIGITS[algorithm]} lower-case hexadecimal digits")
+            raise ProvenanceError(reason, f"{where}.digest.{algorithm} is not {hex_digits(algorithm)} lower-case hexadecimal digits")
         digests.add(f"{algorithm}:{value}")
     return frozenset(digests)
 

@@ -146,7 +146,7 @@ def test_whether_links_were_followed_is_told() -> None:
 
 @pytest.mark.parametrize("algorithm", ["sha256", "blake2b", "blake3"])
 def test_every_algorithm_of_the_registry_is_read(algorithm: str) -> None:
-    digits = "0" * HEX_DIGITS[algorithm]
+    digits = "0" * HEX_DIGITS[algorithm][0]
 
     def rehash(document: Json) -> None:
         serialization(document)["hash_type"] = algorithm

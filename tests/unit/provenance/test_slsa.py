@@ -91,6 +91,7 @@ def test_external_parameters_are_bounded(parameters: Json) -> None:
         lambda p: p["metadata"].update(buildInvocationId=7),
         lambda p: p["materials"][0]["digest"].update(sha1="B" * 40),
         lambda p: p["materials"][0]["digest"].update(sha1="b" * 39),
+        lambda p: p["materials"][0]["digest"].update(sha1="b" * 64),
         lambda p: p["materials"][0].update(digest=[]),
     ],
 )

@@ -74,6 +74,19 @@ def test_provenance_says_builder_and_dependencies() -> None:
     assert provenance.dependencies == (Dependency(uri="git+https://git.example.com/x", digests=frozenset({"gitCommit:" + "b" * 40})),)
 
 
+@pytest.mark.parametrize(("digits", "taken"), [(40, True), (64, True), (39, False), (41, False), (52, False), (63, False), (128, False)])
+def test_a_commit_is_named_by_either_format_of_object_that_git_has(digits: int, *, taken: bool) -> None:
+    def edit(document: Json) -> None:
+        build(document)["resolvedDependencies"][0]["digest"] = {"gitCommit": "b" * digits}
+
+    if taken:
+        (dependency,) = parse_provenance(parse(edit)).dependencies
+        assert dependency.digests == {"gitCommit:" + "b" * digits}
+    else:
+        error = error_of(lambda: parse_provenance(parse(edit)))
+        assert "is not 40 or 64 lower-case hexadecimal digits" in str(error)
+
+
 def build(document: Json) -> Json:
     return document["predicate"]["buildDefinition"]
 
