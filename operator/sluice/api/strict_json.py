@@ -8,6 +8,7 @@ Evidence, cases of a suite and plans of a run are read through here; each says i
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 
@@ -20,6 +21,7 @@ VALUE_LIMIT = 100_000
 """Counted by the commas and brackets of the text, those in strings too: an upper bound that costs nothing."""
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1  # what protobuf's and Go's integers hold
 _INTEGER_TEXT_LIMIT = 20
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -38,17 +40,15 @@ def parse(raw: bytes, *, limit: int, values: int = VALUE_LIMIT) -> JsonValue:
     """
     if len(raw) > limit:
         raise JsonTooLarge(f"is {len(raw):,} bytes; at most {limit:,} are read")
-    if sum(map(raw.count, (b",", b"{", b"["))) > values:
+    brackets = raw.count(b"{") + raw.count(b"[")
+    if brackets + raw.count(b",") > values:
         raise JsonTooLarge(f"holds more than {values:,} values")
+    if raw.startswith(codecs.BOM_UTF8):
+        raise JsonRefused("is not the JSON we accept: it begins with a byte-order mark (BOM)")
     try:
-        value: JsonValue = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=_members,
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-            parse_float=_finite,
-        )
-        _refuse_depth(value)
+        value: JsonValue = _DECODER.decode(raw.decode("utf-8"))
+        if brackets > DEPTH_LIMIT:  # else nothing can be nested deeper
+            _refuse_depth(value)
         if _ESCAPED_SURROGATE.search(raw):
             # An escaped lone surrogate has no UTF-8 form: it would fail later, in whoever writes it out.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -61,7 +61,7 @@ def parse(raw: bytes, *, limit: int, values: int = VALUE_LIMIT) -> JsonValue:
 
 def canonical(value: object) -> bytes:
     """Canonical JSON: members sorted, no spaces, UTF-8. For strings, integers, lists and objects it agrees with RFC 8785 on the keys that we use (ASCII)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def _members(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
@@ -102,3 +102,7 @@ def _refuse_depth(value: JsonValue) -> None:
         if not level:
             return
     raise ValueError(f"nested deeper than {DEPTH_LIMIT} levels")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_finite)
+"""Made once: making one takes as long as reading a statement."""

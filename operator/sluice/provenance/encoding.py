@@ -46,9 +46,9 @@ def integer_member(parent: Mapping[str, JsonValue], key: str, *, where: str, rea
 
 def refuse_unknown(value: JsonObject, known: set[str], *, where: str, reason: Reason = Reason.BundleMalformed) -> None:
     """Refuse members that `where` does not have: what we do not know we cannot have checked. Raises ProvenanceError (`reason`)."""
-    unknown = sorted(value.keys() - known)
-    if unknown:
-        raise ProvenanceError(reason, f"{where} has a member {unknown[0][:80]!r} that we do not know; fields are written in lowerCamelCase")
+    if not value.keys() <= known:
+        unknown = min(value.keys() - known)
+        raise ProvenanceError(reason, f"{where} has a member {unknown[:80]!r} that we do not know; fields are written in lowerCamelCase")
 
 
 def encoded(content: bytes) -> str:

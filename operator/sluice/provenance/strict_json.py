@@ -41,7 +41,7 @@ def member(parent: Mapping[str, JsonValue], key: str, kind: type[T], *, where: s
     if key not in parent:
         raise ProvenanceError(reason, f"{where} has no {key!r}")
     value = parent[key]
-    if not _is(value, kind):
+    if type(value) is not kind and not _is(value, kind):
         raise ProvenanceError(reason, f"{where}.{key} is {_word(value)} where {_WORDS[kind]} belongs")
     return value  # type: ignore[return-value]  # `_is` is not a TypeGuard: bool is an int to isinstance, and 1 is a number
 
