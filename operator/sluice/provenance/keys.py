@@ -96,6 +96,11 @@ class VerificationKey:
         """Whether a signature can be checked with nothing but the SHA-256 of what was signed. Ed25519 signs the content itself."""
         return bool(self._hashes)
 
+    @property
+    def signs_other_hashes(self) -> bool:
+        """Whether a signature that does not hold over the SHA-256 may hold over the content: larger curves have hashes of their own."""
+        return any(not isinstance(algorithm, hashes.SHA256) for algorithm in self._hashes)
+
     def verifies(self, signature: bytes, data: bytes) -> bool:
         """Whether `signature` over `data` is this key's."""
         if self._hashes:

@@ -58,5 +58,8 @@ class SignedContent:
             raise ProvenanceError(Reason.ArtifactNeeded, f"{who} does not sign over a SHA-256, so the digest alone tells nothing; give the file itself")
         else:
             holds = key.verifies_digest(self.signature, self.sha256)
+            if not holds and key.signs_other_hashes:
+                message = f"the signature is not by {who} over the SHA-256; it may be over the longer hash of this key, which needs the file itself"
+                raise ProvenanceError(Reason.ArtifactNeeded, message)
         if not holds:
             raise ProvenanceError(Reason.SignatureInvalid, f"the signature is not by {who}, or what it signed was changed")

@@ -111,6 +111,13 @@ def test_larger_curves_may_sign_over_sha256_as_older_clients_do_and_over_no_othe
     assert error_of(lambda: verify_message(message_by(key, algorithm=other), ARTIFACT, one_key(key))).reason is Reason.SignatureInvalid
 
 
+@pytest.mark.parametrize("name", ["p384", "p521"])
+def test_a_larger_curve_that_signed_over_its_own_hash_needs_the_content(name: str) -> None:
+    raw, trust = message_by(plain_keys()[name]), one_key(plain_keys()[name])
+    assert verify_message(raw, ARTIFACT, trust).signer.key == "one"
+    assert error_of(lambda: verify_message(raw, DIGEST, trust)).reason is Reason.ArtifactNeeded
+
+
 def test_p256_and_rsa_sign_over_sha256_only() -> None:
     for name in ("p256", "rsa"):
         raw = message_by(plain_keys()[name], algorithm=hashes.SHA512())
