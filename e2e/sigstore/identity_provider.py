@@ -1,6 +1,7 @@
 """An OpenID Connect provider that vouches for whomever it is told to: a fake, for tests of those who believe it (Fulcio, and who signs).
 
-What it speaks is real: discovery (OpenID Connect Discovery 1.0 section 4), its key as a JWK set, and tokens signed with RS256 (RFC 7519).
+What it speaks is real: discovery (OpenID Connect Discovery 1.0 section 4), its key as a JWK set, tokens signed with RS256 (RFC 7519), and a login by
+redirect and code (OpenID Connect Core 1.0 section 3.1) at which it asks for nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import urllib.parse
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,8 +26,9 @@ _KEY_ID = "provider"
 class IdentityProvider:
     """On loopback until the end of the `with` block."""
 
-    def __init__(self) -> None:
-        """A new key."""
+    def __init__(self, *, logs_in: str = "") -> None:
+        """A new key. `logs_in` is who comes to its login, an e-mail address."""
+        self._logs_in = logs_in
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._server = LoopbackServer(self._answer)
 
@@ -77,6 +80,13 @@ class IdentityProvider:
             public = self._key.public_key().public_numbers()
             modulus, exponent = (_encoded(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (public.n, public.e))
             return _json({"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": _KEY_ID, "n": modulus, "e": exponent}]})
+        if request.path.startswith("/auth?"):
+            asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(request.path).query))
+            back = urllib.parse.urlencode({"code": "once", "state": asked["state"]})
+            return Answer(status=302, body=b"", headers={"Location": f"{asked['redirect_uri']}?{back}"})
+        if request.path == "/token" and dict(urllib.parse.parse_qsl(request.body.decode())).get("code") == "once":
+            # What an OpenID provider calls id_token; sigstore-python reads this member.
+            return _json({"access_token": self.token(self._logs_in)})
         return Answer(status=404, body=b"{}")
 
 

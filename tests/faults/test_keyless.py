@@ -5,8 +5,10 @@ The services are ours; that the real ones are answered the same way is tests/clu
 
 from __future__ import annotations
 
+import gc
 import json
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,9 +24,11 @@ from sigstore.verify.policy import Identity
 
 from e2e.sigstore import PrivateSigstore, model_signature_statement
 from e2e.sigstore.identity_provider import IdentityProvider
-from e2e.sigstore.loopback import Answer, Request
+from e2e.sigstore.loopback import Answer, LoopbackServer, Request
 from e2e.sigstore.services import CERTIFICATES, LOG_1, LOG_2, TIMESTAMPS, PrivateServices
 from sluice.cli import main
+from sluice.cli.identity_token import TokenSource
+from sluice.cli.verify import CannotTell
 
 TRAINER = "trainer@example.com"
 ABOUT = "sha256:" + "a" * 64
@@ -66,6 +70,13 @@ class Desk:
         """Raises VerificationError."""
         root = ClientTrustConfig.from_json((self.folder / "config.json").read_text()).trusted_root
         Verifier(trusted_root=root).verify_dsse(Bundle.from_json(raw), Identity(identity=identity, issuer=issuer or self.provider.url))
+
+
+class Terminal:
+    """Standard input where somebody sits."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(scope="module")
@@ -241,3 +252,34 @@ def test_a_bundle_that_was_there_stays_when_signing_fails(desk: Desk) -> None:
     desk.services.instead[LOG_2] = refused
     assert desk.sign().exit_code == 3
     assert desk.bundle.read_bytes() == b"an older one"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sigstore-python leaves the listener of its login to the garbage collector
+def test_a_person_at_a_terminal_logs_in_with_the_browser_and_stdout_stays_the_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sluice.cli.identity_token.detect_credential", lambda _audience: None)
+    monkeypatch.delenv("SIGSTORE_ID_TOKEN", raising=False)
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("webbrowser.open", lambda url: urllib.request.urlopen(url, timeout=5).read())  # noqa: S310 - of the library
+    with IdentityProvider(logs_in=TRAINER) as provider:
+        assert TokenSource(file=None, client_id="sigstore", login=provider.url).obtain().identity == TRAINER
+    told = capsys.readouterr()
+    assert (told.out, "browser" in told.err) == ("", True)
+    with pytest.raises(CannotTell, match="came to nothing"):
+        TokenSource(file=None, client_id="sigstore", login=provider.url).obtain()
+    gc.collect()
+
+
+def test_a_job_that_may_have_tokens_signs_as_itself_and_one_that_may_not_is_told(monkeypatch: pytest.MonkeyPatch, provider: IdentityProvider) -> None:
+    """As on GitHub."""
+    monkeypatch.delenv("SIGSTORE_ID_TOKEN", raising=False)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "bearer")
+    source = TokenSource(file=None, client_id="sigstore", login=None)
+    with LoopbackServer(lambda _request: Answer(body=json.dumps({"value": provider.token(TRAINER)}).encode())) as job:
+        monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", f"{job.url}/?")
+        assert source.obtain().identity == TRAINER
+    monkeypatch.delenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+    with pytest.raises(CannotTell, match="this CI job gives no identity token"):
+        source.obtain()

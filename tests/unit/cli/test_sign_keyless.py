@@ -7,16 +7,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
-from sigstore.models import ClientTrustConfig
+from sigstore.models import Bundle, ClientTrustConfig, InvalidBundle
 
+from e2e.sigstore.pki import certify
 from e2e.sigstore.trust_config import client_trust_config
 from sluice.cli.sigstore_instance import public_instance
-from tests.signing import sigstore
+from tests.signing import plain_keys, sigstore
 from tests.unit.cli.models import desk, run
 
 Json = dict[str, Any]
@@ -174,3 +176,14 @@ def test_commands_that_do_not_sign_keyless_do_not_load_the_library_that_does() -
     """Controller and webhook cannot: they know nothing of the command line (import-linter)."""
     answer = subprocess.run([sys.executable, "-c", "import sys, sluice.cli; print('sigstore' in sys.modules)"], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("certified", [False, True], ids=["key", "certificate"])
+def test_sigstore_python_reads_no_bundle_of_a_key_or_of_a_companys_certificate(tmp_path: Path, certified: bool) -> None:
+    """docs/verify.md says so; when it no longer is so, its verdict can be asked for."""
+    at = desk(tmp_path)
+    certificate = tmp_path / "signing.crt"
+    certificate.write_text(certify(plain_keys()["p256"], "trainer", start=datetime.now(UTC) - timedelta(days=1), days=30).pem)
+    assert at.sign(*(("--certificate", certificate) if certified else ())).exit_code == 0
+    with pytest.raises(InvalidBundle, match="expected certificate in bundle"):
+        Bundle.from_json(at.bundle.read_bytes())
