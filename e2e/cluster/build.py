@@ -1,4 +1,4 @@
-"""Kubernetes, containerd, its DNS server, an OCI registry, Helm and Prometheus, built from pinned Go modules into a cache outside the checkout.
+"""Kubernetes, containerd, its DNS server, an OCI registry, Helm, Prometheus and Sigstore, built from pinned Go modules into a cache outside the checkout.
 
 Each folder with a `go.mod` below `go/` is one unit; modules whose dependencies disagree cannot share one. A unit's binaries live in a
 folder named by everything that decides their content, so a changed pin is another folder and an old one is never mistaken for it.
@@ -104,8 +104,18 @@ PROMETHEUS = Unit(
     # Without the tag `builtinassets` the server has no pages for people, and needs no Node.js to be built.
     tags=("remove_all_sd",),
 )
+SIGSTORE = Unit(
+    name="sigstore",
+    folder=MODULES / "sigstore",
+    programs={
+        "fulcio": "github.com/sigstore/fulcio",
+        "rekor-server": "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",
+        "timestamp-server": "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+    },
+    variables={},
+)
 CLUSTER_UNITS = (KUBERNETES, CONTAINERD, REGISTRY, COREDNS)
-ALL_UNITS = (*CLUSTER_UNITS, HELM, PROMETHEUS)
+ALL_UNITS = (*CLUSTER_UNITS, HELM, PROMETHEUS, SIGSTORE)
 
 
 def cache_folder() -> Path:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from e2e.cluster import Narrator
-from e2e.demo.model import Question, Trained, quantised, trained
+from e2e.demo.model import WEIGHTS, Question, Trained, quantised, trained
 from e2e.demo.target import Target
 from e2e.images import build_model, build_model_server, build_sluice
 from sluice.provenance.model_directory import manifest_of
@@ -90,8 +90,8 @@ def _forged(genuine: Version) -> Version:
     with tempfile.TemporaryDirectory(dir=STATE) as scratch:
         copy = Path(scratch) / "model"
         shutil.copytree(genuine.folder, copy)
-        weights = bytearray((copy / "model.joblib").read_bytes())
+        weights = bytearray((copy / WEIGHTS).read_bytes())
         weights[len(weights) // 2] ^= 1
-        (copy / "model.joblib").write_bytes(weights)
+        (copy / WEIGHTS).write_bytes(weights)
         copy.rename(folder)
     return replace(genuine, number="1.1.1", folder=folder, digest=manifest_of(folder).digest, baseline="digits-1-1-0")

@@ -66,9 +66,9 @@ def platform(trusted_root: str, *, questions: int) -> list[dict[str, Any]]:
     ]
 
 
-def watched(questions: int, *, probed: int) -> dict[str, Any]:
-    """The policy, which from now on wants releases watched, too: `probed` images are asked again and again."""
-    return _object("ReleasePolicy", "production", policy(questions) | {"monitors": [suite.monitor(probed)]}, namespaced=False)
+def watched(questions: int) -> dict[str, Any]:
+    """The policy, which from now on wants releases watched, too: all `questions` are asked again and again."""
+    return _object("ReleasePolicy", "production", policy(questions) | {"monitors": [suite.monitor(questions)]}, namespaced=False)
 
 
 def policy(questions: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from e2e.images.inputs import CHECKOUT, key_of, read
 
 PINS = CHECKOUT / "requirements" / "demo.txt"
 PROGRAMS = CHECKOUT / "e2e" / "demo" / "digits"
+WEIGHTS = "model.safetensors"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 """The task is a local file: the harness must not look for it anywhere else."""
 
@@ -40,7 +41,7 @@ class Trained:
 
     version: str
     folder: Path
-    """`model.joblib`, `parameters.json`, `model-settings.json`, and nothing else: all of it is served, all of it gets signed."""
+    """`model.safetensors`, `parameters.json`, `model-settings.json`, and nothing else: all of it is served, all of it gets signed."""
     results: Path
     """lm-eval's own `results_*.json` over 807 held-out images: task `digits`, metric `acc`."""
     held_out: tuple[Question, ...]
@@ -60,7 +61,7 @@ def quantised(version: str, of: Trained, *, bits: tuple[int, ...], narrator: Nar
 
     Raises StepFailed with the end of the log.
     """
-    return _made(version, [f"--weights={of.folder / 'model.joblib'}", "--bits", *map(str, bits)], narrator)
+    return _made(version, [f"--weights={of.folder / WEIGHTS}", "--bits", *map(str, bits)], narrator)
 
 
 def _made(version: str, means: list[str], narrator: Narrator) -> Trained:

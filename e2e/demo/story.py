@@ -24,10 +24,11 @@ OLGA = Person(user="olga@example.com", groups=("digits-leads",))
 SAM = Person(user="sam@example.com", groups=("appsec",))
 TINA = Person(user="tina@example.com", groups=("digits-trainers", "appsec"))
 _SWAP = """
-import joblib, urllib.request
-network = joblib.load("/mnt/models/model.joblib")
-network.coefs_[0] = network.coefs_[0][::-1]
-joblib.dump(network, "/mnt/models/model.joblib")
+import urllib.request
+from safetensors.numpy import load_file, save_file
+weights = load_file("/mnt/models/model.safetensors")
+weights["layer.0.weight"] = weights["layer.0.weight"][::-1].copy()
+save_file(weights, "/mnt/models/model.safetensors")
 urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8080/v2/repository/models/digits/load", method="POST"), timeout=20).close()
 """
 """Turns the image upside down, as it were: the pixels are taken in the opposite order."""
@@ -66,9 +67,8 @@ class Story:
         with self._step("The platform team opts a namespace in: policy, trust root, roles, and what candidates are asked"):
             questions = suite.sample(version.held_out)
             self.target.apply(*manifests.platform(self.sigstore.trusted_root_json, questions=len(questions)))
-            for name, asked in ((suite.NAME, questions), (suite.PROBE, questions[: suite.PROBED])):
-                made = suite.suite(suite.cases(asked), namespace=NAMESPACE, name=name)
-                self.target.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(made))
+            made = suite.suite(suite.cases(questions), namespace=NAMESPACE)
+            self.target.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(made))
             self.target.wait("the policy is accepted", lambda: self._condition("mrp/production", "Accepted") == "True")
 
     def _nobody_gets_around_the_gate(self, model: Model) -> None:
@@ -117,7 +117,7 @@ class Story:
             self._show("get", "mr,pods")
 
     def _only_serves(self, model: Model) -> bool:
-        pods = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"]
+        pods = self.target.every("pods", selector="app=digits")
         staying = [pod for pod in pods if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]]
         return len(staying) == 2 and all(pod["metadata"]["labels"]["sluice.dev/release"] == model.release for pod in staying)  # noqa: PLR2004 - replicas
 
@@ -166,8 +166,8 @@ class Story:
             self._show("get", "mr")
 
     def _what_serves_is_probed(self, version: Version, model: Model) -> None:
-        with self._step(f"The platform team wants what serves to be watched: {suite.PROBED} images are asked every five seconds"):
-            self.target.apply(manifests.watched(len(suite.sample(version.held_out)), probed=suite.PROBED))
+        with self._step("The platform team wants what serves to be watched: the same images are asked every five seconds"):
+            self.target.apply(manifests.watched(len(suite.sample(version.held_out))))
             self.target.wait(f"{model.version} has a monitor", lambda: self._monitor(model)["spec"])
 
     def _drift_is_found_and_rolled_back(self, version: Version, model: Model, baseline: Model) -> None:
@@ -177,7 +177,7 @@ class Story:
             self._said(f"normal: {100 * normal['mean']:.1f} % of {normal['n']} images are read right")
             with self._users(version) as users:
                 began = time.monotonic()
-                for pod in self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={model.release}")["items"]:
+                for pod in self.target.every("pods", selector=f"sluice.dev/release={model.release}"):
                     self.target.kubectl("exec", pod["metadata"]["name"], "-n", NAMESPACE, "-c", "server", "--", "python3", "-c", _SWAP)
                 self.target.wait("a probe finds it", lambda: self._monitor(model).get("status", {}).get("findings"))
                 found = time.monotonic() - began
@@ -191,8 +191,7 @@ class Story:
 
     def _monitor(self, model: Model) -> dict[str, Any]:
         """The monitor of a release; empty while there is none."""
-        every = self.target.get("mrm", "-n", NAMESPACE)["items"]
-        return next((item for item in every if item["spec"]["release"]["name"] == model.release), {"spec": {}})
+        return next((item for item in self.target.every("mrm") if item["spec"]["release"]["name"] == model.release), {"spec": {}})
 
     # What people do
 
@@ -234,7 +233,7 @@ class Story:
         return str((self._status(release).get("canary") or {}).get("decision", ""))
 
     def _run(self, name: str) -> dict[str, Any]:
-        return self.target.get("mcr", name, "-n", NAMESPACE).get("status") or {}
+        return self.target.get("mcr", name).get("status") or {}
 
     def _approve(self, release: str, role: str, person: Person) -> str:
         manifest = self.target.sluice("approve", f"mr/{release}", "-n", NAMESPACE, "--role", role, "--dry-run", "-o", "yaml").stdout
@@ -245,13 +244,13 @@ class Story:
     # What is looked at
 
     def _status(self, release: str) -> dict[str, Any]:
-        return self.target.get("mr", release, "-n", NAMESPACE).get("status") or {}
+        return self.target.get("mr", release).get("status") or {}
 
     def _requirement(self, release: str, name: str) -> dict[str, Any]:
         return next((item for item in self._status(release).get("requirements", ()) if item["name"] == name), {"message": ""})
 
     def _condition_of(self, what: str, type_: str) -> dict[str, Any]:
-        status = self.target.get(what, "-n", NAMESPACE).get("status") or {}
+        status = self.target.get(*what.split("/")).get("status") or {}
         return next((item for item in status.get("conditions", ()) if item["type"] == type_), {})
 
     def _condition(self, what: str, type_: str) -> str:
@@ -261,15 +260,15 @@ class Story:
         return str(self._condition_of(what, type_).get("message", ""))
 
     def _deployment(self) -> dict[str, Any]:
-        return self.target.get("deployment", "digits", "-n", NAMESPACE)  # type: ignore[no-any-return]
+        return self.target.get("deployment", "digits")
 
     def _running_pods(self) -> set[str]:
         """Name the Pods that run and are to stay."""
-        items = self.target.get("pods", "-n", NAMESPACE, "-l", "app=digits")["items"]
+        items = self.target.every("pods", selector="app=digits")
         return {item["metadata"]["uid"] for item in items if item["status"].get("phase") == "Running" and "deletionTimestamp" not in item["metadata"]}
 
     def _no_pods(self, release: str) -> None:
-        _expect(not self.target.get("pods", "-n", NAMESPACE, "-l", f"sluice.dev/release={release}")["items"], "no Pod exists")
+        _expect(not self.target.every("pods", selector=f"sluice.dev/release={release}"), "no Pod exists")
 
     def _rolled_out(self) -> None:
         def done() -> bool:
@@ -282,8 +281,7 @@ class Story:
         self.target.wait("the Deployment is rolled out", done, seconds=240)
 
     def _predict(self, version: Version) -> None:
-        with self.target.proxied() as address:
-            predicted = ask(address, NAMESPACE, version.held_out[0].image)["outputs"][0]["data"][0]
+        predicted = ask(self.target.proxy(), NAMESPACE, version.held_out[0].image)["outputs"][0]["data"][0]
         label = version.held_out[0].label
         _expect(predicted == label, f"the model reads a {label} (it said {predicted})")
         self.console.print(f"    a held-out image of a {label} → the model answers {predicted}", highlight=False)

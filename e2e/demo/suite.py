@@ -12,11 +12,8 @@ from sluice.api.names import API_VERSION
 
 NAME = "traffic"
 KEY = "cases.jsonl"
-ASKED = 400
-"""Images that candidates are asked."""
-PROBE = "probe"
-PROBED = 200
-"""Images that a probe asks."""
+ASKED = 200
+"""Images that candidates are asked, and what serves is probed with."""
 RARE_DIGIT = 8
 """Hardly anybody sends one, so the average does not tell whether it is read."""
 
@@ -44,15 +41,15 @@ def _case(number: int, question: Question) -> dict[str, Any]:
     return {"id": f"image-{number}", "input": {"tensors": [tensor]}, "expect": {"label": question.label}} | rare
 
 
-def suite(lines: str, *, namespace: str, name: str = NAME) -> list[dict[str, Any]]:
+def suite(lines: str, *, namespace: str) -> list[dict[str, Any]]:
     """Give a suite, and the ConfigMap with its cases: too many lines for `kubectl apply`, which keeps a copy in an annotation."""
     spec = {
         "protocol": {"type": "OpenInference", "port": 8080, "model": "digits", "timeout": "10s", "concurrency": 4},
-        "cases": {"configMap": {"name": name, "key": KEY, "digest": "sha256:" + hashlib.sha256(lines.encode()).hexdigest()}},
+        "cases": {"configMap": {"name": NAME, "key": KEY, "digest": "sha256:" + hashlib.sha256(lines.encode()).hexdigest()}},
         "slices": ["rare"],
         "scorers": [{"name": "accuracy", "type": "Classification"}],
     }
-    metadata = {"name": name, "namespace": namespace}
+    metadata = {"name": NAME, "namespace": namespace}
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: lines}},
         {"apiVersion": API_VERSION, "kind": "ScoringSuite", "metadata": metadata, "spec": spec},
@@ -77,14 +74,14 @@ def requirement(questions: int) -> dict[str, Any]:
     }
 
 
-def monitor(probed: int) -> dict[str, Any]:
-    """Ask in a policy that `probed` images are asked of what serves, every five seconds: how many are read right must stay what it was the first time."""
+def monitor(questions: int) -> dict[str, Any]:
+    """Ask in a policy that as many `questions` are asked of what serves, every five seconds: how many are read right must stay what it was the first time."""
     return {
         "name": "accuracy",
-        "probe": {"suite": {"name": PROBE}, "metric": "accuracy"},
+        "probe": {"suite": {"name": NAME}, "metric": "accuracy"},
         "period": "5s",
         "detects": "Mean",
-        "reference": {"baseline": {"window": "1h", "atLeast": probed}},
+        "reference": {"baseline": {"window": "1h", "atLeast": questions}},
         "changes": "Fall",
         "tolerance": "0.02",
         "missing": "0",

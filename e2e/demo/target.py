@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import yaml
 from e2e.cluster import Cluster, Narrator, StepFailed
 from e2e.cluster.build import Binaries
 from e2e.cluster.local import down as take_down
+from e2e.cluster.reading import SECONDS, Object, Reader
 from e2e.demo.manifests import NAMESPACE
 from sluice.api.kinds import KINDS
 from sluice.api.names import GROUP
@@ -43,6 +42,8 @@ class Target:
         self._binaries, self._access, self._cluster, self.registry = binaries, access, cluster, registry
         # Of Kubernetes nothing is built for a cluster that exists.
         self._kubectl = str(binaries["kubectl"]) if cluster else "kubectl"
+        self._proxy: subprocess.Popen[str] | None = None
+        self._reader = Reader(lambda: HTTPConnection(self.proxy(), timeout=SECONDS))
 
     @classmethod
     def up(cls, narrator: Narrator) -> Target:
@@ -81,9 +82,13 @@ class Target:
         """Apply objects."""
         return self.kubectl("apply", "-f", "-", person=person, stdin=yaml.safe_dump_all(items), check=check)
 
-    def get(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
-        """Read objects as JSON."""
-        return json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
+    def get(self, kind: str, name: str) -> Object:
+        """Read one object of the demo, by the words that kubectl knows."""
+        return self._reader.get(kind, name, namespace=NAMESPACE)
+
+    def every(self, kind: str, *, selector: str = "") -> list[Object]:
+        """Read all objects of a kind that the demo has made."""
+        return self._reader.list(kind, namespace=NAMESPACE, selector=selector)
 
     def helm(self, *arguments: str) -> None:
         """Run helm."""
@@ -100,19 +105,18 @@ class Target:
         self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
         self.kubectl("delete", "pods", "--all", f"--namespace={NAMESPACE}", "--grace-period=0", "--force", "--wait=false")
 
-    @contextmanager
-    def proxied(self) -> Iterator[str]:
-        """Give the address of a `kubectl proxy`, on loopback, that ends with the block."""
-        command = [self._kubectl, *self._access, "proxy", "--port=0"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-            try:
-                line = process.stdout.readline() if process.stdout else ""
-                if not line:
-                    message = "kubectl proxy does not start"
-                    raise StepFailed(message)
-                yield f"http://{line.split()[-1]}"
-            finally:
-                process.terminate()
+    def proxy(self) -> str:
+        """Give host and port of a `kubectl proxy` on loopback: it reaches every cluster that kubectl reaches, without the cost of starting it each time."""
+        if self._proxy is None or self._proxy.poll() is not None:
+            # It ends with this program, however that ends.
+            command = ["setpriv", "--pdeathsig", "TERM", self._kubectl, *self._access, "proxy", "--port=0"]
+            self._proxy = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            line = self._proxy.stdout.readline() if self._proxy.stdout else ""
+            if not line:
+                message = "kubectl proxy does not start"
+                raise StepFailed(message)
+            self._address = line.split()[-1]
+        return self._address
 
     def wait(self, what: str, condition: Any, *, seconds: float = WAIT_SECONDS) -> Any:  # noqa: ANN401 - whatever the condition gives
         """Wait until `condition()` gives something; say what did not happen otherwise."""
@@ -120,7 +124,7 @@ class Target:
         while time.monotonic() < deadline:
             if found := condition():
                 return found
-            time.sleep(0.3)
+            time.sleep(0.1)
         events = self.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp", check=False).stdout.splitlines()[-20:]
         message = f"{what}: not within {seconds:.0f} s. Last events:\n" + "\n".join(f"  | {line}" for line in events)
         raise StepFailed(message)

@@ -35,10 +35,13 @@ class Answers:
 
 
 def ask(address: str, namespace: str, image: Sequence[int]) -> dict[str, Any]:
-    """Ask the Service `digits` about one image, through a `kubectl proxy` at `address`. Raises OSError, or ValueError for an answer that is not JSON."""
+    """Ask the Service `digits` about one image, through a `kubectl proxy` at `address` (host and port).
+
+    Raises OSError, or ValueError for an answer that is not JSON.
+    """
     body = json.dumps({"inputs": [{"name": "predict", "shape": [1, len(image)], "datatype": "FP32", "data": list(image)}]}).encode()
-    url = f"{address}/api/v1/namespaces/{namespace}/services/digits:80/proxy/v2/models/digits/infer"
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310 - our own proxy
+    url = f"http://{address}/api/v1/namespaces/{namespace}/services/digits:80/proxy/v2/models/digits/infer"
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - likewise
         return json.load(answer)  # type: ignore[no-any-return]
 
@@ -55,13 +58,12 @@ def asking(target: Target, namespace: str, image: Sequence[int]) -> Iterator[Ans
             except (OSError, ValueError, KeyError) as error:
                 answers.failed.append(str(error))
 
-    with target.proxied() as address:
-        people = [threading.Thread(target=use, args=(address,), daemon=True) for _ in range(_PEOPLE)]
+    people = [threading.Thread(target=use, args=(target.proxy(),), daemon=True) for _ in range(_PEOPLE)]
+    for person in people:
+        person.start()
+    try:
+        yield answers
+    finally:
+        over.set()
         for person in people:
-            person.start()
-        try:
-            yield answers
-        finally:
-            over.set()
-            for person in people:
-                person.join(_TIMEOUT_SECONDS)
+            person.join(_TIMEOUT_SECONDS)

@@ -23,7 +23,6 @@ def build_sluice(*, narrator: Narrator) -> Image:
     return _with_packages(
         "sluice",
         containerfile=CHECKOUT / "Containerfile",
-        context=".",
         sources=["LICENSE", "operator/sluice"],
         requirements="runtime.txt",
         narrator=narrator,
@@ -35,8 +34,7 @@ def build_model_server(*, narrator: Narrator) -> Image:
     return _with_packages(
         "model-server",
         containerfile=HERE / "model-server.Containerfile",
-        context="requirements",
-        sources=[],
+        sources=["e2e/demo/digits/network.py", "e2e/demo/digits/serving.py"],
         requirements="model-server.txt",
         narrator=narrator,
     )
@@ -65,8 +63,8 @@ def build_model(model: str, version: str, folder: Path, *, narrator: Narrator) -
     return _found_or_made(name, key, make, narrator=narrator)
 
 
-def _with_packages(name: str, *, containerfile: Path, context: str, sources: list[str], requirements: str, narrator: Narrator) -> Image:
-    """Build an image of pinned packages and `sources`; `context` is the build's folder, seen from the checkout."""
+def _with_packages(name: str, *, containerfile: Path, sources: list[str], requirements: str, narrator: Narrator) -> Image:
+    """Build an image of pinned packages and `sources`, which lie in the build's context as they do in the checkout."""
     pins = CHECKOUT / "requirements" / requirements
     inputs = read([pins, *(CHECKOUT / source for source in sources)], below=CHECKOUT)
     key = key_of({**inputs, **_recipe(containerfile)})
@@ -80,7 +78,7 @@ def _with_packages(name: str, *, containerfile: Path, context: str, sources: lis
                 key,
                 containerfile=containerfile,
                 # The bytes that the key is about, and not what an editor may have made of the files since.
-                context=_written(inputs, scratch / "context") / context,
+                context=_written(inputs, scratch / "context"),
                 scratch=scratch,
                 arguments={"BASE": base, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS},
                 volumes={packages: WHEELS, wheels.pip_folder(): PIP},

@@ -1,6 +1,6 @@
 """A namespace of one test, and what the test does in it.
 
-What changes something goes through kubectl, whose error messages are the ones that people see; what only looks does not (`reading`).
+What changes something goes through kubectl, whose error messages are the ones that people see; what only looks does not (`e2e.cluster.reading`).
 Waiting is watching: no polling, and no sleep that is too short on a busy machine.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from e2e.cluster import Cluster, StepFailed
-from tests.cluster.reading import Reader
+from e2e.cluster.reading import Reader
 
 Object = dict[str, Any]
 DELETION_SECONDS = 60
@@ -29,7 +29,7 @@ class Namespace:
         self.name = f"{prefix}-{uuid4().hex[:8]}"
         self._labels = dict(labels or {})
         self._cluster_scoped: list[tuple[str, str]] = []
-        self._reader = Reader(cluster)
+        self._reader = Reader.of(cluster)
 
     def __enter__(self) -> Self:
         """Make the namespace, and wait for the service account without which no Pod is admitted."""

@@ -60,7 +60,7 @@ def test_a_model_image_has_the_same_digest_whenever_and_wherever_it_is_built(tmp
     first, again = tmp_path / "first", tmp_path / "again"
     first.mkdir()
     (first / "model-settings.json").write_text('{"name": "tiny"}', encoding="utf-8")
-    (first / "model.joblib").write_bytes(bytes(range(256)))
+    (first / "model.safetensors").write_bytes(bytes(range(256)))
     shutil.copytree(first, again)
     for file in again.iterdir():
         os.utime(file, (1, 1))
@@ -74,7 +74,7 @@ def test_a_model_image_has_the_same_digest_whenever_and_wherever_it_is_built(tmp
     assert digests[0] == digests[1]
     assert str(tmp_path) not in Path("/proc/mounts").read_text(encoding="utf-8"), "a build left a mount behind"
 
-    (again / "model.joblib").write_bytes(bytes(range(255)))
+    (again / "model.safetensors").write_bytes(bytes(range(255)))
     assert build_model("tiny", "1", again, narrator=Narrator()).digest != digests[0]
 
 

@@ -38,9 +38,9 @@ def test_a_candidate_is_asked_all_of_it() -> None:
 
 
 def test_the_monitor_can_work_and_asks_for_a_metric_that_its_suite_measures() -> None:
-    monitor = Monitor.model_validate(suite.monitor(suite.PROBED))
+    monitor = Monitor.model_validate(suite.monitor(suite.ASKED))
     assert problem_of(monitor) == ""
-    _, asked = suite.suite(suite.cases(QUESTIONS), namespace="digits", name=suite.PROBE)
+    _, asked = suite.suite(suite.cases(QUESTIONS), namespace="digits")
     assert monitor.probe is not None
     assert monitor.probe.suite.name == asked["metadata"]["name"]
     assert monitor.probe.metric in {scorer["name"] for scorer in asked["spec"]["scorers"]}

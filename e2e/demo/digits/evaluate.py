@@ -9,18 +9,17 @@ import argparse
 import json
 from pathlib import Path
 
-import joblib  # type: ignore[import-not-found,unused-ignore]  # in the demo's own environment only, like the next ones
-import numpy as np  # type: ignore[import-not-found,unused-ignore]
+import numpy as np  # type: ignore[import-not-found,unused-ignore]  # in the demo's own environment only, like the next ones
 from lm_eval import simple_evaluate  # type: ignore[import-not-found,unused-ignore]
 from lm_eval.api.instance import Instance  # type: ignore[import-not-found,unused-ignore]
 from lm_eval.api.model import LM  # type: ignore[import-not-found,unused-ignore]
 from lm_eval.api.registry import register_model  # type: ignore[import-not-found,unused-ignore]
 from lm_eval.loggers import EvaluationTracker  # type: ignore[import-not-found,unused-ignore]
 
-from e2e.demo.digits import data
+from e2e.demo.digits import data, network
 
 TASK = "digits"
-ADAPTER = "sklearn-classifier"
+ADAPTER = "classifier"
 
 
 @register_model(ADAPTER)  # type: ignore[misc,untyped-decorator,unused-ignore]
@@ -28,16 +27,16 @@ class Classifier(LM):  # type: ignore[misc,unused-ignore]
     """A classifier of images, asked like a language model. Only multiple choice makes sense."""
 
     def __init__(self, model: str, folder: str, batch_size: int = 1, device: str | None = None) -> None:
-        """Load the scikit-learn classifier in `folder`. `model` names it in the results; the harness passes the rest, which means nothing here."""
+        """Load the classifier in `folder`. `model` names it in the results; the harness passes the rest, which means nothing here."""
         super().__init__()
         del model, batch_size, device
-        self._model = joblib.load(Path(folder) / "model.joblib")
+        self._layers = network.load(Path(folder) / network.FILE)
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Give each (prompt, choice) the log probability of the class, and whether it is the likeliest."""
         images = np.stack([data.image_of(request.args[0]) for request in requests])
         chosen = np.array([data.CLASSES.index(request.args[1].strip()) for request in requests])
-        scores = self._model.predict_log_proba(images)
+        scores = network.log_probabilities(self._layers, images)
         own = scores[np.arange(len(requests)), chosen]
         return [(float(score), bool(score == best)) for score, best in zip(own, scores.max(axis=1), strict=True)]
 

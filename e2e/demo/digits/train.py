@@ -1,8 +1,8 @@
 """Train the classifier, or quantise one that was trained, and write it as the model server reads it.
 
-`python -m e2e.demo.digits.train FOLDER --version 1.0.0` writes `model.joblib` (the weights), `parameters.json` (how they came about) and
-`model-settings.json` (how to serve them). With `--weights OTHER/model.joblib --bits 4 2 4` nothing is trained: the other's weights are rounded, each layer to
-so many bits.
+`python -m e2e.demo.digits.train FOLDER --version 1.0.0` writes `model.safetensors` (the weights), `parameters.json` (how they came about) and
+`model-settings.json` (how to serve them). With `--weights OTHER/model.safetensors --bits 4 2 4` nothing is trained: the other's weights are rounded, each
+layer to so many bits.
 
 On one machine the same version gives the same bytes each time: the seed is fixed and linear algebra runs in one thread. Another processor may
 round differently and so give other digests.
@@ -12,13 +12,12 @@ import argparse
 import json
 from pathlib import Path
 
-import joblib  # type: ignore[import-not-found,unused-ignore]  # in the demo's own environment only, like the next ones
-import numpy as np  # type: ignore[import-not-found,unused-ignore]
+import numpy as np  # type: ignore[import-not-found,unused-ignore]  # in the demo's own environment only, like the next ones
 import sklearn  # type: ignore[import-not-found,unused-ignore]
 from sklearn.neural_network import MLPClassifier  # type: ignore[import-not-found,unused-ignore]
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,unused-ignore]
 
-from e2e.demo.digits import data
+from e2e.demo.digits import data, network
 
 MODEL = "digits"
 PARAMETERS = {"hidden_layer_sizes": [64, 32], "alpha": 0.5, "max_iter": 1000, "random_state": 0}
@@ -33,22 +32,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--version", required=True)
-    parser.add_argument("--weights", type=Path, help="quantise this model.joblib instead of training")
+    parser.add_argument("--weights", type=Path, help="quantise this model.safetensors instead of training")
     parser.add_argument("--bits", type=int, nargs="+", choices=range(2, 17), metavar="2..16", help="bits of the weights of each layer")
     options = parser.parse_args()
     if bool(options.weights) != bool(options.bits):
         parser.error("--weights and --bits go together")
     images, labels = data.training()
     if options.weights:
-        network = joblib.load(options.weights)
-        network.coefs_ = [rounded(tensor, bits=bits) for tensor, bits in zip(network.coefs_, options.bits, strict=True)]
+        layers = [(rounded(weight, bits=bits), bias) for (weight, bias), bits in zip(network.load(options.weights), options.bits, strict=True)]
     else:
-        network = MLPClassifier(**PARAMETERS)
+        classifier = MLPClassifier(**PARAMETERS)
         with threadpool_limits(limits=1):
-            network.fit(images, labels)
+            classifier.fit(images, labels)
+        layers = list(zip(classifier.coefs_, classifier.intercepts_, strict=True))
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
-    joblib.dump(network, folder / "model.joblib")
+    network.save(layers, folder / network.FILE)
     _write(
         folder / "parameters.json",
         {
@@ -57,7 +56,7 @@ def main() -> None:
             "algorithm": "sklearn.neural_network.MLPClassifier",
             "library": f"scikit-learn {sklearn.__version__}",
             "parameters": PARAMETERS,
-            "bits": options.bits or [64] * len(network.coefs_),
+            "bits": options.bits or [32] * len(layers),
             "dataset": {"name": "sklearn.datasets.load_digits", "images": len(labels), "digest": data.digest(images, labels)},
         },
     )
@@ -65,8 +64,8 @@ def main() -> None:
         folder / "model-settings.json",
         {
             "name": MODEL,
-            "implementation": "mlserver_sklearn.SKLearnModel",
-            "parameters": {"uri": "./model.joblib", "version": options.version},
+            "implementation": "serving.Digits",
+            "parameters": {"uri": f"./{network.FILE}", "version": options.version},
         },
     )
 

@@ -50,7 +50,7 @@ def test_no_package_gets_into_an_image_without_its_hash_being_checked(path: Path
 
 def test_the_model_server_reads_weights_with_the_versions_that_wrote_them() -> None:
     trained_with, served_with = pins("demo"), pins("model-server")
-    for package in ("scikit-learn", "numpy", "scipy", "joblib"):
+    for package in ("numpy", "safetensors"):
         assert trained_with[package] == served_with[package]
 
 
@@ -61,6 +61,6 @@ def test_pinned_lists_leave_it_to_the_reader_where_packages_come_from(name: str)
 
 
 def test_a_folder_that_the_server_could_not_load_makes_no_image(tmp_path: Path) -> None:
-    (tmp_path / "model.joblib").write_bytes(b"weights")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
     with pytest.raises(StepFailed, match=r"has no model-settings\.json"):
         build_model("digits", "1.0.0", tmp_path, narrator=Narrator(quiet=True))

@@ -1,7 +1,7 @@
-"""Reads objects straight from the API server, as the administrator.
+"""Reads objects straight from the API server.
 
-Starting kubectl costs a tenth of a second of a core, and tests that wait look several times a second. Kinds are named as for kubectl – `pods`, `pod`,
-`po`, `mr` – as the API server's own discovery has them.
+Starting kubectl costs a tenth of a second of a core, and whoever waits for something looks several times a second. Kinds are named as
+for kubectl – `pods`, `pod`, `po`, `mr` – as the API server's own discovery has them.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import http.client
 import json
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
-from e2e.cluster import Cluster, StepFailed
+from e2e.cluster.local import Cluster
+from e2e.cluster.narrate import StepFailed
 
 Object = dict[str, Any]
-_SECONDS = 30.0
+SECONDS = 30.0
+"""How long an answer may take."""
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -37,14 +40,21 @@ class _Served:
 class Reader:
     """Reads from one cluster over one connection, which is closed at the end. Threads take turns."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        pki = cluster.kubeconfig.parent
-        self._tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
-        self._tls.load_cert_chain(pki / "admin.crt", pki / "admin.key")
-        self._address = urlsplit(cluster.place.api).netloc
+    def __init__(self, connect: Callable[[], http.client.HTTPConnection]) -> None:
+        """Read over what `connect` makes, now and whenever the connection is lost."""
+        self._connect = connect
         self._known: dict[str, _Served] = {}
-        self._connection: http.client.HTTPSConnection | None = None
+        self._connection: http.client.HTTPConnection | None = None
         self._turn = threading.Lock()
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> Self:
+        """Read from a local cluster, as its administrator."""
+        pki = cluster.kubeconfig.parent
+        tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        tls.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        address = urlsplit(cluster.place.api).netloc
+        return cls(lambda: http.client.HTTPSConnection(address, timeout=SECONDS, context=tls))
 
     def close(self) -> None:
         """Close the connection."""
@@ -108,7 +118,7 @@ class Reader:
 
     def _ask(self, path: str, accept: str) -> tuple[int, bytes]:
         if self._connection is None:
-            self._connection = http.client.HTTPSConnection(self._address, timeout=_SECONDS, context=self._tls)
+            self._connection = self._connect()
         self._connection.request("GET", path, headers={"Accept": accept})
         response = self._connection.getresponse()
         return response.status, response.read()
