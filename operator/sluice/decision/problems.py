@@ -48,6 +48,18 @@ def _signers(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> Iterat
                 message=f"{field}: TrustRoot {signer.trust_root!r} cannot be used",
                 remedy=f"repair the TrustRoot: kubectl describe mtr/{signer.trust_root}",
             )
+        elif signer.key is not None and signer.key not in root.anchors.named_keys:
+            yield Problem(
+                reason=Reason.SignerUnverifiable,
+                message=f"spec.signers[{signer.name}].key: TrustRoot {signer.trust_root!r} has no key {signer.key!r}",
+                remedy=f"add it there, or name one that it has ({_names(root.anchors.named_keys)})",
+            )
+        elif signer.key is None and root.anchors.named_keys:
+            yield Problem(
+                reason=Reason.SignerUnverifiable,
+                message=f"spec.signers[{signer.name}].identity: TrustRoot {signer.trust_root!r} has keys only, and keys have no identity",
+                remedy=f"name one of its keys ({_names(root.anchors.named_keys)}), or a TrustRoot whose certificates have identities",
+            )
 
 
 def _pairs(policy: PolicySpec) -> Iterator[Problem]:

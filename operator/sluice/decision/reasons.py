@@ -101,6 +101,7 @@ class Reason(StrEnum):
     Accepted = "Accepted"
     TrustRootNotFound = "TrustRootNotFound"
     TrustRootInvalid = "TrustRootInvalid"
+    SignerUnverifiable = "SignerUnverifiable"
     RoleNotDefined = "RoleNotDefined"
     TierNotDefined = "TierNotDefined"
     BuilderNotPaired = "BuilderNotPaired"
@@ -202,6 +203,7 @@ MEANING: dict[Reason, str] = {
     Reason.Accepted: "The policy, the trust root or the suite can be used as it is.",
     Reason.TrustRootNotFound: "The policy names a TrustRoot that does not exist, so no signature of that signer counts.",
     Reason.TrustRootInvalid: "The trust material does not parse, so nothing can be verified against it.",
+    Reason.SignerUnverifiable: "A signer of the policy cannot be verified: its TrustRoot lacks the key, or has keys only where an identity is named.",
     Reason.RoleNotDefined: "A requirement names a role that the policy does not define, so nobody can decide in it.",
     Reason.TierNotDefined: "A requirement is for a tier that the policy does not define, so it may never apply.",
     Reason.BuilderNotPaired: "Several signers may sign provenance and not each says for which builders, so each may speak for every builder that is accepted.",

@@ -90,6 +90,8 @@ def test_a_policy_that_can_be_used_is_accepted() -> None:
     ("edit", "reason", "says"),
     [
         (lambda spec: spec["signers"][1].update(trustRoot="gone"), Reason.TrustRootNotFound, "spec.signers[eval-ci].trustRoot: there is no TrustRoot 'gone'"),
+        (lambda spec: spec["signers"].append({"name": "hand", "trustRoot": "ci", "key": "hand", "may": ["Evaluation"]}), Reason.SignerUnverifiable,
+         "spec.signers[hand].key: TrustRoot 'ci' has no key 'hand'"),
         (lambda spec: spec["requirements"][3]["counts"].update(legal=1), Reason.RoleNotDefined, "[approvals].counts: no role is called 'legal'"),
         (lambda spec: spec["requirements"][0].update(waivableBy=["cfo"]), Reason.RoleNotDefined, "spec.requirements[weights-signed].waivableBy"),
         (lambda spec: spec["requirements"][2].update(tiers=["hgih"]), Reason.TierNotDefined, "spec.requirements[quality].tiers: no tier is called 'hgih'"),
