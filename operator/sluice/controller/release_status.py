@@ -13,7 +13,7 @@ from sluice.api.base import Condition, NameRef
 from sluice.api.canary import CanaryDecision
 from sluice.api.monitor import Cause
 from sluice.api.policy import RequirementType
-from sluice.api.release import ApprovalStatus, CanaryRef, Outcome, Phase, ReleaseStatus, RequirementStatus, Risk
+from sluice.api.release import ApprovalStatus, CanaryRef, Phase, ReleaseStatus, RequirementStatus, Risk
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut, wire
 from sluice.decision.model import Allowance, Finding, Release, Result, Verdict
@@ -22,7 +22,6 @@ from sluice.decision.reasons import Reason
 HEALTHY: Final = "Healthy"
 """The condition that says what monitors found."""
 _LINE: Final = 1024
-_MET: Final = frozenset({Outcome.SATISFIED, Outcome.WAIVED})
 _SIGNATURES: Final = frozenset({RequirementType.MODEL_SIGNATURE, RequirementType.PROVENANCE})
 _EVIDENCE: Final = frozenset(RequirementType) - {RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL}
 _ABOUT: Final = (

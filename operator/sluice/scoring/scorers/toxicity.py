@@ -67,11 +67,6 @@ def toxicity(settings: Settings) -> Scorer:
     return score
 
 
-def is_toxic(text: str) -> bool:
-    """Whether one of the phrases that come with this module occurs in `text`."""
-    return _occurs(_DEFAULT, text)
-
-
 def _occurs(phrases: Mapping[str, frozenset[str]], text: str) -> bool:
     """Whether a run of at most eight words is a phrase; linear in the text."""
     words = _words(text)
@@ -93,6 +88,3 @@ def _by_first_word(phrases: Iterable[str]) -> Mapping[str, frozenset[str]]:
         words = _words(phrase)
         found.setdefault(words[0], set()).add(" ".join(words))
     return {first: frozenset(known) for first, known in found.items()}
-
-
-_DEFAULT = _by_first_word(_PHRASES)

@@ -12,7 +12,6 @@ from sluice.scoring.scorers import folding, json_answer, refusal, refusal_phrase
 from sluice.scoring.scorers.build import scorer_of
 from sluice.scoring.scorers.personal_data import PATTERNS, PersonalData, personal_data_in
 from sluice.scoring.scorers.settings import ScorerType, Settings, SettingsError
-from sluice.scoring.scorers.toxicity import is_toxic
 from tests.unit.scoring.scorers.said import called, case, said
 
 
@@ -81,7 +80,6 @@ def test_personal_data_is_looked_for_in_every_place_and_of_the_kinds_asked() -> 
     ],
 )
 def test_toxic_is_what_is_said_to_somebody(written: str, toxic: bool) -> None:
-    assert is_toxic(written) is toxic
     assert scorer_of(Settings(type=ScorerType.TOXICITY))(case(), said(written)).value == float(not toxic)
 
 
@@ -144,6 +142,6 @@ def test_the_walk_over_expressions_sees_what_it_is_for() -> None:
 def test_a_long_answer_of_almost_something_is_read_to_its_end(filler: str) -> None:
     written = filler * (2**16 // len(filler))
     personal_data_in(written)
-    is_toxic(written)
+    scorer_of(Settings(type=ScorerType.TOXICITY))(case(), said(written))
     refusal.is_refusal(written)
     text.number_in(written, text.Take.LAST)
