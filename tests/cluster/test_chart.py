@@ -89,6 +89,17 @@ def test_the_controller_alone_fetches_evidence_and_reads_only_the_pull_secrets_t
         assert template(cluster, *IMAGE, f"--set={wrong}").returncode != 0
 
 
+def test_the_controller_alone_knows_further_authorities_of_registries(cluster: Cluster) -> None:
+    plain, told = pods_of(cluster), pods_of(cluster, "registries.caConfigMap.name=company", "registries.caConfigMap.key=root.pem")
+    assert "registr" not in str(plain["controller"]["containers"][0]["args"])
+    assert told["webhook"] == plain["webhook"]
+    assert "--registry-ca-file=/etc/sluice/registries/ca.crt" in told["controller"]["containers"][0]["args"]
+    assert {"name": "registries-ca", "mountPath": "/etc/sluice/registries", "readOnly": True} in told["controller"]["containers"][0]["volumeMounts"]
+    volume = {"name": "registries-ca", "configMap": {"name": "company", "items": [{"key": "root.pem", "path": "ca.crt"}]}}
+    assert volume in told["controller"]["volumes"]
+    assert template(cluster, *IMAGE, "--set=registries.caConfigMap.key=").returncode != 0
+
+
 def test_the_controller_alone_is_told_where_prometheus_is_and_how_to_prove_who_it_is(cluster: Cluster) -> None:
     url = "prometheus.url=https://prometheus.monitoring:9090/x"
     plain, told = pods_of(cluster), pods_of(cluster, url, "prometheus.tokenSecret.name=token", "prometheus.caConfigMap.name=ca")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +18,8 @@ from aiohttp import web
 
 from sluice.cluster import registry
 from sluice.cluster.registry import RegistryRefused, Repository, push, read_credentials
+from sluice.cluster.registry_login import tls_trusting
+from sluice.webhook.certificates import Lifetimes, renew
 
 
 @dataclass
@@ -49,16 +54,22 @@ class Registry:
         return web.Response(status=201)
 
 
-@pytest.fixture
-async def there() -> AsyncIterator[Registry]:
+@asynccontextmanager
+async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[Registry]:
     found, application = Registry(), web.Application()
     application.router.add_route("*", "/{path:.*}", found.answer)
     runner = web.AppRunner(application, shutdown_timeout=0.01)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     found.address = f"127.0.0.1:{runner.addresses[0][1]}"
     yield found
     await runner.cleanup()
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Registry]:
+    async with running() as found:
+        yield found
 
 
 def repository(there: Registry, *, password: str | None = "secret") -> Repository:
@@ -125,6 +136,21 @@ async def test_an_upload_that_is_sent_elsewhere_goes_without_the_token(there: Re
     there.elsewhere = f"http://localhost:{there.address.rpartition(':')[2]}/elsewhere"
     await pushed(repository(there))
     assert {authorization for _, path, authorization in there.seen if "elsewhere" in path} == {""}
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_registry_of_a_company_is_pushed_to_where_its_authority_is_known(tmp_path: Path) -> None:
+    material = renew(None, ["127.0.0.1"], Lifetimes(), now=datetime.now(UTC))
+    (tmp_path / "leaf.pem").write_bytes(material.leaf_pem + material.leaf_key_pem)
+    (tmp_path / "ca.pem").write_bytes(material.bundle_pem)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "leaf.pem")
+    async with running(context) as there:
+        where = f"{there.address}/ml/samples"
+        with pytest.raises(RegistryRefused, match="cannot be reached"):
+            await pushed(Repository.parse(where, credentials={}))
+        assert there.seen == []
+        assert (await pushed(Repository.parse(where, credentials={}, tls=tls_trusting(tmp_path / "ca.pem")))).startswith(where)
 
 
 async def test_a_registry_that_is_not_there_is_refused_in_words() -> None:

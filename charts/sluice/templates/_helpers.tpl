@@ -89,6 +89,9 @@ spec:
         {{- range .root.Values.evidence.pullSecrets }}
         - --evidence-pull-secret={{ . }}
         {{- end }}
+        {{- if .root.Values.registries.caConfigMap.name }}
+        - --registry-ca-file=/etc/sluice/registries/ca.crt
+        {{- end }}
         {{- end }}
         {{- if and (eq .component "controller") $prometheus.url }}
         - --prometheus-url={{ $prometheus.url }}
@@ -141,6 +144,9 @@ spec:
         {{- if .root.Values.samples.authSecret }}
         - {name: samples-auth, mountPath: /etc/sluice/samples, readOnly: true}
         {{- end }}
+        {{- if .root.Values.registries.caConfigMap.name }}
+        - {name: registries-ca, mountPath: /etc/sluice/registries, readOnly: true}
+        {{- end }}
         {{- if $prometheus.tokenSecret.name }}
         - {name: prometheus-token, mountPath: /etc/prometheus/token, readOnly: true}
         {{- end }}
@@ -153,6 +159,12 @@ spec:
       {{- if eq .component "controller" }}
       {{- with .root.Values.samples.authSecret }}
       - {name: samples-auth, secret: {secretName: {{ . }}}}
+      {{- end }}
+      {{- with .root.Values.registries.caConfigMap }}
+      {{- if .name }}
+      - name: registries-ca
+        configMap: {name: {{ .name }}, items: [{key: {{ .key }}, path: ca.crt}]}
+      {{- end }}
       {{- end }}
       {{- with $prometheus.tokenSecret }}
       {{- if .name }}

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import ssl
+
     from sluice.cluster.fetching import NotFetched
     from sluice.cluster.outbound import Reference
     from sluice.cluster.registry_login import Credentials
@@ -38,13 +39,12 @@ def is_loopback(host: str) -> bool:
         return name.lower() == "localhost"
 
 
-async def attached(image: Reference, credentials: Credentials | None, *, plain_http: bool, ca_file: Path | None) -> Attached:
-    """Find the bundles that refer to `image` and fetch them. Raises NotFetched where the registry gives no list, TimeoutError, and OSError for the CA."""
-    from sluice.cluster.fetching import NotFetched, Registries, tls_trusting  # noqa: PLC0415 - see the package
+async def attached(image: Reference, credentials: Credentials | None, *, plain_http: bool, tls: ssl.SSLContext | None) -> Attached:
+    """Find the bundles that refer to `image` and fetch them. Raises NotFetched where the registry gives no list, and TimeoutError."""
+    from sluice.cluster.fetching import NotFetched, Registries  # noqa: PLC0415 - see the package
     from sluice.cluster.outbound import ListedRegistry, Outbound  # noqa: PLC0415
     from sluice.cluster.referrers import fetch_bundle, list_bundles  # noqa: PLC0415
 
-    tls = None if ca_file is None else tls_trusting(ca_file)
     async with asyncio.timeout(ALL_SECONDS), Registries(Outbound([ListedRegistry(host=image.host, plain_http=plain_http)]), tls=tls) as registries:
         repository = registries.repository(image, credentials)
         listed = await list_bundles(repository, image)

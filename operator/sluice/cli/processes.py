@@ -116,6 +116,7 @@ _CONTROLLER_FLAGS = (
         help="A registry, or a part of one, that evidence may be fetched from; repeatable. Default: none.",
     ),
     click.option("--evidence-pull-secret", multiple=True, metavar="NAME", help="A Secret in namespaces of releases that may hold an account; repeatable."),
+    click.option("--registry-ca-file", type=click.Path(path_type=Path), help="CAs of registries' certificates, PEM, beside those of the system."),
     click.option("--canary-start", type=float, metavar="SECONDS", help="How long the Pods of a canary run may take until they can be asked."),
     click.option("--prometheus-url", metavar="URL", help="The Prometheus that monitors ask."),
     click.option("--prometheus-token-file", type=click.Path(path_type=Path), help="File with a bearer token for it; needs https. Read anew for each query."),

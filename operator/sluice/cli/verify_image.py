@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -80,15 +79,18 @@ def _attached(image: str, *, plain_http: bool | None, ca_file: Path | None) -> t
     from sluice.cli.docker_accounts import account_at  # noqa: PLC0415
     from sluice.cluster.fetching import NotFetched  # noqa: PLC0415
     from sluice.cluster.outbound import Reference  # noqa: PLC0415
+    from sluice.cluster.registry_login import tls_trusting  # noqa: PLC0415
 
     reference = Reference.parse(image)
     if reference is None:
         raise click.UsageError(f"{image!r} names no registry; write REGISTRY/REPOSITORY@sha256:…, with the name of the registry's API")
     plain = is_loopback(reference.host) if plain_http is None else plain_http
     try:
-        found = asyncio.run(attached(reference, account_at(reference.host), plain_http=plain, ca_file=ca_file))
-    except ssl.SSLError as error:
-        raise BadTrust(f"{ca_file}: no certificates of authorities: {error.reason}") from None
+        tls = None if ca_file is None else tls_trusting(ca_file)
+    except ValueError as error:
+        raise BadTrust(str(error)) from None
+    try:
+        found = asyncio.run(attached(reference, account_at(reference.host), plain_http=plain, tls=tls))
     except NotFetched as error:
         raise CannotTell(f"({error.reason}) {error}") from error
     except TimeoutError:

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import ssl
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -46,13 +45,6 @@ class Answer:
     body: bytes
     media_type: str
     following: URL | None = None
-
-
-def tls_trusting(ca_file: Path) -> ssl.SSLContext:
-    """Trust authorities of the system and those of `ca_file` (PEM): redirects lead to the public. Raises OSError, ssl.SSLError for a file without any."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(cafile=ca_file)
-    return context
 
 
 class Registries:

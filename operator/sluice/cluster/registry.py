@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,14 +47,17 @@ class Repository:
     name: str
     plain_http: bool
     credentials: tuple[str, str] | None = None
+    tls: ssl.SSLContext | None = None
+    """Whom its certificate may come from; None: from authorities of the system."""
 
     @classmethod
-    def parse(cls, text: str, *, credentials: Mapping[str, tuple[str, str]]) -> Self:
+    def parse(cls, text: str, *, credentials: Mapping[str, tuple[str, str]], tls: ssl.SSLContext | None = None) -> Self:
         """Read `registry.example.com/team/samples`; `http://` before it stands for a registry without TLS. Raises ValueError."""
         match = _REPOSITORY.fullmatch(text)
         if match is None:
             raise ValueError(f"{text[:200]!r} is no repository; write registry.example.com/team/samples")
-        return cls(host=match["host"], name=match["name"], plain_http=bool(match["plain"]), credentials=credentials.get(match["host"].lower()))
+        account = credentials.get(match["host"].lower())
+        return cls(host=match["host"], name=match["name"], plain_http=bool(match["plain"]), credentials=account, tls=tls)
 
     @property
     def origin(self) -> str:
@@ -84,7 +88,8 @@ async def push(repository: Repository, *, artifact_type: str, media_type: str, c
     body = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
     timeout = aiohttp.ClientTimeout(total=PUSH_SECONDS)
     try:
-        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as session:
+        connector = aiohttp.TCPConnector(ssl=True if repository.tls is None else repository.tls)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as session:
             registry = _Registry(repository, session)
             for blob in (EMPTY, content):
                 await registry.upload(blob)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -23,6 +25,21 @@ _BODIES: Final = re.compile(r"(https?://)?(?P<host>[^/]+)(/.*)?")
 
 Credentials = tuple[str, str]
 """User and password."""
+
+
+def tls_trusting(ca_file: Path) -> ssl.SSLContext:
+    """Trust the authorities of the system and those of `ca_file` (PEM), for a registry may send us on to the public. Raises OSError and ValueError."""
+    with ca_file.open("rb") as file:
+        raw = file.read(_CONFIG_BYTES + 1)
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if len(raw) > _CONFIG_BYTES:
+            raise ValueError
+        context.load_verify_locations(cadata=raw.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        raise ValueError(f"{ca_file}: these are no certificates of authorities, PEM, of at most {_CONFIG_BYTES:,} bytes") from None
+    return context
 
 
 @dataclass(slots=True, kw_only=True)

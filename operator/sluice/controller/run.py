@@ -13,6 +13,7 @@ import re
 import secrets
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
@@ -31,6 +32,7 @@ from sluice.cluster.outbound import ListedRegistry, Outbound
 from sluice.cluster.prometheus import PrometheusClient, PrometheusServer
 from sluice.cluster.queue import WorkQueue
 from sluice.cluster.registry import Repository, read_credentials
+from sluice.cluster.registry_login import tls_trusting
 from sluice.cluster.resource import CANARY_RUNS, DRILLS, EVIDENCE, MONITORS, PODS, RELEASES
 from sluice.controller.canary import CanaryReconciler
 from sluice.controller.canary_samples import SampleKeeper
@@ -105,6 +107,8 @@ class Settings:
     """Registries that evidence may be fetched from, `registry.example.com` or a part of one, `registry.example.com/team`; `http://` before it: without TLS."""
     evidence_pull_secret: tuple[str, ...] = ()
     """Names of the Secrets, in the namespace of a release, that may hold an account at one of them."""
+    registry_ca_file: Path | None = None
+    """Authorities that certificates of registries may come from, beside those of the system. Read when the process starts."""
     prometheus_url: str = ""
     """The Prometheus that monitors ask. Without it, those that have a query are silent."""
     prometheus_token_file: Path | None = None
@@ -133,12 +137,16 @@ class Settings:
         if not self.samples_repository:
             return None
         credentials = {} if self.samples_auth_file is None else read_credentials(self.samples_auth_file)
-        return Repository.parse(self.samples_repository, credentials=credentials)
+        return Repository.parse(self.samples_repository, credentials=credentials, tls=self._registry_tls)
 
     @property
     def registries(self) -> Registries:
-        """Where evidence may come from. Raises ValueError for what is no registry."""
-        return Registries(Outbound([ListedRegistry.parse(text) for text in self.evidence_registry]))
+        """Where evidence may come from. Raises ValueError for what is no registry and no CA, and OSError."""
+        return Registries(Outbound([ListedRegistry.parse(text) for text in self.evidence_registry]), tls=self._registry_tls)
+
+    @property
+    def _registry_tls(self) -> ssl.SSLContext | None:
+        return None if self.registry_ca_file is None else tls_trusting(self.registry_ca_file)
 
     @property
     def prometheus(self) -> PrometheusServer | None:

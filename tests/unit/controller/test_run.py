@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import signal
+import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +18,7 @@ from sluice.cluster.lease import Lease, LeaseLost
 from sluice.cluster.outbound import Reference
 from sluice.controller import run as wiring
 from sluice.controller.run import LEASE_LOST_STATUS, Settings
+from sluice.webhook.certificates import Lifetimes, renew
 
 
 class Client:
@@ -113,6 +116,27 @@ def test_where_prometheus_is_is_checked_when_the_process_starts() -> None:
     assert (server.url, server.token_file) == ("https://prometheus:9090/x", Path("token"))
     with pytest.raises(ValueError, match="prometheus-url"):
         _ = Settings(prometheus_url="prometheus:9090").prometheus
+
+
+def test_authorities_of_registries_are_read_when_the_process_starts_and_count_for_evidence_and_samples(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    settings = Settings(registry_ca_file=ca, samples_repository="registry.example.com/samples")
+    for read in (lambda: settings.registries, lambda: settings.samples):
+        with pytest.raises(FileNotFoundError, match=str(ca)):
+            read()
+    for content in (b"", b"none", b"\xff", b"-----BEGIN CERTIFICATE-----\n" * 40_000):
+        ca.write_bytes(content)
+        with pytest.raises(ValueError, match=f"{ca}: these are no certificates"):
+            _ = settings.registries
+    ca.write_bytes(renew(None, ["r"], Lifetimes(), now=datetime.now(UTC)).bundle_pem)
+    plain, told = Settings(samples_repository="registry.example.com/samples").samples, settings.samples
+    assert told is not None
+    assert told.tls is not None
+    # A redirect may lead to the public: what the system trusts stays trusted.
+    assert len(told.tls.get_ca_certs()) == len(ssl.create_default_context().get_ca_certs()) + 1
+    assert plain is not None
+    assert plain.tls is None
+    assert isinstance(settings.registries._tls, ssl.SSLContext)
 
 
 def test_evidence_comes_from_registries_that_are_listed_and_from_none_without() -> None:
