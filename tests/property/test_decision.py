@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sluice.api.canary import CanaryDecision
 from sluice.api.monitor import Cause, MonitorFinding, MonitorSpec, OnDrift
-from sluice.api.policy import RequirementType
 from sluice.api.release import Phase
+from sluice.api.requirement import RequirementType
 from sluice.decision.decide import decide
 from sluice.decision.model import Allowance, Case, Policy, Release
 from sluice.decision.monitors import Watched

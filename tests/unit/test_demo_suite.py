@@ -5,7 +5,7 @@ from __future__ import annotations
 from e2e.demo import suite
 from e2e.demo.model import Question
 from sluice.api.monitor import Monitor
-from sluice.api.policy import Requirement
+from sluice.api.requirement import Requirement
 from sluice.api.scoring import SuiteSpec
 from sluice.scoring.cases import read_cases
 from sluice.scoring.protocols.tensors import inputs_of

@@ -13,7 +13,7 @@ from typing import Final
 
 from sluice.api.base import NameRef, parse_time
 from sluice.api.drill import DrillPhase, DrillSpec
-from sluice.api.policy import RequirementType
+from sluice.api.requirement import RequirementType
 from sluice.cluster.client import ApiClient
 from sluice.cluster.errors import Conflict
 from sluice.cluster.resource import DEPLOYMENTS, DRILLS

@@ -12,8 +12,8 @@ from typing import Final
 from sluice.api.base import Condition, NameRef
 from sluice.api.canary import CanaryDecision
 from sluice.api.monitor import Cause
-from sluice.api.policy import RequirementType
 from sluice.api.release import ApprovalStatus, CanaryRef, Phase, ReleaseStatus, RequirementStatus, Risk
+from sluice.api.requirement import RequirementType
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut, wire
 from sluice.decision.model import Allowance, Finding, Release, Result, Verdict

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sluice.api.policy import Origin
 from sluice.api.policy import StatementKind as Kind
 from sluice.api.release import ArtifactType, ChangeType, Outcome
+from sluice.api.requirement import Origin
 from sluice.decision.builds import objection
 from sluice.decision.model import Allowance, Asked, Case, Verdict
 from sluice.decision.reasons import Reason

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sluice.decision.reasons import Reason
 
 if TYPE_CHECKING:
-    from sluice.api.policy import Requirement
+    from sluice.api.requirement import Requirement
     from sluice.provenance.slsa import BuildProvenance
 
 Objection = tuple[Reason, str]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec
-from sluice.api.policy import RequirementType
+from sluice.api.requirement import RequirementType
 from sluice.api.scoring import SuiteSpec
 from sluice.decision.lineage import Lineages
 from sluice.decision.model import InvalidPolicy, Policy

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from sluice.api.digests import evidence_digest
-from sluice.api.policy import RequirementType
 from sluice.api.release import Outcome
+from sluice.api.requirement import RequirementType
 from sluice.decision.canary import check_canary, rolled_back, rolled_back_by
 from sluice.decision.drills import check_drill
 from sluice.decision.model import Asked, Case, InvalidPolicy, Result, Verdict

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sluice.api.canary import CanaryDecision
 from sluice.api.names import GOVERN_LABEL, STAGE_LABEL
-from sluice.api.policy import RequirementType
+from sluice.api.requirement import RequirementType
 from sluice.decision.model import Allowance, Release, Verdict
 from sluice.decision.reasons import Reason
 from sluice.decision.weights import checked_images, weights_problem

@@ -13,7 +13,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sluice.api.policy import RequirementType
+from sluice.api.requirement import RequirementType
 from sluice.decision.model import Policy
 
 if TYPE_CHECKING:

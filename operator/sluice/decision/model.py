@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sluice.api.digests import release_digest
-from sluice.api.policy import RequirementType
 from sluice.api.release import ArtifactType, Outcome, Phase
+from sluice.api.requirement import RequirementType
 from sluice.api.revocation import OnRevoked
 from sluice.decision.reasons import Reason
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluice.api.approval import ApprovalSpec, WaiverSpec
-    from sluice.api.policy import PolicySpec, Requirement
+    from sluice.api.policy import PolicySpec
     from sluice.api.release import Artifact, ReleaseSpec
+    from sluice.api.requirement import Requirement
     from sluice.decision.canary import Due
     from sluice.decision.drills import DrillDue
     from sluice.decision.monitors import Alarm, InvalidMonitor, Watched

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sluice.api.policy import Origin, RequirementType
 from sluice.api.policy import StatementKind as Kind
 from sluice.api.release import Outcome
+from sluice.api.requirement import Origin, RequirementType
 from sluice.decision.ancestry import Link, Walk
 from sluice.decision.model import MODELS, Asked, Case, Result, Verdict
 from sluice.decision.reasons import Reason

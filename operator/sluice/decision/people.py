@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from sluice.api.approval import ApprovalDecision
 from sluice.api.base import parse_time
-from sluice.api.policy import SeparatedFrom, SubjectKind
 from sluice.api.policy import StatementKind as Kind
+from sluice.api.policy import SubjectKind
+from sluice.api.requirement import SeparatedFrom
 from sluice.decision.model import Finding, Policy
 from sluice.decision.reasons import Reason
 from sluice.decision.signers import kind_of, permitted_signer

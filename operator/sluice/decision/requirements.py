@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sluice.api.durations import parse_duration
-from sluice.api.policy import RequirementType
 from sluice.api.policy import StatementKind as Kind
 from sluice.api.release import Outcome
+from sluice.api.requirement import RequirementType
 from sluice.decision.builds import Objection, objection
 from sluice.decision.intervals import wilson
 from sluice.decision.model import Asked, Case, Policy, Result, carrier
@@ -26,8 +26,8 @@ from sluice.provenance.model_signature import ModelManifest
 from sluice.provenance.slsa import BuildProvenance
 
 if TYPE_CHECKING:
-    from sluice.api.policy import Measure
     from sluice.api.release import Artifact
+    from sluice.api.requirement import Measure
     from sluice.evidence.facts import Fact
     from sluice.evidence.measurement import Measurement
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sluice.api.canary import CanarySpec
-    from sluice.api.policy import Requirement
+    from sluice.api.requirement import Requirement
     from sluice.api.scoring import SuiteSpec
 
 REPORTED = frozenset({ScorerType.TOKENS, ScorerType.COST, ScorerType.FORBIDDEN_TOOLS, ScorerType.EXFILTRATION})

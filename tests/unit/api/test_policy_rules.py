@@ -10,7 +10,7 @@ from cel_expr_python import cel
 
 from sluice.api.crd import crd
 from sluice.api.kinds import KINDS
-from sluice.api.policy import RequirementType
+from sluice.api.requirement import RequirementType
 
 DIGEST = "sha256:" + "a" * 64
 FIELDS: dict[str, tuple[Any, set[str]]] = {

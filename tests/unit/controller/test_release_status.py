@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.api.base import Model
-from sluice.api.policy import RequirementType
 from sluice.api.release import Outcome, ReleaseStatus
+from sluice.api.requirement import RequirementType
 from sluice.controller.conditions import Moment, cut, differs
 from sluice.controller.release_status import missing, status_of, unreadable_status
 from sluice.decision.model import Finding, Release, Result, Verdict
