@@ -29,7 +29,11 @@ from this host by address. NetworkPolicy objects are accepted and not enforced. 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 when done, 1 when not, with the reason on standard error."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if getattr(options, "group", None) and not options.user:
+        # Silently being the administrator would prove nothing about the group.
+        parser.error("--group goes with --user: say who is in that group")
     try:
         code: int = options.run(options)
     except StepFailed as failure:

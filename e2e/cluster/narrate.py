@@ -48,8 +48,12 @@ class Narrator:
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Announce `what`, then say how long it took; whatever goes wrong inside is the caller's to report."""
+        """Announce `what`, then say how long it took, or that it failed; why is the caller's to report."""
         self.say(f"{what} …")
         began = time.monotonic()
-        yield
+        try:
+            yield
+        except BaseException:
+            self.say(f"{what}: FAILED after {time.monotonic() - began:.1f} s")
+            raise
         self.say(f"{what}: done in {time.monotonic() - began:.1f} s")

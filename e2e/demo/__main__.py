@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 import time
+import traceback
 
 from rich.console import Console
 
@@ -19,7 +20,7 @@ from e2e.sigstore import PrivateSigstore
 
 
 def main() -> int:
-    """Run one command. Returns the exit code: 0 when done, 1 when a step failed, which is then named on standard error."""
+    """Run one command. Returns the exit code: 0 when done, 1 when a step failed: its name and what the cluster said last are on standard error then."""
     parser = argparse.ArgumentParser(prog="python -m e2e.demo", description=__doc__)
     parser.add_argument("command", choices=["up", "down"])
     command = parser.parse_args().command
@@ -30,15 +31,29 @@ def main() -> int:
             shutil.rmtree(STATE, ignore_errors=True)
             return 0
         _up(narrator, console)
-    except (StepFailed, AssertionError) as failure:
+    except StepFailed as failure:
         print(f"\nerror: {failure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: `make demo` begins the story again, `make demo-down` removes what it made", file=sys.stderr)
+        return 130
     return 0
 
 
 def _up(narrator: Narrator, console: Console) -> None:
     began = time.monotonic()
     target = Target.up(narrator)
+    try:
+        _tell(target, narrator, console, began)
+    except Exception as failure:
+        # Whatever it was: who sees it cannot ask the cluster any better than we can.
+        if not isinstance(failure, StepFailed | AssertionError):
+            traceback.print_exc()
+        message = f"{str(failure) or type(failure).__name__}\n\nWhat the cluster said last:\n{target.last_words()}"
+        raise StepFailed(message) from failure
+
+
+def _tell(target: Target, narrator: Narrator, console: Console, began: float) -> None:
     target.forget()
     with narrator.step("train, quantise and evaluate the model, build the images"):
         ingredients = gather(target, narrator)

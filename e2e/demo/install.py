@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from e2e.cluster import StepFailed
-from e2e.demo.target import Target
+from e2e.demo.target import SYSTEM, Target
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "sluice"
-SYSTEM = "sluice-system"
 
 
 def install(target: Target, image: str) -> None:
     """Install or upgrade, and wait until both Deployments are ready. Raises StepFailed with the last lines of each Pod that does not get ready."""
+    target.mark(SYSTEM)
     repository, _, digest = image.partition("@")
     try:
         target.helm(

@@ -292,7 +292,11 @@ class Story:
     def _step(self, text: str) -> Iterator[None]:
         self.console.print(f"\n[bold]{len(self.told) + 1}. {text}[/]", highlight=False, soft_wrap=True)
         began = time.monotonic()
-        yield
+        try:
+            yield
+        except BaseException:
+            self.console.print(f"    [red]FAILED[/] after {time.monotonic() - began:.1f} s: step {len(self.told) + 1}, {text}", highlight=False, soft_wrap=True)
+            raise
         self.told.append(Told(step=text, seconds=time.monotonic() - began))
         self.console.print(f"    [dim]{self.told[-1].seconds:.1f} s[/]", highlight=False)
 

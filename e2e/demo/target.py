@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,7 +24,12 @@ from sluice.api.kinds import KINDS
 from sluice.api.names import GROUP
 
 NAME = "sluice-demo"
+SYSTEM = "sluice-system"
+DEMO_LABEL = f"{GROUP}/demo"
+"""On the namespace of a Sluice that the demo has installed, in a cluster that it found: only such a one is upgraded or removed by it."""
 WAIT_SECONDS = 180.0
+COMMAND_SECONDS = 300.0
+LAST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +62,23 @@ class Target:
         if not registry:
             message = "KUBE_CONTEXT needs REGISTRY=host[:port][/prefix] too: a registry that you may push to and the cluster pulls from"
             raise StepFailed(message)
+        return cls.existing(context, narrator, registry=registry)
+
+    @classmethod
+    def existing(cls, context: str, narrator: Narrator, *, registry: str = "") -> Target:
+        """Take the cluster that `context` names. Raises StepFailed when it cannot be reached, or has a Sluice that the demo did not install."""
         if not shutil.which("kubectl"):
             message = "KUBE_CONTEXT names a cluster of yours, and there is no kubectl on PATH to reach it with"
             raise StepFailed(message)
-        return cls(binaries=Binaries(narrator), access=[f"--context={context}"], cluster=None, registry=registry)
+        target = cls(binaries=Binaries(narrator), access=[f"--context={context}"], cluster=None, registry=registry)
+        found = target.kubectl("get", "namespace", SYSTEM, "--ignore-not-found", "-o", "json").stdout
+        if found.strip() and (json.loads(found)["metadata"].get("labels") or {}).get(DEMO_LABEL) != "true":
+            message = (
+                f"there is a namespace {SYSTEM} on {context} that is not the demo's: it would replace the Sluice there, and its policies. Use another cluster; "
+                f"if it is left from the demo after all: kubectl --context={context} label namespace {SYSTEM} {DEMO_LABEL}=true"
+            )
+            raise StepFailed(message)
+        return target
 
     @property
     def access(self) -> str:
@@ -100,6 +119,24 @@ class Target:
         command = Path(sys.executable).parent / "sluice"
         return self._run([str(command), *arguments, *self._access])
 
+    def mark(self, namespace: str) -> None:
+        """Make a namespace that is known to be the demo's."""
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {DEMO_LABEL: "true"}}})
+
+    def last_words(self) -> str:
+        """What the cluster said last, for somebody who wants to know why the demo broke off: events, and the ends of Sluice's logs."""
+        shown = (
+            ("get", "events", f"--namespace={NAMESPACE}", "--sort-by=.lastTimestamp"),
+            ("logs", f"--namespace={SYSTEM}", "--selector=app.kubernetes.io/component=controller", "--tail=10", "--prefix"),
+            ("logs", f"--namespace={SYSTEM}", "--selector=app.kubernetes.io/component=webhook", "--tail=5", "--prefix"),
+        )
+        parts = []
+        for arguments in shown:
+            done = self.kubectl(*arguments, check=False)
+            lines = (done.stdout or done.stderr).strip().splitlines()[-LAST_LINES:]
+            parts.append("\n".join([f"kubectl {' '.join(arguments)}", *(f"  | {line}" for line in lines)]))
+        return "\n".join(parts)
+
     def forget(self) -> None:
         """Begin to remove what the last run made. Its Pods have no users left to wait for."""
         self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
@@ -131,9 +168,13 @@ class Target:
 
     @staticmethod
     def _run(command: list[str], *, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin or "", timeout=300)
+        shown = " ".join(Path(part).name if part.startswith("/") else part for part in command)
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin or "", timeout=COMMAND_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            message = f"{shown}\nno end after {COMMAND_SECONDS:.0f} s"
+            raise StepFailed(message) from error
         if check and done.returncode:
-            shown = " ".join(Path(part).name if part.startswith("/") else part for part in command)
             message = f"{shown}\n{(done.stderr or done.stdout).strip()}"
             raise StepFailed(message)
         return done
@@ -141,13 +182,14 @@ class Target:
 
 def down(narrator: Narrator) -> None:
     """Remove everything the demo made: the embedded cluster, or what was put into the one that `KUBE_CONTEXT` names."""
-    if not os.environ.get("KUBE_CONTEXT"):
+    context = os.environ.get("KUBE_CONTEXT")
+    if not context:
         take_down(NAME, narrator=narrator)
         return
-    target = Target.up(narrator)
+    target = Target.existing(context, narrator)
     target.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     target.kubectl("delete", "mrp/production", "mtr/ci", "--ignore-not-found", check=False)
-    target.helm("uninstall", "sluice", "--namespace", "sluice-system", "--ignore-not-found", "--wait")
+    target.helm("uninstall", "sluice", "--namespace", SYSTEM, "--ignore-not-found", "--wait")
     target.kubectl("delete", "crds", *(f"{kind.plural}.{GROUP}" for kind in KINDS), "--ignore-not-found")
-    target.kubectl("delete", "namespace", "sluice-system", "--ignore-not-found")
+    target.kubectl("delete", "namespace", SYSTEM, "--ignore-not-found")
     narrator.say("what the demo made is gone from the cluster; its images stay in your registry")
