@@ -12,8 +12,11 @@ from sluice.decision.world import World
 from sluice.evidence.claims import read_claims
 from sluice.evidence.facts import establish
 from sluice.provenance.errors import ProvenanceError
+from sluice.provenance.statement import STATEMENT_TYPE
 from sluice.provenance.trust import TrustAnchors
+from tests.fuzz import inside
 from tests.signing import FILES, anchors, bundle, key_anchors, plain_keys, public_pem, sigstore
+from tests.unit.evidence import made
 
 CORPUS = Path(__file__).with_name("corpus")
 Target = Callable[[bytes], None]
@@ -74,6 +77,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "bundle": _bundle, "claims": _claims, "objects": _objects, "pem": _pem, "raw-results": _raw_results, "statement": _statement,
         "trusted-root": _trusted_root,
     }
+    | dict(inside.TARGETS)
 )  # fmt: skip
 
 
@@ -81,7 +85,16 @@ def seeds(name: str) -> Iterator[bytes]:
     """Good inputs to begin with, and what was found before."""
     for path in sorted((CORPUS / name).glob("*")):
         yield path.read_bytes()
-    statements = [json.dumps(one).encode() for one in (model_signature_statement(FILES), slsa_statement({"image": _DIGEST}, "https://b", [("d", _DIGEST)]))]
+    described = [
+        {"_type": STATEMENT_TYPE, "subject": [{"name": "x", "digest": {"sha256": "a" * 64}}], "predicateType": kind, "predicate": predicate}
+        for kind, predicate in (
+            ("https://cyclonedx.org/bom", made.cyclonedx()),
+            ("https://spdx.dev/Document/v3", made.spdx()),
+            (made.DATASET_TYPE, made.dataset()),
+        )
+    ]
+    signed = (model_signature_statement(FILES), slsa_statement({"image": _DIGEST}, "https://b", [("d", _DIGEST)]), *described)
+    statements = [json.dumps(one).encode() for one in signed]
     match name:
         case "bundle" | "claims":
             yield from (bundle(), bundle(2), sign_with_key(statements[0], plain_keys()["p256"], "p256"))
@@ -91,5 +104,7 @@ def seeds(name: str) -> Iterator[bytes]:
             yield sigstore().trusted_root_json.encode()
         case "pem":
             yield from (public_pem(plain_keys()[kind]).encode() for kind in ("p256", "rsa"))
+        case "objects" | "raw-results":
+            return  # what is kept in the corpus
         case _:
-            return
+            yield from inside.seeds(name)
