@@ -109,7 +109,7 @@ RELEASE_POLICY = Kind(
 )  # fmt: skip
 TRUST_ROOT = Kind(
     name="TrustRoot", plural="trustroots", short="mtr", namespaced=False,
-    description="Whose signatures can be verified: a Sigstore instance or plain public keys.",
+    description="Whose signatures can be verified: a Sigstore instance, a private PKI, or plain public keys; and what is revoked.",
     spec=trust.TrustRootSpec, status=trust.TrustRootStatus,
     columns=(Column(name="Accepted", path=_condition("Accepted")), Column(name="Reason", path=_condition("Accepted", "reason")), _AGE),
 )  # fmt: skip
