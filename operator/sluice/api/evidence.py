@@ -43,7 +43,7 @@ class EvidenceSpec(Model):
     bundle: BundleSource
     """The signed statement."""
     attachments: Annotated[list[Attachment], Field(max_length=4, json_schema_extra=LIST_MAP_BY_NAME)] = []
-    """Raw files that the statement names by digest."""
+    """Raw files that the statement names by digest. With a model signature: the manifest of a ModelPack artifact that carries just the signed files."""
 
 
 class SubjectStatus(Model):

@@ -136,7 +136,7 @@ MEANING: dict[Reason, str] = {
     Reason.SignerNotPermitted: "The signature holds, but the policy does not let this signer make statements of this kind.",
     Reason.BuilderNotPermitted: "The provenance holds, but the policy does not accept its builder.",
     Reason.ParameterNotAccepted: "Whoever started the build chose something that policy does not accept; the message says what.",
-    Reason.CarrierUnbound: "The uri pins an OCI manifest, and no provenance ties that manifest to the signed weights.",
+    Reason.CarrierUnbound: "The uri pins an OCI manifest, and nothing ties it to the signed weights: no provenance, no ModelPack manifest at the signature.",
     Reason.UncoveredFiles: "The signer left paths of the model out of the signature. Sign all of it, or let the policy accept exactly these paths.",
     Reason.SummaryVerified: "A verifier whom the policy accepts passed this artifact, at the levels that it asks for.",
     Reason.SummaryNotAccepted: "There is a verification summary, by another verifier, not passed, or without a level that policy asks for.",

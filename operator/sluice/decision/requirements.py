@@ -73,13 +73,16 @@ def _model_signature(asked: Asked, artifact: Artifact, case: Case, _now: datetim
     pinned = carrier(artifact)
     if signed.outcome is not Outcome.SATISFIED or pinned in {None, artifact.digest}:
         return [signed]
-    # The uri pins an OCI manifest, the signature binds the files: somebody must say that the one carries the other.
+    # The uri pins an OCI manifest, the signature binds the files: the two documents show that the one carries the other, or somebody must say it.
+    if _is_compared(artifact, case.facts):
+        return [signed]
     if ties := _ties(asked.policy, artifact, case.facts):
         return [replace(signed, evidence=(*signed.evidence, ties[0].bundle_digest))]
     return [
         asked.result(Outcome.MISSING, Reason.CarrierUnbound,
-            f"no provenance says that {pinned} carries the weights {artifact.digest}",
-            remedy=f"sign SLSA provenance for {pinned} with {artifact.digest} among its resolvedDependencies",
+            f"nothing shows, and no provenance says, that {pinned} carries the weights {artifact.digest}",
+            remedy=f"sign SLSA provenance for {pinned} with {artifact.digest} among its resolvedDependencies, or attach the manifest of a ModelPack "
+            "artifact to the model signature",
         )
     ]  # fmt: skip
 
@@ -104,9 +107,14 @@ def _ties(policy: Policy, artifact: Artifact, facts: Sequence[Fact]) -> list[Fac
 
 
 def carries_signed(policy: Policy, artifact: Artifact, facts: Sequence[Fact]) -> bool:
-    """Tell whether signers whom `policy` permits say that the artifact is a model, and that the manifest its uri pins carries it."""
+    """Tell whether signers whom `policy` permits say that the artifact is a model, and that the manifest its uri pins carries it, unless that shows."""
     signed = any(kind_of(fact) is Kind.MODEL_SIGNATURE and artifact.digest in fact.subjects and permitted_signer(policy, fact) for fact in facts)
-    return signed and (carrier(artifact) == artifact.digest or bool(_ties(policy, artifact, facts)))
+    return signed and (carrier(artifact) == artifact.digest or _is_compared(artifact, facts) or bool(_ties(policy, artifact, facts)))
+
+
+def _is_compared(artifact: Artifact, facts: Sequence[Fact]) -> bool:
+    """Whether the manifest lists the very files. Whoever signed the list: one with this digest lists no others."""
+    return any(artifact.digest in fact.subjects and carrier(artifact) in fact.carriers for fact in facts)
 
 
 def _provenance(asked: Asked, artifact: Artifact, case: Case, _now: datetime) -> list[Result]:

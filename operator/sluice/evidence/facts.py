@@ -16,6 +16,7 @@ from sluice.evidence.documents import read_payload, read_references
 from sluice.evidence.drill import RollbackDrill, parse_drill
 from sluice.evidence.evaluation import Evaluation, read_evaluation
 from sluice.evidence.lineage import BillOfMaterials, DatasetDescription, datasets_of, makings_of
+from sluice.evidence.model_pack import carriers
 from sluice.evidence.vsa import VerificationSummary, parse_summary
 from sluice.provenance import model_signature, slsa
 from sluice.provenance.bundle import Signer, verify_bundle
@@ -38,7 +39,7 @@ class OtherStatement:
 
 
 Content = ModelManifest | BuildProvenance | Evaluation | RollbackDrill | VerificationSummary | DatasetDescription | BillOfMaterials | OtherStatement
-_WITH_FILES = evaluation.PREDICATE_TYPES | {documents.REFERENCE}
+_WITH_FILES = evaluation.PREDICATE_TYPES | {documents.REFERENCE, model_signature.PREDICATE_TYPE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class Fact:
     subjects: frozenset[str]
     """`sha256:` digests that the statement binds to. For a model signature the name-binding digest, never the OMS root."""
     content: Content
+    carriers: frozenset[str] = frozenset()
+    """OCI manifests, by digest, that carry exactly the files of a model signature."""
 
     @property
     def speaks_of(self) -> frozenset[str]:
@@ -91,6 +94,7 @@ def establish(raw_bundle: bytes, attachments: Mapping[str, bytes], anchors: Trus
             predicate_type=statement.predicate_type,
             subjects=frozenset({content.digest}) if isinstance(content, ModelManifest) else frozenset(subject.sha256 for subject in statement.subjects),
             content=content,
+            carriers=carriers(content, attachments) if isinstance(content, ModelManifest) else frozenset(),
         )
 
 
