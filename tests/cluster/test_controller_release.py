@@ -9,13 +9,17 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
+from click.testing import Result
 
 from e2e.cluster import Cluster
 from tests.cluster.controller import Controller, Process
 from tests.cluster.namespace import Namespace
 from tests.cluster.story import OLGA, RELEASE, SAM, TINA, Story
+from tests.unit.cli.models import run
 from tests.unit.decision import case
 
 
@@ -29,6 +33,18 @@ def controller(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> It
 def story(controller: Process, ns: Namespace) -> Story:
     assert controller.process.poll() is None, controller.said()
     return Story(ns)
+
+
+def verify(story: Story, *, release: str = RELEASE, kubeconfig: Path | None = None) -> Result:
+    """What `sluice verify release` says, which decides by itself, from what the API server has."""
+    return run("verify", "release", f"mr/{release}", "-n", story.ns.name, "--kubeconfig", kubeconfig or story.ns.cluster.kubeconfig, "-o", "json")
+
+
+def asked(story: Story) -> tuple[int, bool, str, str | None]:
+    """Exit code, verdict, phase and reason."""
+    found = verify(story)
+    answer = json.loads(found.stdout)
+    return found.exit_code, answer["verified"], answer["phase"], answer.get("reason")
 
 
 def gated(pod: dict[str, object]) -> bool:
@@ -157,6 +173,7 @@ def test_a_wrong_signer_is_refused_and_the_message_says_who_may(story: Story) ->
     assert "trainer-ci" in message
     assert "mallory@example.com" in message
     assert story.status()["phase"] == "Rejected"
+    assert asked(story) == (1, False, "Rejected", "SignerNotPermitted")
 
 
 def test_who_operates_the_trainer_cannot_approve_and_the_approval_says_why(story: Story) -> None:
@@ -170,10 +187,25 @@ def test_who_operates_the_trainer_cannot_approve_and_the_approval_says_why(story
 
 def test_a_rejection_stalls_the_release(story: Story) -> None:
     story.until_serving()
+    assert asked(story) == (0, True, "Serving", None)
     story.decide("no", "security", SAM, decision="Reject")
+    assert asked(story) == (1, False, "Rejected", "Rejected"), "who asks the command line waits for no controller"
     rejected = story.wait_phase("Rejected")
     assert rejected["status"]["missing"] == "rejected as security by sam@example.com"
     assert story.condition("modelrelease", RELEASE, "Stalled", "True", reason="Rejected")
+
+
+def test_the_command_line_has_no_answer_about_what_is_not_there_or_may_not_be_read(story: Story, tmp_path: Path) -> None:
+    story.platform()
+    story.propose()
+    assert asked(story)[:2] == (1, False)
+    assert verify(story, release="another").exit_code == 3
+    kubeconfig = yaml.safe_load(story.ns.cluster.kubeconfig.read_text())
+    kubeconfig["users"] = [{"name": user["name"], "user": {"token": "nobody"}} for user in kubeconfig["users"]]
+    (tmp_path / "nobody.yaml").write_text(yaml.safe_dump(kubeconfig))
+    refused = verify(story, kubeconfig=tmp_path / "nobody.yaml")
+    assert (refused.exit_code, refused.stdout) == (3, "")
+    assert "the cluster does not tell everything" in refused.stderr
 
 
 def test_a_strict_namespace_releases_what_serves_no_known_model(story: Story) -> None:

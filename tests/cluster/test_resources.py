@@ -84,6 +84,7 @@ ORIGIN_NEEDS: Object = {
     "VerificationSummary": {"artifactTypes": ["Image"], "verifiers": ["https://v"]},
 }  # fmt: skip
 DRILL: Object = {"name": "way-back", "type": "RollbackDrill", "maxAge": "30d", "every": "7d"}
+AUTHORITIES = "spec.certificateAuthorities"
 REVOKED, WHY, SINCE = "spec.revoked", {"reason": "it was stolen"}, "2026-11-01T00:00:00Z"
 MONITOR, MONITORED = "spec.monitors.0", "spec.monitors.1"
 QUERY: Object = {"query": "latency_seconds", "answer": "Values"}
@@ -143,6 +144,12 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("trust-in-both", "TrustRoot", [("spec.sigstore", {"trustedRoot": "{}"})], "set exactly one of sigstore, keys"),
     ("trust-in-nothing", "TrustRoot", [("spec", {})], "set exactly one of sigstore, keys"),
     ("too-many-keys", "TrustRoot", [("spec.keys", [{"name": f"k{n}", "pem": "x"} for n in range(17)])], "must have at most 16 items"),
+    ("authorities-and-keys", "TrustRoot", [(AUTHORITIES, {"pem": "x", "undated": "Accept"})], "set exactly one of sigstore, keys, certificateAuthorities"),
+    ("authorities-that-nothing-dates", "TrustRoot", [("spec", {"certificateAuthorities": {"pem": "x"}})], "give timestampPem, or set undated to Accept"),
+    ("timestamps-of-nobody", "TrustRoot",
+     [("spec", {"certificateAuthorities": {"pem": "x", "undated": "Accept", "timestamps": 1}})], "timestamps needs timestampPem"),
+    ("authorities-without-certificates", "TrustRoot", [("spec", {"certificateAuthorities": {"undated": "Accept"}})], "pem: Required value"),
+    ("nine-timestamps", "TrustRoot", [("spec", {"certificateAuthorities": {"pem": "x", "timestampPem": "x", "timestamps": 9}})], "less than or equal to 8"),
     ("huge-trust-root", "TrustRoot", [("spec", {"sigstore": {"trustedRoot": "x" * 262_145}})], "may not be more than 262144 bytes"),
     # ReleasePolicy
     ("signer-by-both", "ReleasePolicy", [(f"{SIGNER}.key", "k")], "set exactly one of identity, key"),
@@ -306,6 +313,8 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
         WHY | {"type": "Artifact", "digest": "gitCommit:" + "a" * 40}, *([WHY | {"type": "Artifact", "digest": DIGEST}] * 249)])]),
     ("revoked-by-a-policy", "ReleasePolicy", [(REVOKED, [WHY | {"type": "Key", "fingerprint": DIGEST}]), ("spec.onRevoked", "ScaleToZero")]),
     ("trust-in-sigstore", "TrustRoot", [("spec", {"sigstore": {"trustedRoot": "{}"}})]),
+    ("authorities-with-timestamps", "TrustRoot", [("spec", {"certificateAuthorities": {"pem": "x", "timestampPem": "x", "timestamps": 8}})]),
+    ("authorities-without-timestamps", "TrustRoot", [("spec", {"certificateAuthorities": {"pem": "x", "undated": "Accept", "timestamps": 0}})]),
     ("at-most", "ReleasePolicy", [("spec.requirements.2.measures.0", {"suite": "s", "metric": "m", "atMost": "-0.5"})]),
     ("any-builder", "ReleasePolicy", [("spec.requirements.1.builders", GONE)]),
     ("only-what-a-canary-needs", "ReleasePolicy", [(CANARY, {"name": "canary", "type": "Canary"} | {f: CANARY_FIELDS[f] for f in CANARY_NEEDS})]),
