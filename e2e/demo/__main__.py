@@ -11,6 +11,7 @@ import traceback
 from rich.console import Console
 
 from e2e.cluster import Narrator, StepFailed
+from e2e.cluster.build import cache_folder
 from e2e.demo.ingredients import STATE, gather
 from e2e.demo.install import install
 from e2e.demo.manifests import NAMESPACE
@@ -29,6 +30,7 @@ def main() -> int:
         if command == "down":
             down(narrator)
             shutil.rmtree(STATE, ignore_errors=True)
+            narrator.say(f"what was built stays in {cache_folder().parent} for the next time; remove that folder to build it again")
             return 0
         _up(narrator, console)
     except StepFailed as failure:

@@ -23,6 +23,9 @@ from sluice.api.names import API_VERSION
 from sluice.cli.access import Access, Refused, Unknown, cluster_options, connected, release_name
 from sluice.cli.verify import plain
 
+COUNTED_SECONDS = 10.0
+"""How long the controller is given to say whether a decision counts: it looks at once, and there is nobody to ask while none leads."""
+_AGAIN_SECONDS = 0.3
 _COLOURS = {"Satisfied": "green", "Waived": "yellow", "Missing": "yellow", "Expired": "yellow", "Failed": "red"}
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,7 +74,7 @@ def approve(**arguments: Any) -> None:  # noqa: ANN401 - click's options
 
     Shows what is signed off (the release, its evidence, every requirement) and asks. The approval names both digests and dies when either changes.
 
-    Ends with 0 when it was created, 1 when you or the cluster say no, 3 when it cannot be told.
+    Ends with 0 when it was created, 1 when you or the cluster say no, or it does not count, 3 when it cannot be told.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     _decide(ApprovalDecision.APPROVE, **arguments)
 
@@ -84,7 +87,7 @@ def reject(**arguments: Any) -> None:  # noqa: ANN401 - click's options
     \b
       sluice reject mr/churn-2-1-0 -n payments --role security --comment "refuses too little"
 
-    Ends with 0 when it was created, 1 when you or the cluster say no, 3 when it cannot be told.
+    Ends with 0 when it was created, 1 when you or the cluster say no, or it does not count, 3 when it cannot be told.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     _decide(ApprovalDecision.REJECT, **arguments)
 
@@ -119,10 +122,17 @@ def _decide(
     if not yes and not click.confirm(f"{decision.value} as {role}?", err=True):
         raise Refused("nothing was created")
     created = asyncio.run(_create(access, namespace, wanted))
+    counted = asyncio.run(_counted(access, namespace, created["metadata"]["name"]))
     if output == "table":
         console.print(Text("✓", style="green"), plain(f"mra/{created['metadata']['name']} created by {created['spec']['approver']['username']}"))
     else:
         _print(created, output)
+    name = created["metadata"]["name"]
+    if counted is None:
+        click.echo(f"note: whether it counts is not said yet: kubectl get mra/{name} -n {namespace}", err=True)
+    elif counted["status"] != "True":
+        message = f"mra/{name} is there and does not count: {plain(counted.get('message') or counted.get('reason'))}"
+        raise Refused(message)
 
 
 def manifest(release: dict[str, Any], *, decision: ApprovalDecision, role: str, comment: str | None, expires: str | None) -> dict[str, Any]:
@@ -174,6 +184,22 @@ async def _create(access: Access, namespace: str, item: dict[str, Any]) -> dict[
     from sluice.cluster.resource import APPROVALS  # noqa: PLC0415 - see the package
 
     return await _ask(access, lambda client: client.create(APPROVALS, item, namespace=namespace), "the approval")
+
+
+async def _counted(access: Access, namespace: str, name: str) -> dict[str, Any] | None:
+    """Read what the controller says about a decision; None when it has said nothing yet, or may not be asked."""
+    from sluice.cluster.errors import ApiError  # noqa: PLC0415 - see the package
+    from sluice.cluster.resource import APPROVALS  # noqa: PLC0415
+
+    try:
+        async with asyncio.timeout(COUNTED_SECONDS), connected(access) as client:
+            while True:
+                conditions = ((await client.get(APPROVALS.path(namespace, name))).get("status") or {}).get("conditions") or ()
+                if found := next((condition for condition in conditions if condition["type"] == "Counted"), None):
+                    return dict(found)
+                await asyncio.sleep(_AGAIN_SECONDS)
+    except (ApiError, TimeoutError):
+        return None
 
 
 async def _ask(access: Access, request: Callable[[Any], Any], what: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Server:
     def __init__(self, release: dict[str, Any]) -> None:
         self.release = release
         self.created: list[dict[str, Any]] = []
+        self.counted: dict[str, Any] | None = {"type": "Counted", "status": "True", "reason": "Counted", "message": "Approve by sam as security"}
 
     async def get(self, _access: Access, _namespace: str, _name: str) -> dict[str, Any]:
         return self.release
@@ -40,6 +41,9 @@ class Server:
         self.created.append(item)
         return {**item, "metadata": {**item["metadata"], "name": "churn-2-1-0-security-x7"}, "spec": {**item["spec"], "approver": {"username": "sam"}}}
 
+    async def says(self, _access: Access, _namespace: str, _name: str) -> dict[str, Any] | None:
+        return self.counted
+
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
@@ -47,6 +51,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server(RELEASE)
     monkeypatch.setattr(decisions, "_get", server.get)
     monkeypatch.setattr(decisions, "_create", server.create)
+    monkeypatch.setattr(decisions, "_counted", server.says)
     return server
 
 
@@ -73,6 +78,20 @@ def test_what_is_signed_off_is_what_was_shown(server: Server) -> None:
         "decision": "Approve",
         "comment": "Red-team run 118",
     }
+
+
+def test_a_decision_that_does_not_count_is_no_success(server: Server) -> None:
+    server.counted = {"type": "Counted", "status": "False", "reason": "NotInRole", "message": "sam does not hold the role security"}
+    code, output = run(*APPROVE, "--yes")
+    assert (code, len(server.created)) == (1, 1)
+    assert "mra/churn-2-1-0-security-x7 is there and does not count: sam does not hold the role security" in output
+
+
+def test_when_nobody_says_whether_it_counts_that_is_said(server: Server) -> None:
+    server.counted = None
+    code, output = run(*APPROVE, "--yes")
+    assert code == 0
+    assert "whether it counts is not said yet: kubectl get mra/churn-2-1-0-security-x7 -n payments" in output
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n"])
