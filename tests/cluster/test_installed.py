@@ -6,6 +6,7 @@ either part is back.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from tests.cluster.canary_story import CANDIDATE, Canary, sluice_image
 from tests.cluster.namespace import Namespace, condition_of
 from tests.cluster.stored_weights import StoredWeights
 from tests.cluster.story import SAM, Story
+from tests.unit.cli.models import run
+from tests.unit.decision import case
 
 CHART = Path(__file__).parents[2] / "charts" / "sluice"
 SYSTEM = "sluice-system"
@@ -86,6 +89,14 @@ def serving(ns: Namespace) -> tuple[Story, set[str]]:
     return story, {pod["metadata"]["uid"] for pod in ns.list("pods", selector="app=churn")}
 
 
+def verified_image(story: StoredWeights, folder: Path) -> Object:
+    """What `sluice verify image` says about the image of the release, out of its registry."""
+    (folder / "trust.json").write_text(json.dumps(story.ns.get("trustroot", story.ns.name)))
+    who = ("--trust-root", folder / "trust.json", "--identity", case.TRAINER, "--issuer", case.ISSUER)
+    answer: Object = json.loads(run("verify", "image", story.image, *who, "--plain-http", "-o", "json").stdout)
+    return answer
+
+
 def test_an_approved_release_starts_and_another_waits(installed: Cluster, ns: Namespace) -> None:
     story, pods = serving(ns)
     assert len(pods) == 2
@@ -108,7 +119,7 @@ def test_a_candidate_is_scored_and_promoted_and_once_stopped_its_baseline_stands
 
 
 @pytest.mark.usefixtures("installed")
-def test_evidence_is_found_in_the_registry_and_weights_that_somebody_changed_are_not_loaded(ns: Namespace) -> None:
+def test_evidence_is_found_in_the_registry_and_weights_that_somebody_changed_are_not_loaded(ns: Namespace, tmp_path: Path) -> None:
     story = StoredWeights(ns)
     story.platform()
     story.refer("signature")
@@ -121,16 +132,22 @@ def test_evidence_is_found_in_the_registry_and_weights_that_somebody_changed_are
     fetched = [obj for obj in ns.list("releaseevidences", selector=f"sluice.dev/found-for={story.release}") if "oci" in obj["spec"]["bundle"]]
     assert len(fetched) == 2
     assert all(condition_of(obj, "Fetched") == "True" for obj in fetched)
+    # A person who asks about the image finds the same: one is about it, the other about the weights.
+    answer = verified_image(story, tmp_path)
+    assert (answer["verified"], sorted(each.get("reason", "") for each in answer["bundles"])) == (True, ["", "SubjectMissing"])
     story.approve()
     story.wait_phase("Serving")
     # 2. What was signed is loaded. A container that bears the name of the check is no check.
-    ns.apply(story.fetching_pod("right"))
+    # A volume has a folder at its top that only root may read: nobody who loads from this one is root.
+    right = story.fetching_pod("right", tamper="mkdir -m 700 /models/lost+found")
+    right["spec"]["containers"][0]["securityContext"] = {"runAsUser": 1000}
+    ns.apply(right)
     changed = story.fetching_pod("changed", tamper="printf x >> /models/config.json")
     checking = ns.get("pod", "right")["spec"]["initContainers"][-1]
     changed["spec"]["initContainers"].append({"name": checking["name"], "image": story.image, "command": ["true"]})
     ns.apply(changed)
-    right = ns.wait("pod", "right", lambda pod: condition_of(pod, "Ready") == "True", seconds=60)
-    assert "verified 2 files" in right["status"]["initContainerStatuses"][-1]["state"]["terminated"]["message"]
+    loaded = ns.wait("pod", "right", lambda pod: condition_of(pod, "Ready") == "True", seconds=60)
+    assert "verified 2 files" in loaded["status"]["initContainerStatuses"][-1]["state"]["terminated"]["message"]
 
     # 3. What somebody changed is not: the server never starts, and the Pod says why.
     def refused(pod: Object) -> bool:
