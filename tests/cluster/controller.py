@@ -27,7 +27,8 @@ USER = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
 READY_SECONDS = 40
 _RUN = """
 import asyncio, json, logging, pathlib, sys
-from sluice.controller.run import Settings, run
+from sluice.controller.run import run
+from sluice.controller.settings import Settings
 logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
 asyncio.run(run(Settings(kubeconfig=pathlib.Path(sys.argv[1]), **json.loads(sys.argv[2]))))
 """

@@ -131,7 +131,8 @@ def controller(*, log_level: str, **flags: Any) -> None:  # noqa: ANN401 - click
 
     One replica is active, by Lease; others wait with everything in memory and take over within 20 seconds.
     """
-    from sluice.controller.run import Settings, run  # noqa: PLC0415 - see the package
+    from sluice.controller.run import run  # noqa: PLC0415 - see the package
+    from sluice.controller.settings import Settings  # noqa: PLC0415
     from sluice.decision.weights import pinned  # noqa: PLC0415
 
     _log(log_level)

@@ -17,7 +17,8 @@ from sluice.cluster.connection import Connection
 from sluice.cluster.lease import Lease, LeaseLost
 from sluice.cluster.outbound import Reference
 from sluice.controller import run as wiring
-from sluice.controller.run import LEASE_LOST_STATUS, Settings
+from sluice.controller.run import LEASE_LOST_STATUS
+from sluice.controller.settings import Settings
 from sluice.webhook.certificates import Lifetimes, renew
 
 
