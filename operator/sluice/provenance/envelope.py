@@ -36,6 +36,8 @@ WITNESS_LIMIT = 8
 """At most as many log entries, and as many timestamps."""
 
 _MALFORMED = Reason.BundleMalformed
+_VALUE_LIMIT = 8192
+"""Most of a bundle is in few strings: eight log entries with long proofs hold 700 values."""
 _SIGNERS = {"certificate", "x509CertificateChain", "publicKey"}
 _MESSAGE_DIGEST = "SHA2_256"
 
@@ -88,7 +90,7 @@ def signed_bytes(payload: bytes) -> bytes:
 
 def read_bundle(raw: bytes, *, limit: int = BUNDLE_LIMIT) -> UnverifiedBundle:
     """Read `raw` (at most `limit` bytes of JSON). Raises ProvenanceError: BundleTooLarge, BundleMalformed, PayloadTypeUnexpected."""
-    document = parse_object(raw, what="the bundle", limit=limit, reason=_MALFORMED, too_large=Reason.BundleTooLarge)
+    document = parse_object(raw, what="the bundle", limit=limit, reason=_MALFORMED, too_large=Reason.BundleTooLarge, values=_VALUE_LIMIT)
     # 1. The version.
     media_type = member(document, "mediaType", str, where="bundle", reason=_MALFORMED)
     version = MEDIA_TYPES.get(media_type)

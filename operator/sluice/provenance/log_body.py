@@ -23,6 +23,8 @@ from sluice.provenance.strict_json import JsonObject, member, objects, optional,
 
 _INVALID = Reason.LogEntryInvalid
 _BODY_LIMIT = 1_048_576
+_VALUE_LIMIT = 1024
+"""The largest kind has 20."""
 _HASHES: Mapping[str, str] = MappingProxyType(
     {
         "sha256": "sha256",
@@ -54,7 +56,7 @@ class Signatory:
 def check_about(entry: LogEntry, signed: SignedContent, by: Signatory) -> None:
     """Check that `entry` records the signature of `signed`, made by `by`. Raises ProvenanceError (LogEntryInvalid)."""
     where = "canonicalizedBody"
-    document = parse_object(entry.body, what="the log entry's body", limit=_BODY_LIMIT, reason=_INVALID)
+    document = parse_object(entry.body, what="the log entry's body", limit=_BODY_LIMIT, reason=_INVALID, values=_VALUE_LIMIT)
     named = (
         member(document, "kind", str, where=where, reason=_INVALID),
         member(document, "apiVersion", str, where=where, reason=_INVALID),

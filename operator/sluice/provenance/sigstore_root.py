@@ -27,6 +27,8 @@ from sluice.provenance.validity import FOREVER, Window, window_of
 
 TEXT_LIMIT = 262_144
 AUTHORITY_LIMIT = 32
+_VALUE_LIMIT = 8192
+"""Four lists of as many authorities as are read hold 3,000."""
 
 _MALFORMED = Reason.TrustRootMalformed
 _PSS = {
@@ -57,7 +59,7 @@ class SigstoreRoot:
     def __init__(self, text: str, *, for_certificates: bool = True) -> None:
         """Parse `text` (`trusted_root.json`). Without `for_certificates` it may hold less: only its logs and timestamp authorities are asked."""
         raw = text.encode("utf-8", "replace")
-        document = parse_object(raw, what="the trusted root", limit=TEXT_LIMIT, reason=_MALFORMED)
+        document = parse_object(raw, what="the trusted root", limit=TEXT_LIMIT, reason=_MALFORMED, values=_VALUE_LIMIT)
         _refuse_second_spelling(document)
         self.canonical = canonical(document)
         filled = _with_empty_fields(document)

@@ -20,13 +20,13 @@ T = TypeVar("T", str, int, bool, float, dict[str, JsonValue], list[JsonValue])
 _WORDS: Mapping[type, str] = {str: "a string", int: "an integer", bool: "true or false", float: "a number", dict: "an object", list: "a list"}
 
 
-def parse_object(raw: bytes, *, what: str, limit: int, reason: Reason, too_large: Reason | None = None) -> JsonObject:
-    """Parse `raw`, at most `limit` bytes, which must be one JSON object; `what` names it in messages.
+def parse_object(raw: bytes, *, what: str, limit: int, reason: Reason, too_large: Reason | None = None, values: int | None = None) -> JsonObject:
+    """Parse `raw`, at most `limit` bytes and `values` values (default: as many as a list of files has), which must be one JSON object; `what` names it.
 
     Raises ProvenanceError: `too_large` (or `reason`) for size, `reason` for everything else.
     """
     try:
-        value = parse(raw, limit=limit, values=max(VALUE_LIMIT, limit // _BYTES_A_VALUE))
+        value = parse(raw, limit=limit, values=values or max(VALUE_LIMIT, limit // _BYTES_A_VALUE))
     except JsonTooLarge as error:
         raise ProvenanceError(too_large or reason, f"{what} {error}") from None
     except JsonRefused as error:

@@ -314,7 +314,7 @@ def test_control_characters_in_names_are_refused() -> None:
     assert refusal(sign(STATEMENT, issuer="https://a\n.example.com")) is Reason.IdentityMalformed
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\x00" * 100, b'{"mediaType": 1}', b"{" * 10_000, json.dumps({"mediaType": "x" * 10_000}).encode()])
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\x00" * 100, b'{"mediaType": 1}', b"{" * 5_000, json.dumps({"mediaType": "x" * 10_000}).encode()])
 def test_bytes_that_are_no_bundle_are_malformed(raw: bytes) -> None:
     assert refusal(raw) is Reason.BundleMalformed
     assert refusal(raw, key_anchors()) is Reason.BundleMalformed
@@ -322,6 +322,12 @@ def test_bytes_that_are_no_bundle_are_malformed(raw: bytes) -> None:
 
 def test_five_megabytes_are_too_large_before_they_are_parsed() -> None:
     assert refusal(b'{"a":"' + b"x" * 5_000_000 + b'"}') is Reason.BundleTooLarge
+
+
+def test_a_bundle_of_many_small_values_is_too_large_before_it_is_parsed() -> None:
+    """A list of files may be long; it is one string of the bundle."""
+    assert refusal(b'{"mediaType": [' + b"0," * 10_000 + b"0]}") is Reason.BundleTooLarge
+    assert refusal(edited(bundle(), lambda d: d.update(more=[0] * 1_000))) is Reason.BundleMalformed
 
 
 def test_a_member_given_twice_is_refused() -> None:
