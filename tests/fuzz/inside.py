@@ -12,9 +12,10 @@ from types import MappingProxyType
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import load_der_x509_certificate
 
-from e2e.sigstore import sign_with_key
+from e2e.sigstore import model_signature_statement, sign_with_key
 from sluice.evidence.documents import REFERENCE
 from sluice.evidence.facts import establish
+from sluice.evidence.model_pack import carriers
 from sluice.provenance.bundle import verify_bundle
 from sluice.provenance.certificate_chain import check_code_signing
 from sluice.provenance.checkpoint import Checkpoint
@@ -23,13 +24,15 @@ from sluice.provenance.envelope import UnverifiedBundle, read_bundle
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.log_body import Signatory, check_about
 from sluice.provenance.log_entry import LogEntry, verify_log_entry
+from sluice.provenance.model_signature import ModelManifest, parse_model_manifest
 from sluice.provenance.signed_content import SignedContent
 from sluice.provenance.sigstore_root import SigstoreRoot
+from sluice.provenance.statement import parse_statement
 from sluice.provenance.strict_json import parse_object
 from sluice.provenance.timestamp import TimestampAuthority, verify_timestamps
 from sluice.provenance.trust import TrustAnchors
 from tests.bundles import KINDS, Kind, make
-from tests.signing import anchors, edited, key_anchors, plain_keys, sigstore
+from tests.signing import FILES, anchors, edited, key_anchors, plain_keys, sigstore
 from tests.unit.evidence import made
 
 _CERTIFIED = tuple(kind for kind in KINDS if not kind.keyed and not kind.message)
@@ -115,9 +118,21 @@ def document(raw: bytes) -> None:
         establish(sign_with_key(statement, plain_keys()["ed25519"], "ed25519"), {"a": raw}, key_anchors())
 
 
+@cache
+def _model() -> ModelManifest:
+    return parse_model_manifest(parse_statement(json.dumps(model_signature_statement(FILES)).encode()))
+
+
+def model_pack(raw: bytes) -> None:
+    """Any file beside a model signature as the manifest that carries the model."""
+    with suppress(ProvenanceError):
+        carriers(_model(), {"manifest.json": raw})
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = MappingProxyType(
     {
-        "certificate": certificate, "checkpoint": checkpoint, "document": document, "log-body": log_body, "log-entry": log_entry, "timestamp": timestamp,
+        "certificate": certificate, "checkpoint": checkpoint, "document": document, "log-body": log_body, "log-entry": log_entry,
+        "model-pack": model_pack, "timestamp": timestamp,
     }
 )  # fmt: skip
 
@@ -139,5 +154,7 @@ def seeds(name: str) -> Iterator[bytes]:
                 yield json.loads(make(kind))["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["checkpoint"]["envelope"].encode()
         case "document":
             yield from (json.dumps(each).encode() for each in (made.croissant(), made.cyclonedx(), made.spdx()))
+        case "model-pack":
+            yield json.dumps(made.modelpack(FILES)).encode()
         case _:
             return

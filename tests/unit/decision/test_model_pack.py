@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from e2e.sigstore import model_signature_statement
@@ -9,9 +12,14 @@ from sluice.decision.reasons import Reason
 from sluice.provenance.digests import sha256_of
 from tests.unit.decision import case as c
 from tests.unit.decision.test_decide import result_of, verdict_of
-from tests.unit.evidence.test_model_pack import modelpack, raw
+from tests.unit.evidence.made import modelpack
 
-MANIFEST = raw(modelpack(c.WEIGHTS_FILES))
+
+def encoded(manifest: dict[str, Any]) -> bytes:
+    return json.dumps(manifest).encode()
+
+
+MANIFEST = encoded(modelpack(c.WEIGHTS_FILES))
 CARRIER = sha256_of(MANIFEST)
 
 
@@ -37,7 +45,7 @@ def test_a_signature_with_the_manifest_that_the_release_pins_is_enough() -> None
     assert reason(world()) is Reason.SignatureVerified
 
 
-@pytest.mark.parametrize("attached", [None, raw(modelpack(c.WEIGHTS_FILES) | {"annotations": {"a": "b"}})])
+@pytest.mark.parametrize("attached", [None, encoded(modelpack(c.WEIGHTS_FILES) | {"annotations": {"a": "b"}})])
 def test_without_the_manifest_or_with_another_one_somebody_has_to_say_it(attached: bytes | None) -> None:
     result = result_of(verdict_of(world(attached=attached)), "weights-signed")
     assert result.reason is Reason.CarrierUnbound
@@ -45,7 +53,7 @@ def test_without_the_manifest_or_with_another_one_somebody_has_to_say_it(attache
 
 
 def test_a_manifest_of_other_files_is_refused_with_the_evidence() -> None:
-    other = raw(modelpack(c.WEIGHTS_FILES | {"config.json": b"[]"}))
+    other = encoded(modelpack(c.WEIGHTS_FILES | {"config.json": b"[]"}))
     result = result_of(verdict_of(world(sha256_of(other), attached=other)), "weights-signed")
     assert (result.reason, "AttachmentMismatch" in result.message) == (Reason.EvidenceRefused, True)
 

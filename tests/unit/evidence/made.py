@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from e2e.sigstore.statements import statement, subject
+from sluice.provenance.digests import sha256_of
 from sluice.provenance.statement import Statement, parse_statement
 from sluice.provenance.strict_json import canonical
 
@@ -103,4 +105,22 @@ def spdx() -> dict[str, Any]:
             related(5, "hasDeclaredLicense", "data", "https://spdx.org/licenses/MIT"),
             related(6, "hasConcludedLicense", "data", "l"),
         ],
+    }  # fmt: skip
+
+
+_MODELPACK_KINDS = {"config.json": "weight.config", "code/modeling.py": "code"}
+
+
+def modelpack(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The manifest that `modctl build --raw` makes."""
+    layers = [
+        {
+            "mediaType": f"application/vnd.cncf.model.{_MODELPACK_KINDS.get(name, 'weight')}.v1.raw", "digest": sha256_of(content), "size": len(content),
+            "annotations": {"org.cncf.model.filepath": name, "org.cncf.model.file.metadata+json": "{}"},
+        }
+        for name, content in files.items()
+    ]  # fmt: skip
+    return {
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "artifactType": "application/vnd.cncf.model.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.cncf.model.config.v1+json", "digest": sha256_of(b"{}"), "size": 2}, "layers": layers,
     }  # fmt: skip

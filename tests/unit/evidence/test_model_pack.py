@@ -18,25 +18,14 @@ from sluice.provenance.errors import Reason
 from sluice.provenance.model_directory import manifest_of
 from sluice.provenance.model_signature import ModelManifest
 from tests.signing import anchors, error_of, sign
+from tests.unit.evidence.made import modelpack as made_of
 
 Object = dict[str, Any]
 FILES = {"model.safetensors": b"weights" * 100, "config.json": b"{}", "code/modeling.py": b"pass"}
-KINDS = {"model.safetensors": "weight", "config.json": "weight.config", "code/modeling.py": "code"}
 
 
 def modelpack(files: dict[str, bytes] = FILES) -> Object:
-    """The manifest that `modctl build --raw` makes."""
-    layers = [
-        {
-            "mediaType": f"application/vnd.cncf.model.{KINDS.get(name, 'doc')}.v1.raw", "digest": sha256_of(content), "size": len(content),
-            "annotations": {"org.cncf.model.filepath": name, "org.cncf.model.file.metadata+json": "{}"},
-        }
-        for name, content in files.items()
-    ]  # fmt: skip
-    return {
-        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "artifactType": "application/vnd.cncf.model.manifest.v1+json",
-        "config": {"mediaType": "application/vnd.cncf.model.config.v1+json", "digest": sha256_of(b"{}"), "size": 2}, "layers": layers,
-    }  # fmt: skip
+    return made_of(files)
 
 
 @pytest.fixture
