@@ -60,7 +60,7 @@ test: ## everything that CI runs, quietly; ends with pytest's closing line, or w
 image: venv ## build the Sluice image without a container engine; prints its name, digest and OCI layout folder
 	@$(BIN)/python -m e2e.images build sluice
 
-binaries: venv ## build the local cluster's programs now (Kubernetes, etcd, CoreDNS, Helm, Prometheus), instead of when they are first needed
+binaries: venv ## build the local cluster's programs now (Kubernetes, etcd, CoreDNS, Helm, Prometheus, Sigstore), instead of when they are first needed
 	@$(BIN)/python -m e2e.cluster build
 
 generated: crds chart reference ## write again everything that is generated and checked in; a test notices when it differs

@@ -53,10 +53,15 @@ class PrivateServices:
         """Answer no more."""
         self._server.close()
 
+    @property
+    def trusted_root_json(self) -> str:
+        """The `trusted_root.json` that verifies what this instance signs."""
+        return self._sigstore.trusted_root_json
+
     def trust_config(self, *, log_version: int = 2, timestamps: bool = True) -> str:
         """The ClientTrustConfig of this instance."""
         asked = f"{self.url}{TIMESTAMPS}" if timestamps else None
-        root = json.loads(self._sigstore.trusted_root_json)
+        root = json.loads(self.trusted_root_json)
         return client_trust_config(root, fulcio=self.url, log=f"{self.url}/rekor", log_version=log_version, timestamps=asked, provider=self._provider.url)
 
     def _answer(self, request: Request) -> Answer:

@@ -28,6 +28,8 @@ from e2e.sigstore.loopback import Answer, LoopbackServer, Request
 from e2e.sigstore.services import CERTIFICATES, LOG_1, LOG_2, TIMESTAMPS, PrivateServices
 from sluice.cli import main
 from sluice.cli.identity_token import TokenSource
+from sluice.cli.keyless import KeylessSigner
+from sluice.cli.sigstore_instance import private_instance
 from sluice.cli.verify import CannotTell
 
 TRAINER = "trainer@example.com"
@@ -252,6 +254,18 @@ def test_a_bundle_that_was_there_stays_when_signing_fails(desk: Desk) -> None:
     desk.services.instead[LOG_2] = refused
     assert desk.sign().exit_code == 3
     assert desk.bundle.read_bytes() == b"an older one"
+
+
+def test_a_token_that_expires_while_a_model_is_hashed_is_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = desk.folder / "token"
+    file.write_text(desk.token)
+    instance = private_instance(desk.folder / "config.json")
+    signer = KeylessSigner(instance, TokenSource(file=file, client_id="sigstore", login=None))
+    file.write_text(desk.provider.token("next@example.com"))
+    statement = json.dumps(model_signature_statement({"weights.bin": b"weights"})).encode()
+    assert signer.sign(statement).signer["identity"] == TRAINER
+    monkeypatch.setattr(signer._token, "in_validity_period", lambda: False)
+    assert signer.sign(statement).signer["identity"] == "next@example.com"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sigstore-python leaves the listener of its login to the garbage collector
