@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ARTIFACT_BYTES: Final = 8 << 30
 """Of a file that is hashed, at most."""
+HELD_BYTES: Final = 1 << 30
+"""Of a file that is read into memory, at most."""
 _SHOWN: Final = 64
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _BARE: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -51,7 +53,9 @@ def verify_bundle_file(
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     with answering(output):
         trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
-        tell(verified(read_file(bundle_file), None if artifact is None else digest_of(artifact), trust), output)
+        digest = None if artifact is None else digest_of(artifact)
+        content = Path(artifact) if artifact is not None and artifact != digest else None
+        tell(verified(read_file(bundle_file), digest, trust, content=content), output)
 
 
 def read_file(path: Path) -> bytes:
@@ -62,9 +66,9 @@ def read_file(path: Path) -> bytes:
         return file.read(BUNDLE_LIMIT + 1)
 
 
-def verified(raw: bytes, artifact: str | None, trust: Trusted) -> dict[str, JsonValue]:
-    """Verify a bundle; say what it says and who signed it. `artifact` is the digest that it has to be about. Raises ProvenanceError, and UsageError where a
-    bundle over plain bytes comes without.
+def verified(raw: bytes, artifact: str | None, trust: Trusted, *, content: Path | None = None) -> dict[str, JsonValue]:
+    """Verify a bundle; say what it says and who signed it. `artifact` is the digest that it has to be about, and `content` the file of that digest, which is
+    read again for keys that sign over more than a SHA-256. Raises ProvenanceError, OSError, and UsageError where a bundle over plain bytes comes without.
     """  # noqa: D205 - the first line says both
     from sluice.provenance.bundle import verify_message  # noqa: PLC0415 - see the package
     from sluice.provenance.envelope import BUNDLE_LIMIT, Message, read_bundle  # noqa: PLC0415
@@ -78,7 +82,12 @@ def verified(raw: bytes, artifact: str | None, trust: Trusted) -> dict[str, Json
             raise ProvenanceError(
                 Reason.CertificateUntrusted, "a signature over plain bytes is verified with --key or --trust-root, not with certificates alone"
             )
-        message = verify_message(raw, artifact, trust.anchors)
+        try:
+            message = verify_message(raw, artifact, trust.anchors)
+        except ProvenanceError as error:
+            if error.reason is not Reason.ArtifactNeeded or content is None:
+                raise
+            message = verify_message(raw, _held(content), trust.anchors)
         trust.check(message.signer)
         trust.check_revoked(message.signer, message.signed_at)
         return {"verified": True, "artifact": message.sha256, **_signed(message.signer, message.signed_at, message.bundle_digest)}
@@ -92,6 +101,15 @@ def verified(raw: bytes, artifact: str | None, trust: Trusted) -> dict[str, Json
         "subjects": [f"{subject.name} {subject.sha256}" for subject in statement.subjects[:_SHOWN]],
         **_signed(envelope.signer, envelope.signed_at, envelope.bundle_digest),
     }
+
+
+def _held(path: Path) -> bytes:
+    """The content of a file, which has to fit into memory. Raises OSError and UsageError."""
+    with path.open("rb") as file:
+        content = file.read(HELD_BYTES + 1)
+    if len(content) > HELD_BYTES:
+        raise click.UsageError(f"{path}: this key signs over the content itself, of which at most {HELD_BYTES >> 20} MiB are read")
+    return content
 
 
 def _demand(statement: Statement, artifact: str) -> None:

@@ -8,7 +8,6 @@ plain key is not looked at: nobody said that the log may be believed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -131,10 +130,16 @@ def _key(bundle: UnverifiedBundle, signed: SignedContent, anchors: TrustAnchors)
     if len(candidates) == 1:
         signed.check_signed_by(candidates[0], who=f"key {candidates[0].name!r} of trust root {anchors.name!r}")
         return candidates[0]
+    undecided = None
     for key in candidates:
-        with suppress(ProvenanceError):
-            signed.check_signed_by(key, who=key.name)
+        try:
+            signed.check_signed_by(key, who=f"key {key.name!r}")
+        except ProvenanceError as error:
+            undecided = error if error.reason is Reason.ArtifactNeeded else undecided
+        else:
             return key
+    if undecided is not None:
+        raise undecided
     raise ProvenanceError(
         Reason.KeyUnknown,
         f"none of the {len(candidates)} keys of trust root {anchors.name!r} made this signature (hint {bundle.key_hint[:80]!r}), or what it signed was changed",

@@ -12,9 +12,11 @@ import pytest
 import yaml
 from click.testing import Result
 
-from e2e.sigstore import slsa_statement
+from e2e.sigstore import entries, slsa_statement
+from e2e.sigstore.bundles import bundle
+from e2e.sigstore.entries import Signature
 from tests.bundles import ARTIFACT, Kind, make
-from tests.signing import ISSUER, TRAINER, sign, sigstore
+from tests.signing import ISSUER, TRAINER, plain_keys, public_pem, sign, sigstore
 from tests.unit.cli.models import run
 
 MODEL = b"weights"
@@ -92,6 +94,18 @@ def test_a_signature_over_plain_bytes_is_verified_with_the_bytes_only(at: Desk) 
     assert at.verify().exit_code == 2
     assert at.answer("--artifact", at.artifact)["artifact"] == "sha256:" + hashlib.sha256(ARTIFACT).hexdigest()
     assert at.verify("--artifact", OTHER).exit_code == 1
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "p384", "p521", "rsa"])
+def test_a_signature_over_the_content_itself_is_verified_with_the_file_and_asks_for_it_where_there_is_a_digest(at: Desk, kind: str) -> None:
+    key = plain_keys()[kind]
+    signature = Signature(content=MODEL, payload=None, value=entries.sign(key, MODEL), key=key, certificate=None)
+    signed = at.write("signed.json", bundle(signature, hint="none of these"))
+    keys = [option for name in ("p256", kind) for option in ("--key", at.write(f"{name}.pub", public_pem(plain_keys()[name]).encode()))]
+    assert run("verify", "bundle", signed, *keys, "--artifact", at.artifact).exit_code == 0
+    by_digest = run("verify", "bundle", signed, *keys, "--artifact", DIGEST)
+    assert (by_digest.exit_code, "needs the file" in by_digest.output or "give the file" in by_digest.output) == ((0, False) if kind == "rsa" else (1, True))
+    assert run("verify", "bundle", signed, *keys, "--artifact", at.write("other.bin", b"other")).exit_code == 1
 
 
 def test_what_cannot_be_read_or_used_has_its_own_codes(at: Desk) -> None:
