@@ -4,6 +4,7 @@
     python -m e2e.model_signing --record FOLDER     also keep what the reference signed: tests/unit/provenance/reference, which `make test` verifies
 
 It runs in an environment of its own (requirements/oracle.txt), made on the first run, and takes two minutes: so `make test` has the recorded bundles instead.
+Keyless, both sign with the private Sigstore on loopback (e2e/sigstore/services.py); that one is not recorded, as its trust does not outlive the run.
 What the reference cannot verify is in the table too: shards as the specification names them (it writes the size into the name of the algorithm), and a model of
 one file under its own name (it writes a dot).
 """
@@ -23,19 +24,23 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from e2e.sigstore import PrivateSigstore
 from e2e.sigstore.entries import PlainKey
+from e2e.sigstore.identity_provider import IdentityProvider
 from e2e.sigstore.pki import certify
+from e2e.sigstore.services import PrivateServices
 
 CHECKOUT = Path(__file__).parents[1]
 ENVIRONMENT = CHECKOUT / "build" / "model-signing"
 REQUIREMENTS = CHECKOUT / "requirements" / "oracle.txt"
 MODEL = {"config.json": b'{"layers": 2}', "weights/a.bin": bytes(range(256)) * 20, "weights/b.bin": b"b", "read me.txt": b"hello", "ä.txt": b"", "a:0:1": b"x"}
 SHARD_BYTES = 1000
+TRAINER = "trainer@example.com"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 # Their command line has no options for the digest of the files: their own interface does.
 _THEIRS = """
-import json, sys
+import json, pathlib, sys
 from model_signing import hashing, signing, verifying
 a = json.loads(sys.argv[1])
 config = hashing.Config()
@@ -46,14 +51,18 @@ else:
 config.set_ignored_paths(paths=[])
 if a["act"] == "sign":
     made = signing.Config()
-    if a["certificate"]:
+    if a["keyless"]:
+        made.use_sigstore_signer(identity_token=pathlib.Path(a["token"]).read_text(), trust_config=pathlib.Path(a["config"]))
+    elif a["certificate"]:
         made.use_certificate_signer(private_key=a["key"], signing_certificate=a["certificate"], certificate_chain=a["chain"])
     else:
         made.use_elliptic_key_signer(private_key=a["key"])
     made.set_hashing_config(config).sign(a["model"], a["bundle"])
 else:
     made = verifying.Config()
-    if a["certificate"]:
+    if a["keyless"]:
+        made.use_sigstore_verifier(identity=a["identity"], oidc_issuer=a["issuer"], trust_config=pathlib.Path(a["config"]))
+    elif a["certificate"]:
         made.use_certificate_verifier(certificate_chain=[a["root"]])
     else:
         made.use_elliptic_key_verifier(public_key=a["public"])
@@ -70,6 +79,7 @@ class Case:
     algorithm: str = "sha256"
     shards: int = 0
     certificate: bool = False
+    keyless: bool = False
     one_file: bool = False
     they_verify_ours: bool = True
 
@@ -83,15 +93,20 @@ CASES = (
     Case(name="shards", shards=SHARD_BYTES, they_verify_ours=False),
     Case(name="shards-blake2b", algorithm="blake2b", shards=SHARD_BYTES, they_verify_ours=False),
     Case(name="certificate", certificate=True),
+    Case(name="keyless", keyless=True),
     Case(name="one-file", one_file=True, they_verify_ours=False),
 )
 
 
 class Desk:
-    """A folder with a model, keys and certificates in it."""
+    """A folder with a model, keys and certificates in it, and what is needed to sign with `services` as an identity of `provider`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, services: PrivateServices, provider: IdentityProvider) -> None:
         self.folder = folder
+        self.issuer = provider.url
+        (folder / "token").write_text(provider.token(TRAINER))
+        (folder / "config.json").write_text(services.trust_config())
+        (folder / "root.json").write_text(services.trusted_root_json)
         self.keys: dict[str, PlainKey] = {
             "p256": ec.generate_private_key(ec.SECP256R1()),
             "p384": ec.generate_private_key(ec.SECP384R1()),
@@ -121,15 +136,23 @@ class Desk:
         """Sign or verify with Sluice; whether it did."""
         command = [sys.executable, "-c", "from sluice.cli import main; main()", act, "model", str(self.model(case)), "--bundle", str(bundle)]
         if act == "sign":
-            command += ["--key", str(self.folder / f"{case.curve}.key"), "--hash", case.algorithm]
+            command += ["--hash", case.algorithm]
+            keyless = ["--keyless", "--trust-config", f"{self.folder}/config.json", "--identity-token-file", f"{self.folder}/token"]
+            command += keyless if case.keyless else ["--key", str(self.folder / f"{case.curve}.key")]
             command += ["--shards", "--shard-size", str(case.shards)] if case.shards else []
             # A list in shards covers no empty file, and who verifies accepts it by name.
             command += ["--ignore", "ä.txt"] if case.shards else []
             command += ["--certificate", f"{self.folder}/leaf.crt", "--certificate-chain", f"{self.folder}/above.crt"] if case.certificate else []
         else:
             command += ["--allow-uncovered", "ä.txt"] if case.shards else []
-            command += ["--certificate-chain", f"{self.folder}/root.crt"] if case.certificate else ["--key", f"{self.folder}/{case.curve}.pub"]
+            command += self._trusted(case)
         return _succeeds(command)
+
+    def _trusted(self, case: Case) -> list[str]:
+        """Whom we verify by."""
+        if case.keyless:
+            return ["--trust-root", f"{self.folder}/root.json", "--identity", TRAINER, "--issuer", self.issuer]
+        return ["--certificate-chain", f"{self.folder}/root.crt"] if case.certificate else ["--key", f"{self.folder}/{case.curve}.pub"]
 
     def theirs(self, act: str, case: Case, bundle: Path) -> bool:
         """Sign or verify with the reference; whether it did."""
@@ -138,6 +161,11 @@ class Desk:
             "algorithm": "blake2" if case.algorithm == "blake2b" else case.algorithm,
             "shards": case.shards,
             "certificate": f"{self.folder}/leaf.crt" if case.certificate else "",
+            "keyless": case.keyless,
+            "token": f"{self.folder}/token",
+            "config": f"{self.folder}/config.json",
+            "identity": TRAINER,
+            "issuer": self.issuer,
             "chain": [f"{self.folder}/above.crt"],
             "root": f"{self.folder}/root.crt",
             "key": f"{self.folder}/{case.curve}.key",
@@ -170,7 +198,7 @@ def compare(desk: Desk, record: Path | None) -> bool:
         good &= as_expected
         words = f"they verify ours: {verified[0]!s:5}  we verify theirs: {verified[1]!s:5}"
         print(f"{case.name:16} {words}  {'as expected' if as_expected else 'UNEXPECTED'}")
-        if record is not None:
+        if record is not None and not case.keyless:
             shutil.copy(bundles["theirs"], record / f"{case.name}.sig")
     if record is not None:
         for name in ("p256.pub", "p384.pub", "p521.pub", "root.crt"):
@@ -186,8 +214,8 @@ def main() -> int:
     prepare()
     if options.record:
         options.record.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        return 0 if compare(Desk(Path(folder)), options.record) else 1
+    with tempfile.TemporaryDirectory() as folder, IdentityProvider() as provider, PrivateServices(PrivateSigstore.create(), provider) as services:
+        return 0 if compare(Desk(Path(folder), services, provider), options.record) else 1
 
 
 def _succeeds(command: list[str]) -> bool:

@@ -77,7 +77,7 @@ def public_instance() -> Instance:
         config = ClientTrustConfig.production()
         raw = config._inner.to_json().encode()  # noqa: SLF001 - the library has no public way from a config to its text
     except Exception as error:
-        raise CannotTell(f"the public Sigstore's description cannot be had: {quoted(error)}") from error
+        raise CannotTell(f"the public Sigstore does not say where its services are: {quoted(error)}: {quoted(error.__cause__ or error)}") from error
     return _instance(raw, "public Sigstore")
 
 

@@ -172,6 +172,12 @@ def test_the_public_instance_is_described_by_the_root_that_the_library_carries(m
     assert all(service.url.startswith("https://") for service in public.services)
 
 
+def test_without_the_network_the_public_instance_is_no_answer(sign: Callable[..., Result], tmp_path: Path) -> None:
+    home = {variable: str(tmp_path) for variable in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")}
+    done = sign("--keyless", "--public-sigstore", **home)
+    assert (done.exit_code, "does not say where its services are" in done.stderr) == (3, True), done.output
+
+
 def test_commands_that_do_not_sign_keyless_do_not_load_the_library_that_does() -> None:
     """Controller and webhook cannot: they know nothing of the command line (import-linter)."""
     answer = subprocess.run([sys.executable, "-c", "import sys, sluice.cli; print('sigstore' in sys.modules)"], capture_output=True, text=True, check=True)
