@@ -39,7 +39,7 @@ _MALFORMED = Reason.BundleMalformed
 _VALUE_LIMIT = 8192
 """Most of a bundle is in few strings: eight log entries with long proofs hold 700 values."""
 _SIGNERS = {"certificate", "x509CertificateChain", "publicKey"}
-_MESSAGE_DIGEST = "SHA2_256"
+_MESSAGE_DIGESTS: Mapping[str, str] = MappingProxyType({"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,9 @@ class Envelope:
 class Message:
     """A signature over an artifact that is elsewhere."""
 
-    sha256: bytes | None
+    algorithm: str
+    """Of the digest: sha256, sha384 or sha512."""
+    digest: bytes | None
     """Which artifact, by the word of whoever wrote the bundle."""
 
 
@@ -185,11 +187,12 @@ def _message(document: JsonObject) -> tuple[Message, bytes]:
     message = member(document, where, dict, where="bundle", reason=_MALFORMED)
     refuse_unknown(message, {"messageDigest", "signature"}, where=where)
     digest = optional(message, "messageDigest", dict, where=where, reason=_MALFORMED)
-    sha256 = None
+    content = Message(algorithm="sha256", digest=None)
     if digest is not None:
         refuse_unknown(digest, {"algorithm", "digest"}, where=f"{where}.messageDigest")
-        algorithm = member(digest, "algorithm", str, where=f"{where}.messageDigest", reason=_MALFORMED)
-        if algorithm != _MESSAGE_DIGEST:
-            raise ProvenanceError(_MALFORMED, f"{where}.messageDigest is by {algorithm[:40]!r}; {_MESSAGE_DIGEST} is read")
-        sha256 = base64_member(digest, "digest", where=f"{where}.messageDigest")
-    return Message(sha256=sha256), base64_member(message, "signature", where=where)
+        named = member(digest, "algorithm", str, where=f"{where}.messageDigest", reason=_MALFORMED)
+        algorithm = _MESSAGE_DIGESTS.get(named)
+        if algorithm is None:
+            raise ProvenanceError(_MALFORMED, f"{where}.messageDigest is by {named[:40]!r}; {', '.join(_MESSAGE_DIGESTS)} are read")
+        content = Message(algorithm=algorithm, digest=base64_member(digest, "digest", where=f"{where}.messageDigest"))
+    return content, base64_member(message, "signature", where=where)

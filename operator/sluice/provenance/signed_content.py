@@ -32,17 +32,27 @@ class SignedContent:
     def of_message(cls, bundle: UnverifiedBundle, artifact: bytes | str) -> SignedContent:
         """What the message signature of `bundle` is over: `artifact`, its bytes or `sha256:<hex>`.
 
-        Raises ProvenanceError: BundleMalformed (the bundle has an envelope), ArtifactMismatch (it says itself that it is about another artifact).
+        Raises ProvenanceError: BundleMalformed (the bundle has an envelope), ArtifactMismatch (it says itself that it is about another artifact),
+        ArtifactNeeded (it names the artifact by a digest that is not known).
         """
         if isinstance(bundle.content, Envelope):
             raise ProvenanceError(Reason.BundleMalformed, "the bundle holds a statement (dsseEnvelope), no signature over plain bytes")
         content = None if isinstance(artifact, str) else artifact
         sha256 = bytes.fromhex(artifact.removeprefix("sha256:")) if isinstance(artifact, str) else hashlib.sha256(artifact).digest()
-        if bundle.content.sha256 is not None and bundle.content.sha256 != sha256:
+        signed = cls(signature=bundle.signature, sha256=sha256, content=content, payload=None)
+        algorithm, named = bundle.content.algorithm, bundle.content.digest
+        if named is None:
+            return signed
+        known = signed.digest(algorithm)
+        if known is None:
             raise ProvenanceError(
-                Reason.ArtifactMismatch, f"the bundle is about the artifact sha256:{bundle.content.sha256.hex()[:64]}, and this is sha256:{sha256.hex()}"
+                Reason.ArtifactNeeded, f"the bundle names its artifact by {algorithm}, which a SHA-256 tells nothing of; give the file itself"
             )
-        return cls(signature=bundle.signature, sha256=sha256, content=content, payload=None)
+        if named != known:
+            raise ProvenanceError(
+                Reason.ArtifactMismatch, f"the bundle is about the artifact {algorithm}:{named.hex()[:128]}, and this is {algorithm}:{known.hex()}"
+            )
+        return signed
 
     def digest(self, algorithm: str) -> bytes | None:
         """The digest by `algorithm` (sha256, sha384 or sha512); None when only the SHA-256 is known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -96,6 +97,20 @@ def test_each_kind_of_key_signs_artifacts(name: str) -> None:
     key = plain_keys()[name]
     assert verify_message(message_by(key), ARTIFACT, one_key(key)).signer.key == "one"
     assert error_of(lambda: verify_message(message_by(key), ARTIFACT + b"!", one_key(key))).reason is Reason.ArtifactMismatch
+
+
+@pytest.mark.parametrize(("name", "algorithm"), [("p384", "sha384"), ("p521", "sha512"), ("ed25519", "sha512"), ("p256", "sha384")])
+def test_a_bundle_may_name_its_artifact_by_a_longer_digest(name: str, algorithm: str) -> None:
+    """As sigstore-go does for larger curves."""
+
+    def named(content: bytes) -> bytes:
+        digest = {"algorithm": "SHA2_" + algorithm.removeprefix("sha"), "digest": base64.b64encode(hashlib.new(algorithm, content).digest()).decode()}
+        return edited(message_by(plain_keys()[name]), lambda d: d["messageSignature"].update(messageDigest=digest))
+
+    trust = one_key(plain_keys()[name])
+    assert verify_message(named(ARTIFACT), ARTIFACT, trust).signer.key == "one"
+    assert error_of(lambda: verify_message(named(b"other"), ARTIFACT, trust)).reason is Reason.ArtifactMismatch
+    assert error_of(lambda: verify_message(named(ARTIFACT), DIGEST, trust)).reason is Reason.ArtifactNeeded
 
 
 def test_a_key_that_signs_the_content_itself_needs_it() -> None:
