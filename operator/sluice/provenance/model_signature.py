@@ -89,8 +89,8 @@ def parse_model_manifest(statement: Statement, *, limit: int = FILE_LIMIT) -> Mo
             raise ProvenanceError(Reason.PredicateMalformed, f"the statement is of type {statement.predicate_type!r}, not {PREDICATE_TYPE!r}")
         if statement.kind != STATEMENT_TYPE:
             raise ProvenanceError(_MALFORMED, f"a model signature is a {STATEMENT_TYPE!r} (8.3), and this one says {statement.kind!r}")
-        if len(statement.subjects) != 1:
-            raise ProvenanceError(_MALFORMED, f"a model signature has {len(statement.subjects)} subjects; exactly one is the model")
+        if len(statement.subjects) + statement.unmatched != 1:
+            raise ProvenanceError(_MALFORMED, f"a model signature has {len(statement.subjects) + statement.unmatched} subjects; exactly one is the model")
         subject = statement.subjects[0]
         made = _serialization(member(statement.predicate, "serialization", dict, where="predicate", reason=_MALFORMED))
         entries = objects(

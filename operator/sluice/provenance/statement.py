@@ -1,6 +1,7 @@
 """in-toto Statement v1, and v0.1, which has the same members: which digests a signed payload speaks of, and of what type the rest is.
 
-Unknown members are ignored, as the specification asks of consumers; unknown digest algorithms are left out, so that nothing is ever matched by them.
+Unknown members are ignored, as the specification asks of consumers; unknown digest algorithms are left out, so that nothing is ever matched by them. So are
+subjects without a SHA-256: forges list the commit of a release beside its files.
 
 Specification: https://github.com/in-toto/attestation/blob/v1.1.0/spec/v1/statement.md, resource_descriptor.md, digest_set.md
 """
@@ -41,6 +42,8 @@ class Statement:
     predicate_type: str
     subjects: tuple[Subject, ...]
     predicate: JsonObject
+    unmatched: int = 0
+    """Subjects that were left out, because they have no sha256 digest."""
 
 
 def parse_statement(payload: bytes, *, limit: int = BUNDLE_LIMIT) -> Statement:
@@ -58,10 +61,15 @@ def parse_statement(payload: bytes, *, limit: int = BUNDLE_LIMIT) -> Statement:
         )
         if not entries:
             raise ProvenanceError(Reason.SubjectMissing, "statement.subject is empty: the statement speaks of nothing")
+        found = [_subject(entry, where=f"statement.subject[{index}]") for index, entry in enumerate(entries)]
+        subjects = tuple(subject for subject in found if subject is not None)
+        if not subjects:
+            raise ProvenanceError(Reason.SubjectMissing, "no entry of statement.subject has a sha256 digest: nothing could be matched with it")
         return Statement(
             kind=kind,
             predicate_type=text(document, "predicateType", where="statement", reason=Reason.StatementMalformed),
-            subjects=tuple(_subject(entry, where=f"statement.subject[{index}]") for index, entry in enumerate(entries)),
+            subjects=subjects,
+            unmatched=len(found) - len(subjects),
             predicate=optional(document, "predicate", dict, where="statement", reason=Reason.StatementMalformed) or {},
         )
 
@@ -94,12 +102,10 @@ def text(parent: JsonObject, key: str, *, where: str, reason: Reason) -> str:
     return value
 
 
-def _subject(entry: JsonObject, *, where: str) -> Subject:
+def _subject(entry: JsonObject, *, where: str) -> Subject | None:
     digests = digests_of(entry, where=where, reason=Reason.StatementMalformed)
-    sha256 = sha256_in(digests)
-    if sha256 is None:
-        raise ProvenanceError(Reason.SubjectMissing, f"{where} has no sha256 digest: nothing could be matched with it")
     name = optional(entry, "name", str, where=where, reason=Reason.StatementMalformed) or ""
     if len(name) > _TEXT_LIMIT:
         raise ProvenanceError(Reason.StatementMalformed, f"{where}.name is longer than {_TEXT_LIMIT} characters")
-    return Subject(name=name, sha256=sha256, digests=digests)
+    sha256 = sha256_in(digests)
+    return None if sha256 is None else Subject(name=name, sha256=sha256, digests=digests)

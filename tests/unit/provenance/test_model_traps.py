@@ -104,6 +104,7 @@ TRAPS: dict[str, str] = {
     "Infinity": text().replace('"ignore_paths"', '"more": -Infinity, "ignore_paths"'),
     "a half of a character": text().replace('"ignore_paths"', '"more": "\\ud800", "ignore_paths"'),
     "more after the end": text() + "{}",
+    "a second subject that nothing could be matched with": text(lambda d: d["subject"].append({"name": "more", "digest": {"sha512": "a" * 128}})),
     "a statement of in-toto 0.1": text(lambda d: d.update(_type="https://in-toto.io/Statement/v0.1")),
 }
 

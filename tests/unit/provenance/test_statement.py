@@ -35,6 +35,13 @@ def test_digests_by_unknown_algorithms_are_left_out() -> None:
     assert statement.subjects[0].digests == {f"sha256:{SHA}", "sha512:" + "c" * 128}
 
 
+def test_a_subject_that_nothing_could_be_matched_with_is_left_out_and_the_others_are_not() -> None:
+    """As in what forges sign about a release: its commit, and its files."""
+    commit = {"uri": "pkg:github/x/y@v1", "digest": {"sha1": "b" * 40}}
+    statement = parse(lambda d: d["subject"].insert(0, commit))
+    assert ([each.sha256 for each in statement.subjects], statement.unmatched) == ([f"sha256:{SHA}"], 1)
+
+
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
@@ -50,6 +57,8 @@ def test_digests_by_unknown_algorithms_are_left_out() -> None:
         (lambda d: d.update(subject=d["subject"] * 257), Reason.StatementMalformed),
         (lambda d: d["subject"][0].pop("digest"), Reason.SubjectMissing),
         (lambda d: d["subject"][0].update(digest={"sha512": "c" * 128}), Reason.SubjectMissing),
+        (lambda d: d["subject"].append({"digest": {"sha256": 7}}), Reason.StatementMalformed),
+        (lambda d: d["subject"].append({"name": 7}), Reason.StatementMalformed),
         (lambda d: d["subject"][0].update(digest={"sha256": SHA.upper()}), Reason.StatementMalformed),
         (lambda d: d["subject"][0].update(digest={"sha256": SHA + " "}), Reason.StatementMalformed),
         (lambda d: d["subject"][0].update(digest={"sha256": SHA[1:]}), Reason.StatementMalformed),
