@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from e2e.cluster import Cluster
+from sluice.api.kinds import KINDS
 from sluice.api.names import CANARY_ROLE_LABEL
 from sluice.rollout.canary_pods import Role
 from sluice.rollout.scoring_job import STATISTICS_PORT
@@ -239,7 +240,36 @@ NEEDED = [
 ]  # fmt: skip
 
 
+# Who looks, who works in a namespace, and who signs off, each by the role that they are bound to there.
+VERA, EDWIN, OLGA, EVA = "vera", "edwin", "olga", "eva"
+PEOPLE = {VERA: "view", EDWIN: "edit", OLGA: "sluice-approver", EVA: "sluice-evaluator"}
+FORBIDDEN += [
+    (VERA, "create", "modelreleases.sluice.dev"), (VERA, "patch", "modelreleases.sluice.dev/status"),
+    (EDWIN, "create", "releaseapprovals.sluice.dev"), (EDWIN, "create", "releasewaivers.sluice.dev"), (EDWIN, "create", "scoringsuites.sluice.dev"),
+    (EDWIN, "delete", "canaryruns.sluice.dev"), (EDWIN, "delete", "releasemonitors.sluice.dev"), (EDWIN, "delete", "releaseapprovals.sluice.dev"),
+    (EDWIN, "patch", "modelreleases.sluice.dev/status"), (OLGA, "delete", "releaseapprovals.sluice.dev"), (OLGA, "update", "releaseapprovals.sluice.dev"),
+    (OLGA, "create", "releaseevidences.sluice.dev"), (EVA, "create", "releaseapprovals.sluice.dev"), (EVA, "create", "modelreleases.sluice.dev"),
+]  # fmt: skip
+NEEDED += [
+    (VERA, "list", "modelreleases.sluice.dev"), (VERA, "watch", "canaryruns.sluice.dev"), (EDWIN, "create", "modelreleases.sluice.dev"),
+    (EDWIN, "get", "releasemonitors.sluice.dev"), (EDWIN, "create", "releasedrills.sluice.dev"), (OLGA, "get", "modelreleases.sluice.dev"),
+    (OLGA, "create", "releaseapprovals.sluice.dev"), (OLGA, "create", "releasewaivers.sluice.dev"), (EVA, "create", "scoringsuites.sluice.dev"),
+]  # fmt: skip
+
+
+def test_whoever_may_look_at_workloads_may_look_at_every_kind(objects: list[Object]) -> None:
+    (view,) = [obj for obj in of_kind(objects, "ClusterRole") if obj["metadata"]["name"] == "sluice-view"]
+    assert [(set(rule["resources"]), rule["verbs"]) for rule in view["rules"]] == [({kind.plural for kind in KINDS}, ["get", "list", "watch"])]
+
+
 _EFFECTIVE_SECONDS = 30
+
+
+def bound(who: str, role: str) -> Object:
+    """Bind somebody to a ClusterRole in one namespace."""
+    group = "rbac.authorization.k8s.io"
+    binding = {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": {"name": who, "namespace": HOME}}
+    return {**binding, "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role}, "subjects": [{"apiGroup": group, "kind": "User", "name": who}]}
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +277,7 @@ def rights(cluster: Cluster, crds: None) -> Iterator[None]:  # noqa: ARG001 - ku
     """The chart's roles, and nothing else of it."""
     namespace = yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
     cluster.kubectl("apply", "--filename=-", stdin=namespace)
-    roles = rendered(cluster, "rbac")
+    roles = rendered(cluster, "rbac", "people") + "---\n" + yaml.safe_dump_all(bound(who, role) for who, role in PEOPLE.items())
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=roles)
     # The API server takes roles up some time after it stores them: before that it forbids everything.
     deadline = time.monotonic() + _EFFECTIVE_SECONDS
