@@ -51,7 +51,6 @@ class Desk:
     def configure(self, *, log_version: int = 2, timestamps: bool = True) -> None:
         text = self.services.trust_config(log_version=log_version, timestamps=timestamps)
         (self.folder / "config.json").write_text(text)
-        (self.folder / "root.json").write_text(json.dumps(json.loads(text)["trustedRoot"]))
 
     def run(self, *arguments: object, **variables: str) -> Result:
         done = CliRunner().invoke(main, [str(each) for each in arguments], env=variables)
@@ -66,7 +65,7 @@ class Desk:
     def verify(self, bundle: Path, *, identity: str = TRAINER, issuer: str | None = None, what: str = "bundle") -> Result:
         named = ("--identity", identity, "--issuer", issuer or self.provider.url)
         where: tuple[object, ...] = (bundle, "--artifact", ABOUT) if what == "bundle" else (self.folder / "model", "--bundle", bundle)
-        return self.run("verify", what, *where, "--trust-root", self.folder / "root.json", *named)
+        return self.run("verify", what, *where, "--trust-root", self.folder / "config.json", *named)
 
     def oracle(self, raw: bytes, *, identity: str = TRAINER, issuer: str | None = None) -> None:
         """Raises VerificationError."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sluice.cli.access import object_name
-from sluice.cli.trusted import FILE, material_in
+from sluice.cli.trusted import FILE, material_in, trusted_root_in
 from sluice.cli.verify import BadTrust
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def trust() -> None:
 @click.option("--timestamp-authority", "timestamps", type=FILE, help="Certificates of timestamp authorities, PEM; with certificates of a private PKI.")
 @click.option("--accept-undated", is_flag=True, help="With certificates of a private PKI: signatures that no timestamp dates count as well.")
 def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, accept_undated: bool) -> None:
-    """Write a TrustRoot (YAML) from a Sigstore trusted_root.json, from public keys, or from CA certificates (PEM).
+    """Write a TrustRoot (YAML) from a Sigstore trusted_root.json or trust config, from public keys, or from CA certificates (PEM).
 
     \b
       sluice trust import trusted_root.json --name sigstore > trust.yaml
@@ -62,7 +62,7 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
     elif any("BEGIN" in text for text in texts.values()):
         spec = {"keys": [{"name": _label(path), "pem": text} for path, text in texts.items()]}
     elif len(files) == 1:
-        spec = {"sigstore": {"trustedRoot": texts[files[0]]}}
+        spec = {"sigstore": {"trustedRoot": trusted_root_in(files[0], texts[files[0]])}}
     else:
         raise click.UsageError("several files are neither keys nor certificates; a trusted_root.json is imported alone")
     if "certificateAuthorities" not in spec and (timestamps is not None or accept_undated):
@@ -123,7 +123,7 @@ def _read(path: Path) -> Material:
     text = _text(path)
     document = material_in(path, text)
     if document is None:
-        document = {"kind": "TrustRoot", "metadata": {"name": path.stem}, "spec": {"sigstore": {"trustedRoot": text}}}
+        document = {"kind": "TrustRoot", "metadata": {"name": path.stem}, "spec": {"sigstore": {"trustedRoot": trusted_root_in(path, text)}}}
     return _material(document, where=str(path))
 
 

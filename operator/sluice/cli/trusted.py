@@ -78,7 +78,9 @@ def trust_options(command: F) -> F:
         click.option(
             "--certificate-chain", "certificate_files", type=FILE, multiple=True, help="Trust certificates of authorities, PEM, as they are valid now."
         ),
-        click.option("--trust-root", "trust_root_file", type=FILE, help="Trust a TrustRoot (YAML or JSON), or a Sigstore trusted_root.json."),
+        click.option(
+            "--trust-root", "trust_root_file", type=FILE, help="Trust a TrustRoot (YAML or JSON), a Sigstore trusted_root.json, or the one in a trust config."
+        ),
     ):
         command = option(command)
     return command
@@ -114,14 +116,14 @@ def trusted(
 
 
 def _read_trust_root(path: Path) -> tuple[TrustAnchors, Revocations | None]:
-    """The material of a TrustRoot manifest and what it revokes, or of a trusted_root.json. Raises BadTrust, ProvenanceError, OSError."""
+    """The material of a TrustRoot manifest and what it revokes, or of a Sigstore trusted root. Raises BadTrust, ProvenanceError, OSError."""
     from sluice.decision.records import TrustRoot  # noqa: PLC0415 - see the package
     from sluice.provenance.trust import TrustAnchors  # noqa: PLC0415
 
     text = _text(path)
     document = material_in(path, text)
     if document is None:
-        return TrustAnchors.sigstore(path.name, text), None
+        return TrustAnchors.sigstore(path.name, trusted_root_in(path, text)), None
     metadata = document.get("metadata")
     found = TrustRoot.of(str(metadata.get("name") if isinstance(metadata, dict) else path.name), document)
     if found.anchors is None or found.revocations.problem:
@@ -145,6 +147,22 @@ def material_in(path: Path, text: str) -> dict[str, Any] | None:
     if "kind" in document and document["kind"] != "TrustRoot":
         raise BadTrust(f"{path}: this is a {str(document['kind'])[:80]}, and no TrustRoot")
     return document if "kind" in document else None
+
+
+def trusted_root_in(path: Path, text: str) -> str:
+    """The trusted root that `text`, the content of `path`, is, or that it holds beside where to sign: a ClientTrustConfig. Raises BadTrust."""
+    from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415 - see the package
+    from sluice.provenance.strict_json import canonical, parse_object  # noqa: PLC0415
+
+    if '"signingConfig"' not in text:
+        return text
+    try:
+        root = parse_object(text.encode(), what="the trust config", limit=_TRUST_BYTES, reason=Reason.TrustRootMalformed).get("trustedRoot")
+    except ProvenanceError as error:
+        raise BadTrust(f"{path}: {error}") from error
+    if not isinstance(root, dict):
+        raise BadTrust(f"{path}: it says where to sign and holds no trustedRoot")
+    return canonical(root).decode()
 
 
 def _text(path: Path) -> str:

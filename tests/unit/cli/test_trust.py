@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from e2e.sigstore.trust_config import client_trust_config
 from sluice.decision.records import TrustRoot
 from tests.signing import plain_keys, public_pem, sigstore
 from tests.unit.cli.models import run
@@ -52,6 +53,19 @@ def test_a_trusted_root_is_imported_as_it_is(tmp_path: Path) -> None:
     document = imported(path, "--name", "sigstore")
     assert document["spec"] == {"sigstore": {"trustedRoot": sigstore().trusted_root_json}}
     assert TrustRoot.of("sigstore", document).anchors is not None
+
+
+def test_of_a_trust_config_only_what_verifies_is_imported(tmp_path: Path) -> None:
+    """The same file that says where to sign keyless."""
+    root = json.loads(sigstore().trusted_root_json)
+    path = tmp_path / "trust-config.json"
+    path.write_text(client_trust_config(root, fulcio="https://a.example", log="https://b.example", timestamps=None, provider="https://c.example"))
+    document = imported(path, "--name", "sigstore")
+    assert json.loads(document["spec"]["sigstore"]["trustedRoot"]) == root
+    assert run("trust", "diff", path, stored(tmp_path, "root.yaml", document)).exit_code == 0
+    path.write_text('{"signingConfig": {}, "mediaType": "x"}')
+    refused = run("trust", "import", path, "--name", "sigstore")
+    assert (refused.exit_code, "holds no trustedRoot" in refused.stderr) == (2, True)
 
 
 def test_certificates_of_a_private_pki_are_imported_with_what_dates_their_signatures(tmp_path: Path) -> None:
