@@ -99,13 +99,13 @@ async def _watch(access: Access, wanted: Wanted, *, once: bool, output: str) -> 
     shown = _Shown(output)
     async with _client(access, wanted) as client:
         with shown:
-            return await show(follow(client, wanted, shown.trouble), shown.tell, once=once)
+            return await show(follow(client, wanted, shown.trouble, patient=not once), shown.tell, once=once)
 
 
 async def read_once(access: Access, wanted: Wanted) -> tuple[Object, bytes | None]:
     """Read the run that is meant, and what it keeps of its scorers, if that is still there. Raises Unknown."""
     async with _client(access, wanted) as client:
-        run = await anext(follow(client, wanted, lambda told: click.echo(told, err=True) if told else None))
+        run = await anext(follow(client, wanted, lambda told: click.echo(told, err=True) if told else None, patient=False))
         return run, await _kept(client, run)
 
 
@@ -153,11 +153,11 @@ async def show(changes: AsyncIterator[Object], tell: Callable[[Comparison], None
     raise Unknown("nothing more is heard of the run")
 
 
-async def follow(client: ApiClient, wanted: Wanted, trouble: Callable[[str], None]) -> AsyncIterator[Object]:
+async def follow(client: ApiClient, wanted: Wanted, trouble: Callable[[str], None], *, patient: bool = True) -> AsyncIterator[Object]:
     """Yield the run, and again after each change of its status.
 
-    A server that does not answer is asked again, without end; `trouble` is told why, and "" when it answers again. Raises Unknown when there is no such run,
-    or when it is deleted, and ApiError for what asking again does not mend.
+    When `patient`, a server that does not answer is asked again, without end; `trouble` is told why, and "" when it answers again. Raises Unknown when there
+    is no such run, or when it is deleted, and ApiError for what asking again does not mend.
     """
     from sluice.cluster.errors import Gone, Unavailable  # noqa: PLC0415 - see the package
     from sluice.cluster.resource import CANARY_RUNS  # noqa: PLC0415
@@ -190,6 +190,8 @@ async def follow(client: ApiClient, wanted: Wanted, trouble: Callable[[str], Non
         except Gone:
             continue
         except Unavailable as error:
+            if not patient:
+                raise
             trouble(f"{error}; asking again")
             await asyncio.sleep(AGAIN_SECONDS)
 

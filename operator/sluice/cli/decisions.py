@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sluice.api.approval import ApprovalDecision
@@ -26,8 +27,17 @@ from sluice.cli.verify import plain
 COUNTED_SECONDS = 10.0
 """How long the controller is given to say whether a decision counts: it looks at once, and there is nobody to ask while none leads."""
 _AGAIN_SECONDS = 0.3
+_ROLE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _COLOURS = {"Satisfied": "green", "Waived": "yellow", "Missing": "yellow", "Expired": "yellow", "Failed": "red"}
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _label(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Accept what may be the name of a role."""
+    if not _ROLE.fullmatch(value):
+        message = f"{value!r}: a role is written as in the ReleasePolicy, in lower-case letters, digits and dashes"
+        raise click.BadParameter(message)
+    return value
 
 
 def _future(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -55,7 +65,7 @@ def _options(command: F) -> F:
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
         click.option("--expires", metavar="TIME", callback=_future, help="When the decision ends, e.g. 2026-12-20T00:00:00Z."),
         click.option("--comment", help="Why."),
-        click.option("--role", required=True, help="The role in which you decide; a ReleasePolicy lists who holds it."),
+        click.option("--role", required=True, callback=_label, help="The role in which you decide; a ReleasePolicy lists who holds it."),
         click.option("-n", "--namespace", required=True, help="Namespace of the release."),
         click.argument("release", callback=release_name),
     ):
@@ -123,14 +133,16 @@ def _decide(
         raise Refused("nothing was created")
     created = asyncio.run(_create(access, namespace, wanted))
     counted = asyncio.run(_counted(access, namespace, created["metadata"]["name"]))
+    counts = counted is not None and counted["status"] == "True"
     if output == "table":
-        console.print(Text("✓", style="green"), plain(f"mra/{created['metadata']['name']} created by {created['spec']['approver']['username']}"))
+        mark, more = (Text("✓", style="green"), ", and counts") if counts else (Text("•"), "")
+        console.print(mark, plain(f"mra/{created['metadata']['name']} created by {created['spec']['approver']['username']}{more}"))
     else:
         _print(created, output)
     name = created["metadata"]["name"]
     if counted is None:
         click.echo(f"note: whether it counts is not said yet: kubectl get mra/{name} -n {namespace}", err=True)
-    elif counted["status"] != "True":
+    elif not counts:
         message = f"mra/{name} is there and does not count: {plain(counted.get('message') or counted.get('reason'))}"
         raise Refused(message)
 
@@ -163,7 +175,8 @@ def show(console: Console, release: dict[str, Any], *, decision: ApprovalDecisio
     console.print(f"  tier      {(status.get('risk') or {}).get('tier', 'unknown')}")
     console.print(f"  release   {status['releaseDigest']}", soft_wrap=True)
     console.print(f"  evidence  {status['evidenceDigest']}", soft_wrap=True)
-    table = Table("requirement", "outcome", "what was looked at", box=None, pad_edge=False)
+    # Folded, never cut: the end of a digest is what somebody may want to compare.
+    table = Table("requirement", "outcome", Column("what was looked at", overflow="fold"), box=None, pad_edge=False)
     for result in status.get("requirements") or ():
         outcome = Text(result["outcome"], style=_COLOURS.get(result["outcome"], ""))
         table.add_row(result["name"], outcome, plain(result["message"]))

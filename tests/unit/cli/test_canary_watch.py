@@ -247,6 +247,14 @@ def test_json_is_one_line_for_each_change(monkeypatch: pytest.MonkeyPatch) -> No
     assert result.exit_code == 1
 
 
+def test_once_does_not_wait_for_a_server_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, Server([], refusal=Unavailable(0, "NoAnswer", "connection refused")))
+    result = CliRunner().invoke(watch, ["-n", "payments", "--once"])
+    assert result.exit_code == 3
+    assert "connection refused" in result.output
+    assert "asking again" not in result.output
+
+
 def test_once_tells_how_it_stands_and_that_nothing_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, Server([PENDING]))
     assert CliRunner().invoke(watch, ["mcr/churn-2-1-0-canary-1", "-n", "payments", "--once"]).exit_code == 3
@@ -255,7 +263,7 @@ def test_once_tells_how_it_stands_and_that_nothing_is_decided(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("arguments", "server", "complaint"),
     [
-        (["mr/other"], Server([PENDING]), "there is no a canary run of mr/other in namespace payments"),
+        (["mr/other"], Server([PENDING]), "there is no canary run of mr/other in namespace payments"),
         (["churn"], Server([]), "there is no mcr/churn in namespace payments"),
         (["churn"], Server([], refusal=Forbidden(403, "Forbidden", "canaryruns is forbidden")), "canaryruns is forbidden"),
     ],
@@ -264,7 +272,7 @@ def test_what_cannot_be_told_ends_with_3_and_never_as_a_rollback(monkeypatch: py
     serve(monkeypatch, server)
     result = CliRunner().invoke(watch, [*arguments, "-n", "payments"])
     assert result.exit_code == 3
-    assert complaint.replace("no a ", "no ") in result.output
+    assert complaint in result.output
 
 
 def test_another_kind_is_refused() -> None:

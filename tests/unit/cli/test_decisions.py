@@ -84,6 +84,7 @@ def test_a_decision_that_does_not_count_is_no_success(server: Server) -> None:
     server.counted = {"type": "Counted", "status": "False", "reason": "NotInRole", "message": "sam does not hold the role security"}
     code, output = run(*APPROVE, "--yes")
     assert (code, len(server.created)) == (1, 1)
+    assert "✓" not in output
     assert "mra/churn-2-1-0-security-x7 is there and does not count: sam does not hold the role security" in output
 
 
@@ -119,6 +120,13 @@ def test_what_signers_and_files_say_is_shown_letter_by_letter(server: Server, me
     assert message in output
 
 
+def test_a_digest_is_shown_to_its_end(server: Server) -> None:
+    digest = "sha256:" + "0123456789abcdef" * 4
+    asked = {"name": "weights-signed-by-the-pipeline", "outcome": "Satisfied", "message": f"weights {digest} signed by key trainer"}
+    server.release = RELEASE | {"status": RELEASE["status"] | {"requirements": [asked]}}  # type: ignore[operator]
+    assert digest in "".join(run(*APPROVE, "--yes")[1].split())
+
+
 def test_what_is_shown_moves_no_cursor(server: Server) -> None:
     hidden = {"name": "quality", "outcome": "Failed", "message": "acc is 0.2\x1b[2K\rall is well"}
     server.release = RELEASE | {"status": RELEASE["status"] | {"requirements": [hidden]}}  # type: ignore[operator]
@@ -145,6 +153,7 @@ def test_a_release_that_nobody_looked_at_yet_cannot_be_signed_off(server: Server
         (("approve", "pod/churn", "-n", "p", "--role", "r"), "name a ModelRelease: mr/NAME"),
         (("approve", "mr/churn", "-n", "p"), "--role"),
         (("approve", "mr/churn", "--role", "r"), "--namespace"),
+        (("approve", "mr/churn", "-n", "p", "--role", "App Sec"), "'App Sec': a role is written as in the ReleasePolicy"),
         (("approve", "mr/", "-n", "p", "--role", "r"), "names no release; write mr/NAME"),
         (("approve", "/churn", "-n", "p", "--role", "r"), "name a ModelRelease: mr/NAME"),
         (("approve", "mr/churn", "-n", "p", "--role", "r", "--expires", "tomorrow"), "such as 2026-12-20T00:00:00Z"),
