@@ -43,8 +43,12 @@ def suite() -> None:
 def check(suite_file: Path, cases_file: Path | None) -> None:
     """Say what is wrong with a suite and its cases, line by line, and what each scorer would be asked about.
 
+    \b
+      sluice suite check suite.yaml
+      sluice suite check suite.yaml --cases cases.jsonl
+
     It ends with 0 when candidate and baseline can be compared on it, with 1 when something is wrong, and with 2 when there is no suite in the file.
-    """
+    """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     from sluice.api.digests import cases_digest, suite_digest  # noqa: PLC0415 - see the package
     from sluice.scoring.case import Case  # noqa: PLC0415
     from sluice.scoring.cases import look_through  # noqa: PLC0415

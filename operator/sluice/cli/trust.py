@@ -5,21 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sluice.cli.access import object_name
-from sluice.cli.trusted import FILE, material_in, trusted_root_in
-from sluice.cli.verify import BadTrust
+from sluice.cli.trusted import FILE, material_in, text_of, trusted_root_in
+from sluice.cli.verify import OUTPUT, BadTrust
 
 if TYPE_CHECKING:
     from sluice.cli.trust_material import Material
-
-_OUTPUT: Final = click.option(
-    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print the answer."
-)
-_BYTES: Final = 1 << 20
 
 
 @click.group()
@@ -46,7 +41,7 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
 
     from sluice.api.names import API_VERSION  # noqa: PLC0415
 
-    texts = {path: _text(path) for path in files}
+    texts = {path: text_of(path) for path in files}
     spec: dict[str, Any]
     certificates = ["BEGIN CERTIFICATE" in text for text in texts.values()]
     if any(certificates):
@@ -56,7 +51,7 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
             raise click.UsageError("certificates end, and no signature could be dated: give --timestamp-authority FILE, or say --accept-undated")
         spec = {"certificateAuthorities": {"pem": "\n".join(text.strip() for text in texts.values()) + "\n"}}
         if timestamps is not None:
-            spec["certificateAuthorities"]["timestampPem"] = _text(timestamps)
+            spec["certificateAuthorities"]["timestampPem"] = text_of(timestamps)
         if accept_undated:
             spec["certificateAuthorities"]["undated"] = "Accept"
     elif any("BEGIN" in text for text in texts.values()):
@@ -74,7 +69,7 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
 
 @trust.command()
 @click.argument("file", type=FILE)
-@_OUTPUT
+@OUTPUT
 def show(*, file: Path, output: str) -> None:
     """Show who is trusted in FILE (a TrustRoot, or a trusted_root.json), for which times, and what it revokes.
 
@@ -95,7 +90,7 @@ def show(*, file: Path, output: str) -> None:
 @trust.command()
 @click.argument("old", type=FILE)
 @click.argument("new", type=FILE)
-@_OUTPUT
+@OUTPUT
 def diff(*, old: Path, new: Path, output: str) -> None:
     """Say what a change from OLD to NEW stops verifying, and what it lets in.
 
@@ -120,7 +115,7 @@ def diff(*, old: Path, new: Path, output: str) -> None:
 
 
 def _read(path: Path) -> Material:
-    text = _text(path)
+    text = text_of(path)
     document = material_in(path, text)
     if document is None:
         document = {"kind": "TrustRoot", "metadata": {"name": path.stem}, "spec": {"sigstore": {"trustedRoot": trusted_root_in(path, text)}}}
@@ -134,17 +129,6 @@ def _material(document: dict[str, Any], *, where: str) -> Material:
         return Material.of(document)
     except ValueError as error:
         raise BadTrust(f"{where}: {error}") from error
-
-
-def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(_BYTES + 1)
-    if len(content) > _BYTES:
-        raise BadTrust(f"{path}: longer than {_BYTES:,} bytes")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise BadTrust(f"{path}: this is no text; convert DER to PEM") from None
 
 
 def _label(path: Path) -> str:

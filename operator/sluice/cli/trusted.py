@@ -101,13 +101,13 @@ def trusted(
     revocations = None
     try:
         if certificate_files:
-            certificates = "\n".join(map(_text, certificate_files))
+            certificates = "\n".join(map(text_of, certificate_files))
             load_trusted(certificates)
             return Trusted(anchors=None, certificates=certificates, identity=identity, issuer=issuer)
         if trust_root_file:
             anchors, revocations = _read_trust_root(trust_root_file)
         else:
-            anchors = TrustAnchors.keys("command line", {str(path): _text(path) for path in key_files})
+            anchors = TrustAnchors.keys("command line", {str(path): text_of(path) for path in key_files})
     except ProvenanceError as error:
         raise BadTrust(str(error)) from error
     if anchors.root is not None and (identity is None or issuer is None):
@@ -120,7 +120,7 @@ def _read_trust_root(path: Path) -> tuple[TrustAnchors, Revocations | None]:
     from sluice.decision.records import TrustRoot  # noqa: PLC0415 - see the package
     from sluice.provenance.trust import TrustAnchors  # noqa: PLC0415
 
-    text = _text(path)
+    text = text_of(path)
     document = material_in(path, text)
     if document is None:
         return TrustAnchors.sigstore(path.name, trusted_root_in(path, text)), None
@@ -165,7 +165,8 @@ def trusted_root_in(path: Path, text: str) -> str:
     return canonical(root).decode()
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Read a file of trust material, which is text of at most 1 MiB. Raises BadTrust, OSError."""
     with path.open("rb") as file:
         content = file.read(_TRUST_BYTES + 1)
     if len(content) > _TRUST_BYTES:
@@ -173,4 +174,4 @@ def _text(path: Path) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise BadTrust(f"{path}: this is no text") from None
+        raise BadTrust(f"{path}: this is no text; convert DER to PEM") from None
