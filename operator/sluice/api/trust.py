@@ -70,7 +70,7 @@ class CertificateTrust(Model):
     pem: Annotated[str, StringConstraints(min_length=1, max_length=131_072)]
     """PEM certificates of the roots, 1 to 16. A policy's `issuer` is the root's subject, its `identity` the one name in the certificate, or its subject."""
     timestamp_pem: Annotated[str, StringConstraints(min_length=1, max_length=131_072)] | None = None
-    """PEM certificates of the roots of RFC 3161 timestamp authorities. Only they can say when something was signed."""
+    """PEM certificates of the roots of RFC 3161 timestamp authorities, and of units that leave their own out of what they sign. Only they can say when."""
     timestamps: Annotated[int, Field(ge=0, le=8)] = 0
     """How many distinct timestamp authorities have to date each signature."""
     undated: Undated = Undated.REFUSE

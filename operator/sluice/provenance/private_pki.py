@@ -23,6 +23,7 @@ from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.keys import VerificationKey
 from sluice.provenance.signed_content import SignedContent
 from sluice.provenance.timestamp import TimestampAuthority, verify_timestamps
+from sluice.provenance.validity import FOREVER
 from sluice.provenance.witnesses import Thresholds
 
 PEM_LIMIT = 131_072
@@ -40,7 +41,8 @@ class CertificateRoots:
         for root in self.roots:
             check_authorities([root], reason=_MALFORMED)
         timestamp_roots = _certificates(timestamp_pem, "certificateAuthorities.timestampPem") if timestamp_pem else ()
-        self.timestamp_authorities = tuple(TimestampAuthority.of_root(root) for root in timestamp_roots)
+        with closed(_MALFORMED, "an authority of certificateAuthorities.timestampPem cannot be used"):
+            self.timestamp_authorities = tuple(_dating(certificate, timestamp_roots) for certificate in timestamp_roots)
         self.undated = undated
         if not self.timestamp_authorities and not undated:
             raise ProvenanceError(
@@ -81,6 +83,21 @@ def verify_pki_bundle(bundle: UnverifiedBundle, signed: SignedContent, trust: Ce
             serial=serial_of(certificates[0]),
             signed_at=min((stamp.time for stamp in stamps), default=None),
         )
+
+
+def _dating(certificate: x509.Certificate, given: Sequence[x509.Certificate]) -> TimestampAuthority:
+    """An authority with all its units, or one unit, which then may leave its certificate out of what it signs. What leads to one root counts as one."""
+    chain = [certificate]
+    while (above := next((each for each in given if each not in chain and is_issued_by(chain[-1], each)), None)) is not None:
+        chain.append(above)
+    name = fingerprints(chain)[-1]
+    constraints = extension_of(certificate, x509.BasicConstraints)
+    if constraints is not None and constraints.ca:
+        return TimestampAuthority.of_root(certificate, operator=name)
+    if len(chain) == 1:
+        unit = certificate.subject.rfc4514_string()[:120]
+        raise ProvenanceError(_MALFORMED, f"certificateAuthorities.timestampPem holds {unit!r}, and no authority that issued it")
+    return TimestampAuthority.of_chain(chain, window=FOREVER, operator=name)
 
 
 def _authorities(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> list[x509.Certificate]:

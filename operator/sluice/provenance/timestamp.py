@@ -42,9 +42,9 @@ class TimestampAuthority:
         return cls(name=operator or sha256_of(own), windows=(window, *map(window_of, chain)), _verifier=builder.build(), _certificate=own)
 
     @classmethod
-    def of_root(cls, root: x509.Certificate) -> TimestampAuthority:
+    def of_root(cls, root: x509.Certificate, *, operator: str | None = None) -> TimestampAuthority:
         """Any unit below `root` whose certificate comes with the timestamp. Raises whatever the library does."""
-        name = sha256_of(root.public_bytes(serialization.Encoding.DER))
+        name = operator or sha256_of(root.public_bytes(serialization.Encoding.DER))
         return cls(name=name, windows=(window_of(root),), _verifier=VerifierBuilder(roots=[root]).build())
 
     def made(self, response: TimeStampResponse, token: Token, signature: bytes) -> bool:

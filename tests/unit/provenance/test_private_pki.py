@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -16,13 +18,14 @@ from e2e.sigstore import PrivateSigstore
 from e2e.sigstore.bundles import Stamped, bundle
 from e2e.sigstore.entries import IN_TOTO, PlainKey, Signature, sign, signed_bytes
 from e2e.sigstore.pki import Issued, certify
+from e2e.sigstore.timestamps import timestamp
 from sluice.provenance.bundle import VerifiedEnvelope, verify_bundle
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import Reason
 from sluice.provenance.trust import TrustAnchors
 from sluice.provenance.witnesses import Thresholds
 from tests.bundles import STATEMENT
-from tests.signing import NOW, Json, anchors, error_of, key_anchors, plain_keys, public_pem, refusal, sigstore
+from tests.signing import NOW, Json, anchors, edited, error_of, key_anchors, plain_keys, public_pem, refusal, sigstore
 
 START = NOW - timedelta(days=100)
 IDENTITY = "https://ci.corp.example/train"
@@ -159,6 +162,23 @@ def test_a_timestamp_that_is_there_has_to_hold_also_where_none_is_needed() -> No
     assert refusal(signed(leaf(middle), middle), trust(undated=True, timestamp_pem="")) is Reason.TimestampInvalid
 
 
+def test_a_unit_that_leaves_its_certificate_out_has_to_be_trusted_by_itself_and_is_no_second_authority() -> None:
+    middle = intermediate()
+
+    def stamped(*, with_certificate: tuple[bool, ...]) -> bytes:
+        raw = signed(leaf(middle), middle)
+        signature = base64.b64decode(json.loads(raw)["dsseEnvelope"]["signatures"][0]["sig"])
+        stamps = [timestamp(signature, when=NOW, unit=sigstore().timestamping, with_certificate=each) for each in with_certificate]
+        entries = [{"signedTimestamp": base64.b64encode(each).decode()} for each in stamps]
+        return edited(raw, lambda d: d["verificationMaterial"]["timestampVerificationData"].update(rfc3161Timestamps=entries))
+
+    with_unit = timestamp_pem() + unit_pem()
+    assert refusal(stamped(with_certificate=(False,)), trust()) is Reason.TimestampInvalid
+    assert verify_bundle(stamped(with_certificate=(False,)), trust(timestamp_pem=with_unit)).signed_at == NOW
+    two = Thresholds(logs=0, timestamps=2)
+    assert refusal(stamped(with_certificate=(False, True)), trust(timestamp_pem=with_unit, required=two)) is Reason.TooFewWitnesses
+
+
 def test_a_timestamp_of_somebody_elses_authority_dates_nothing() -> None:
     middle = intermediate()
     one = leaf(middle)
@@ -186,6 +206,10 @@ def bundle_of_a_key() -> bytes:
     return bundle(Signature(content=content, payload=STATEMENT, value=sign(key(), content), key=key(), certificate=None), hint="")
 
 
+def unit_pem() -> str:
+    return sigstore().timestamping.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
 @pytest.mark.parametrize(
     ("pem", "how", "complaint"),
     [
@@ -195,6 +219,7 @@ def bundle_of_a_key() -> bytes:
         ("leaf", {}, "no certificate authority"),
         ("root", {"timestamp_pem": "nonsense"}, "timestampPem is no list"),
         ("root", {"timestamp_pem": ""}, "undated to Accept"),
+        ("root", {"timestamp_pem": unit_pem()}, "no authority that issued it"),
         ("twice", {}, "that differ"),
         ("weak", {}, "of a kind that we do not verify"),
     ],
