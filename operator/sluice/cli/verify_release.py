@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sluice.decision.world import World
 
 _FILE_BYTES: Final = 16 << 20
+_SHOWN: Final = 5
 
 
 @click.command("release")
@@ -53,11 +54,14 @@ def verify_release(
         world, key = World(), Key(namespace=namespace, name=release)
         if files:
             _put(world, (item for path in files for item in _objects(path, namespace)))
+            if namespace not in world.namespaces:
+                click.echo(f"note: the Namespace {namespace} is not among the files; policies select by its labels", err=True)
         else:
             _put(world, asyncio.run(_from_cluster(world, Access(kubeconfig=kubeconfig, context=context), sluice_namespace)))
         verdict = world.verdict(key, now=datetime.now(UTC))
         if verdict is None:
-            problem = f": {world.releases[key]}" if key in world.releases else " in what was read"
+            others = ", ".join(sorted(map(str, world.releases))[:_SHOWN]) or "none"
+            problem = f": {world.releases[key]}" if key in world.releases else f" in what was read; there is {others}"
             raise CannotTell(f"there is no ModelRelease {key} that can be read{problem}")
         answer = _answer(verdict)
         tell(answer, output)
@@ -113,9 +117,22 @@ def _objects(path: Path, namespace: str) -> Iterator[dict[str, Any]]:
             metadata = item.get("metadata") if isinstance(item, dict) else None
             if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
                 raise CannotTell(f"{path}: a document in it is no Kubernetes object with a name")
+            _check_kind(item, path)
             if item.get("kind") in known:
                 own = {} if item["kind"] in clustered else {"namespace": metadata.get("namespace") or namespace}
                 yield item | {"metadata": metadata | own}
+
+
+def _check_kind(item: dict[str, Any], path: Path) -> None:
+    """Refuse what the API server would not take as ours: a policy with a slip in its kind must not be passed over. Raises CannotTell."""
+    from sluice.api.kinds import KINDS  # noqa: PLC0415 - see the package
+    from sluice.api.names import API_VERSION, GROUP  # noqa: PLC0415
+
+    kind, version, ours = item.get("kind"), str(item.get("apiVersion", API_VERSION)), [each.name for each in KINDS]
+    if kind in ours and version != API_VERSION:
+        raise CannotTell(f"{path}: {kind} is of apiVersion {API_VERSION}, not {version[:80]}")
+    if kind not in ours and version.startswith(f"{GROUP}/") and "apiVersion" in item:
+        raise CannotTell(f"{path}: {GROUP} has no kind {str(kind)[:80]!r}; it has {', '.join(ours)}")
 
 
 async def _from_cluster(world: World, access: Access, sluice_namespace: str) -> list[dict[str, Any]]:

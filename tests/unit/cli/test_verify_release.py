@@ -83,3 +83,33 @@ def test_files_that_cannot_be_read_are_no_answer(tmp_path: Path, content: bytes)
 
 def test_a_release_that_is_not_there_is_no_answer(tmp_path: Path) -> None:
     assert verify(tmp_path, [item for item in manifests() if item["kind"] != "ModelRelease"]).exit_code == 3
+
+
+def test_a_release_of_another_name_is_answered_with_what_there_is(tmp_path: Path) -> None:
+    found = verify(tmp_path, [*manifests(), c.item("ModelRelease", "churn-2-0-0", c.release_spec())])
+    assert found.exit_code == 0
+    path = tmp_path / "all.yaml"
+    missed = run("verify", "release", "mr/churn", "-n", c.NAMESPACE, "-f", path)
+    assert missed.exit_code == 3
+    assert f"there is {c.NAMESPACE}/churn-2-0-0, {c.NAMESPACE}/{c.NAME}" in missed.output
+
+
+def test_without_the_namespace_it_is_said_that_policies_select_by_its_labels(tmp_path: Path) -> None:
+    found = verify(tmp_path, [item for item in manifests() if item["kind"] != "Namespace"])
+    assert f"note: the Namespace {c.NAMESPACE} is not among the files" in found.stderr
+    assert "note" not in verify(tmp_path, manifests()).stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kind": "ReleasePolcy"}, "sluice.dev has no kind 'ReleasePolcy'; it has ModelRelease, "),
+        ({"apiVersion": "sluice.dev/v1"}, "ReleasePolicy is of apiVersion sluice.dev/v1alpha1, not sluice.dev/v1"),
+        ({"apiVersion": "policy.example.com/v1"}, "ReleasePolicy is of apiVersion sluice.dev/v1alpha1"),
+    ],
+)
+def test_a_policy_that_the_api_server_would_not_take_is_not_passed_over(tmp_path: Path, change: Object, said: str) -> None:
+    stricter = c.item("ReleasePolicy", "stricter", c.policy_spec(), namespace="") | {"apiVersion": "sluice.dev/v1alpha1"} | change
+    found = verify(tmp_path, [*manifests(), stricter])
+    assert found.exit_code == 3
+    assert said in found.output
