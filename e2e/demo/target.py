@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from e2e.cluster import Cluster, Narrator, StepFailed
+from e2e.cluster.api_server import ApiServer, Object
 from e2e.cluster.build import Binaries
 from e2e.cluster.local import down as take_down
-from e2e.cluster.reading import SECONDS, Object, Reader
 from e2e.demo.manifests import NAMESPACE
 from sluice.api.kinds import KINDS
 from sluice.api.names import GROUP
@@ -49,7 +49,7 @@ class Target:
         # Of Kubernetes nothing is built for a cluster that exists.
         self._kubectl = str(binaries["kubectl"]) if cluster else "kubectl"
         self._proxy: subprocess.Popen[str] | None = None
-        self._reader = Reader(lambda: HTTPConnection(self.proxy(), timeout=SECONDS))
+        self._api = ApiServer(lambda seconds: HTTPConnection(self.proxy(), timeout=seconds))
 
     @classmethod
     def up(cls, narrator: Narrator) -> Target:
@@ -103,11 +103,11 @@ class Target:
 
     def get(self, kind: str, name: str) -> Object:
         """Read one object of the demo, by the words that kubectl knows."""
-        return self._reader.get(kind, name, namespace=NAMESPACE)
+        return self._api.get(kind, name, namespace=NAMESPACE)
 
     def every(self, kind: str, *, selector: str = "") -> list[Object]:
         """Read all objects of a kind that the demo has made."""
-        return self._reader.list(kind, namespace=NAMESPACE, selector=selector)
+        return self._api.list(kind, namespace=NAMESPACE, selector=selector)
 
     def helm(self, *arguments: str) -> None:
         """Run helm."""

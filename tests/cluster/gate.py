@@ -14,6 +14,7 @@ import pytest
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.names import GOVERN_LABEL, RELEASE_LABEL, STAGE_LABEL
 from tests.cluster.namespace import Namespace
+from tests.cluster.webhook import install_crds
 
 ROOT = Path(__file__).parents[2]
 HOME = "sluice-system"
@@ -30,15 +31,12 @@ Object = dict[str, Any]
 
 _TEMPLATES = ("rbac", "policies-pods", "policies-owners", "policies-people", "policies-canaries", "policies-monitors", "policies-drills")
 _EFFECTIVE_SECONDS = 30
-_PROBE = "sluice-gate-probe"
-"""A user who may do everything but what the policies refuse."""
 
 
 @pytest.fixture(scope="session")
 def crds(cluster: Cluster) -> None:
     """Our kinds exist, and stay."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
-    cluster.kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
+    install_crds(cluster)
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +107,8 @@ def patched(
     ns: Namespace, target: str, patch: Mapping[str, Any] | list[Object], *, as_user: str | None = None, subresource: str = "", type_: str = "merge"
 ) -> Object:
     """Patch an object and give it as stored. Raises StepFailed with the API server's message when it is refused."""
-    sub = (f"--subresource={subresource}",) if subresource else ()
-    done = ns.kubectl("patch", target, f"--type={type_}", f"--patch={json.dumps(patch)}", *sub, "--output=json", as_user=as_user)
-    stored: Object = json.loads(done.stdout)
-    return stored
+    kind, name = target.split("/")
+    return ns.patch(kind, name, patch, how=type_, subresource=subresource, as_user=as_user)
 
 
 def _binding(name: str, role: str, user: str) -> Object:
@@ -135,14 +131,20 @@ def _wait_effective(probe: Namespace) -> None:
 
     def stamped() -> bool:
         # Refused for want of an approver while the validating policies are effective and the mutating ones not yet.
-        done = probe.kubectl("create", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(approval), check=False)
-        return done.returncode == 0 and "approver" in json.loads(done.stdout)["spec"]
+        try:
+            return "approver" in probe.create(approval, dry_run=True)["spec"]
+        except StepFailed:
+            return False
+
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "probe"}, "spec": {"clusterIP": "None"}}
 
     def guarded() -> bool:
-        words = ("label", "namespace", probe.name, f"{GOVERN_LABEL}-", "--dry-run=server")
-        return "denied by sluice" in probe.kubectl(*words, as_user=_PROBE, check=False).stderr
+        try:
+            probe.create(service, as_user=CONTROLLER, dry_run=True)
+        except StepFailed as refused:
+            return "denied by sluice" in str(refused)
+        return False
 
-    probe.apply(_binding("probe", "cluster-admin", _PROBE))
     deadline = time.monotonic() + _EFFECTIVE_SECONDS
     while not (stamped() and guarded()):
         if time.monotonic() > deadline:

@@ -1,20 +1,17 @@
 """A namespace of one test, and what the test does in it.
 
-What changes something goes through kubectl, whose error messages are the ones that people see; what only looks does not (`e2e.cluster.reading`).
+kubectl is for tests of what people see of it; the others speak to the API server directly (`e2e.cluster.api_server`), at a fiftieth of the price.
 Waiting is watching: no polling, and no sleep that is too short on a busy machine.
 """
 
 import json
-import os
-import select
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 from uuid import uuid4
 
 from e2e.cluster import Cluster, StepFailed
-from e2e.cluster.reading import Reader
+from e2e.cluster.api_server import ApiServer, Person
 
 Object = dict[str, Any]
 DELETION_SECONDS = 60
@@ -29,12 +26,12 @@ class Namespace:
         self.name = f"{prefix}-{uuid4().hex[:8]}"
         self._labels = dict(labels or {})
         self._cluster_scoped: list[tuple[str, str]] = []
-        self._reader = Reader.of(cluster)
+        self._api = ApiServer.of(cluster)
 
     def __enter__(self) -> Self:
         """Make the namespace, and wait for the service account without which no Pod is admitted."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": self._labels}}
-        self.cluster.kubectl("create", "--filename=-", stdin=json.dumps(namespace))
+        self._api.create(namespace, namespace=self.name)
         self.wait("serviceaccount", "default", lambda _: True)
         return self
 
@@ -43,13 +40,12 @@ class Namespace:
 
         The namespace itself takes Kubernetes five seconds at least; `wait_gone` waits for it where that matters.
         """
-        self._reader.close()
-        if self._cluster_scoped:
-            names = [f"{kind}/{name}" for kind, name in reversed(self._cluster_scoped)]
-            self.cluster.kubectl("delete", *names, "--ignore-not-found", f"--timeout={DELETION_SECONDS}s")
-        owners = "deployments,replicasets,statefulsets,jobs,pods"
-        self.kubectl("delete", owners, "--all", "--grace-period=0", "--force", "--wait=false")
-        self.cluster.kubectl("delete", "namespace", self.name, "--ignore-not-found", "--wait=false")
+        for kind, name in reversed(self._cluster_scoped):
+            self._api.delete(kind, name, namespace=self.name, seconds=DELETION_SECONDS, missing_ok=True)
+        for owners in ("deployments.apps", "replicasets.apps", "statefulsets.apps", "jobs.batch", "pods"):
+            self._api.delete_all(owners, namespace=self.name)
+        self._api.delete("namespace", self.name, namespace=self.name, seconds=0, missing_ok=True)
+        self._api.close()
 
     def wait_gone(self) -> None:
         """Wait until nothing is left of the namespace, after the `with` block."""
@@ -57,8 +53,7 @@ class Namespace:
 
     def label(self, labels: Mapping[str, str | None]) -> None:
         """Set labels of the namespace; None removes one."""
-        words = [f"{key}-" if value is None else f"{key}={value}" for key, value in labels.items()]
-        self.cluster.kubectl("label", "namespace", self.name, "--overwrite", *words)
+        self._api.patch("namespace", self.name, {"metadata": {"labels": labels}}, namespace=self.name)
 
     def kubectl(
         self,
@@ -73,46 +68,51 @@ class Namespace:
 
     def apply(self, obj: Object, *, as_user: str | None = None, groups: Sequence[str] = (), field_manager: str = "test") -> Object:
         """Apply an object server-side and give it as stored. Raises StepFailed with the API server's message when it is refused."""
-        arguments = ("apply", "--server-side", "--force-conflicts", f"--field-manager={field_manager}")
-        return self._send(obj, arguments, as_user=as_user, groups=groups)
-
-    def apply_all(self, *objects: Object) -> None:
-        """Apply several objects in the order given, in one go: starting kubectl costs more than what it does."""
-        together = {"apiVersion": "v1", "kind": "List", "items": objects}
-        arguments = ("apply", "--server-side", "--force-conflicts", "--field-manager=test")
-        done = self.kubectl(*arguments, "--filename=-", "--output=json", stdin=json.dumps(together))
-        stored = json.loads(done.stdout)
-        for obj in stored["items"] if stored["kind"] == "List" else [stored]:
-            self._note(obj)
-
-    def create(self, obj: Object, *, as_user: str | None = None, groups: Sequence[str] = ()) -> Object:
-        """Create an object and give it as stored; for `generateName`, and where an existing object must be an error."""
-        return self._send(obj, ("create",), as_user=as_user, groups=groups)
-
-    def _send(self, obj: Object, arguments: Sequence[str], *, as_user: str | None, groups: Sequence[str]) -> Object:
-        done = self.kubectl(*arguments, "--filename=-", "--output=json", as_user=as_user, groups=groups, stdin=json.dumps(obj))
-        stored: Object = json.loads(done.stdout)
+        stored = self._api.apply(obj, namespace=self.name, person=Person(user=as_user, groups=groups), field_manager=field_manager)
         self._note(stored)
         return stored
+
+    def apply_all(self, *objects: Object) -> None:
+        """Apply several objects in the order given."""
+        for obj in objects:
+            self.apply(obj)
+
+    def create(self, obj: Object, *, as_user: str | None = None, groups: Sequence[str] = (), dry_run: bool = False) -> Object:
+        """Create an object and give it as stored; for `generateName`, and where an existing object must be an error. With `dry_run` nothing is stored."""
+        stored = self._api.create(obj, namespace=self.name, person=Person(user=as_user, groups=groups), dry_run=dry_run)
+        if not dry_run:
+            self._note(stored)
+        return stored
+
+    def patch(self, kind: str, name: str, change: Any, *, how: str = "merge", subresource: str = "", as_user: str | None = None,  # noqa: ANN401 - JSON
+              groups: Sequence[str] = (), dry_run: bool = False) -> Object:  # fmt: skip
+        """Change an object by a merge patch (or a `json`, `strategic` one) and give it as stored."""
+        who = Person(user=as_user, groups=groups)
+        return self._api.patch(kind, name, change, namespace=self.name, how=how, subresource=subresource, person=who, dry_run=dry_run)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the API server warned of in its last answer."""
+        return self._api.warnings
 
     def _note(self, stored: Object) -> None:
         """Remember what does not go with the namespace."""
         if "namespace" not in stored["metadata"]:
-            group, slash, version = stored["apiVersion"].rpartition("/")
-            kind = f"{stored['kind']}.{version}.{group}" if slash else stored["kind"]
+            group = stored["apiVersion"].rpartition("/")[0]
+            kind = f"{stored['kind']}.{group}" if group else stored["kind"]
             self._cluster_scoped.append((kind, stored["metadata"]["name"]))
 
     def get(self, kind: str, name: str) -> Object:
         """Read one object. Raises StepFailed when it is not there."""
-        return self._reader.get(kind, name, namespace=self.name)
+        return self._api.get(kind, name, namespace=self.name)
 
     def list(self, kind: str, *, selector: str = "") -> list[Object]:
         """Read all objects of a kind in this namespace that carry the labels asked for."""
-        return self._reader.list(kind, namespace=self.name, selector=selector)
+        return self._api.list(kind, namespace=self.name, selector=selector)
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object and wait until it is gone."""
-        self.kubectl("delete", kind, name, f"--timeout={DELETION_SECONDS}s")
+        self._api.delete(kind, name, namespace=self.name, seconds=DELETION_SECONDS)
 
     def wait(self, kind: str, name: str, condition: Callable[[Object], object], *, seconds: float = 30.0) -> Object:
         """Watch an object, which need not exist yet, until `condition` holds for it, and give it as it is then.
@@ -120,7 +120,7 @@ class Namespace:
         Raises StepFailed with the object as last seen when that does not happen in time.
         """
         last: Object | None = None
-        for obj in self._watch(kind, name, seconds=seconds):
+        for obj in self._api.watch(kind, name, namespace=self.name, seconds=seconds):
             last = obj
             if condition(obj):
                 return obj
@@ -130,36 +130,6 @@ class Namespace:
     def wait_ready(self, pod: str, *, seconds: float = 30.0) -> Object:
         """Wait until a Pod is Ready."""
         return self.wait("pod", pod, lambda obj: condition_of(obj, "Ready") == "True", seconds=seconds)
-
-    def _watch(self, kind: str, name: str, *, seconds: float) -> Iterator[Object]:
-        """Give the object each time it is there or changes, until time is over."""
-        deadline = time.monotonic() + seconds
-        command = [
-            str(self.cluster.binaries["kubectl"]),
-            f"--kubeconfig={self.cluster.kubeconfig}",
-            f"--namespace={self.name}",
-            *("get", kind, f"--field-selector=metadata.name={name}", "--watch", "--output-watch-events", "--output=json"),
-        ]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            try:
-                text, decoder = b"", json.JSONDecoder()
-                while (left := deadline - time.monotonic()) > 0 and select.select([process.stdout], [], [], left)[0]:
-                    chunk = os.read(process.stdout.fileno(), 1 << 20)
-                    if not chunk:
-                        raise StepFailed(f"watching {kind} {name}: {process.stderr.read().decode().strip()}")
-                    text = (text + chunk).lstrip()
-                    while text:
-                        try:
-                            event, end = decoder.raw_decode(text.decode())
-                        except (json.JSONDecodeError, UnicodeDecodeError):
-                            break
-                        text = text.decode()[end:].lstrip().encode()
-                        if event["type"] != "DELETED":
-                            yield event["object"]
-            finally:
-                process.kill()
 
 
 def condition_of(obj: Object, condition_type: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -40,7 +39,6 @@ class ReleaseCase:
             for measure in requirement.get("measures", ()):
                 # The evidence is signed at the fixed time of the unit tests, which passes.
                 measure.pop("maxAge")
-        # Cluster-scoped objects one by one, so that the namespace knows what to delete; all others at once, which takes kubectl as long as one.
         self._put(case.item("TrustRoot", self.ns.name, case.trust_root()["spec"], namespace=""))
         self._put(case.item("ReleasePolicy", self.ns.name, policy, namespace=""))
         objects = [case.item("ModelRelease", self.name, case.release_spec(), namespace=self.ns.name)]
@@ -52,8 +50,7 @@ class ReleaseCase:
         for obj in objects:
             self._world.put(obj["kind"], obj)
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "churn"}}
-        together = {"apiVersion": "v1", "kind": "List", "items": [account, *(_written(obj) for obj in objects)]}
-        self.ns.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(together))
+        self.ns.apply_all(account, *(_written(obj) for obj in objects))
 
     def approve(self) -> None:
         """Both roles sign off."""

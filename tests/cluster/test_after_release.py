@@ -68,7 +68,7 @@ class AfterRelease(Canary):
     def revoke(self, *digests: str) -> None:
         """The platform team revokes these releases in the policy, and no others."""
         revoked = [{"type": "Release", "digest": digest, "reason": "poisoned data"} for digest in digests]
-        self.ns.kubectl("patch", "mrp", self.ns.name, "--type=merge", "--patch", json.dumps({"spec": {"revoked": revoked}}))
+        self.ns.patch("mrp", self.ns.name, {"spec": {"revoked": revoked}})
 
     def pods(self, release: str = "") -> list[Object]:
         return self.ns.list("pods", selector=f"sluice.dev/release={release or self.release}")

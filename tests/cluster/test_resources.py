@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -52,7 +51,7 @@ def nowhere(cluster: Cluster) -> Iterator[Namespace]:
 
 
 def dry_run(ns: Namespace, obj: Object) -> None:
-    ns.kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(obj))
+    ns.create(obj, dry_run=True)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from e2e.cluster import StepFailed
 from tests.cluster.namespace import Namespace
 from tests.cluster.test_resources import DIGEST, EXAMPLES, KINDS_BY_NAME, PROBE, Object
 
@@ -52,9 +53,16 @@ def required(kind: str) -> set[str]:
 
 
 def refusal(ns: Namespace, name: str, kind: str, spec: Object) -> str:
-    patch = json.dumps({"spec": spec})
-    done = ns.kubectl("patch", f"{kind}.sluice.dev/{name}", "--type=merge", "--dry-run=server", f"--patch={patch}", check=False)
-    return done.stderr if done.returncode else ""
+    return said(lambda: ns.patch(kind, name, {"spec": spec}, dry_run=True))
+
+
+def said(change: Callable[[], object]) -> str:
+    """Why a change is refused; nothing when it is not."""
+    try:
+        change()
+    except StepFailed as refused:
+        return str(refused)
+    return ""
 
 
 @pytest.mark.parametrize("kind", list(IMMUTABLE))
@@ -84,7 +92,7 @@ def _whole(before: Any, after: Any) -> Any:  # noqa: ANN401 - any value
 def test_a_reference_is_frozen_once(ns: Namespace) -> None:
     spec = {field: value for field, value in EXAMPLES["ReleaseMonitor"]["spec"].items() if field != "reference"}
     ns.create({"apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseMonitor", "metadata": {"name": "learns"}, "spec": spec})
-    ns.kubectl("patch", "mrm/learns", "--type=merge", '--patch={"spec": {"reference": {"mean": "{}"}}}')
+    ns.patch("mrm", "learns", {"spec": {"reference": {"mean": "{}"}}})
     for other in ({"mean": "{ }"}, {"mean": None, "distribution": "{}"}, None):
         assert "reference is frozen" in refusal(ns, "learns", "ReleaseMonitor", {"reference": other})
 
@@ -94,9 +102,8 @@ STAYS = [{**ALERT, "cause": "Drift"}, {**ALERT, "ask": "Withdraw"}, {**ALERT, "c
 
 
 def found(ns: Namespace, *findings: Object) -> str:
-    patch = json.dumps({"status": {"phase": "Watching", "findings": list(findings)}})
-    done = ns.kubectl("patch", "mrm/watches", "--subresource=status", "--type=merge", f"--patch={patch}", check=False)
-    return done.stderr if done.returncode else ""
+    status = {"phase": "Watching", "findings": list(findings)}
+    return said(lambda: ns.patch("mrm", "watches", {"status": status}, subresource="status"))
 
 
 @pytest.mark.parametrize("finding", STAYS, ids=lambda finding: f"{finding['cause']}-{finding['ask']}")
@@ -108,8 +115,8 @@ def test_nobody_takes_a_finding_back(ns: Namespace, finding: Object) -> None:
     assert "a finding stays" in found(ns, other)
     assert "a finding stays" in found(ns, {**finding, "ask": "Alert", "message": "less"})
     assert found(ns, finding, other) == ""
-    done = ns.kubectl("patch", "mrm/watches", "--subresource=status", "--type=json", '--patch=[{"op": "remove", "path": "/status/findings"}]', check=False)
-    assert "a finding stays" in done.stderr
+    gone = [{"op": "remove", "path": "/status/findings"}]
+    assert "a finding stays" in said(lambda: ns.patch("mrm", "watches", gone, how="json", subresource="status"))
 
 
 def test_an_alert_about_silence_goes_and_silence_never_rolls_back(ns: Namespace) -> None:

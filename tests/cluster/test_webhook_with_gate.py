@@ -14,7 +14,7 @@ from e2e.cluster import Cluster
 from tests.cluster.gate import CONTROLLER, ROOT
 from tests.cluster.namespace import Namespace
 from tests.cluster.release import ReleaseCase
-from tests.cluster.webhook import Webhook
+from tests.cluster.webhook import Webhook, create
 from tests.unit.decision.case import digest_of
 from tests.unit.webhook.reviews import READINESS, SCHEDULING, deployment, pod
 
@@ -59,9 +59,9 @@ def _dry_run_until(ns: Namespace, obj: Object, condition: Callable[[Object | Non
     """Several answers in a row, since either replica may be asked."""
     deadline, row = time.monotonic() + SEEN_SECONDS, 0
     while row < 4:
-        done = ns.kubectl("create", "--filename=-", "--output=json", "--dry-run=server", stdin=json.dumps(obj), check=False)
-        row = row + 1 if condition(json.loads(done.stdout) if done.returncode == 0 else None) else 0
-        assert time.monotonic() < deadline, done
+        answer, said = create(ns, obj, dry_run=True)
+        row = row + 1 if condition(answer) else 0
+        assert time.monotonic() < deadline, said
 
 
 def gates(obj: Object) -> tuple[list[Object], list[Object]]:
@@ -138,7 +138,7 @@ def test_a_release_that_was_withdrawn_waits_and_one_that_drifted_is_denied_by_ev
     _dry_run_until(approved, pod(gated=False), lambda obj: obj is not None and gates(obj) == ([SCHEDULING], [READINESS]))
     find("RollBack")
     _dry_run_until(approved, pod(gated=False), lambda obj: obj is None)
-    denied = approved.kubectl("create", "--filename=-", stdin=json.dumps(pod(gated=False)), check=False).stderr
+    _, denied = create(approved, pod(gated=False))
     assert "churn/2.1.0 was rolled back" in denied
     assert "(DriftRolledBack)" in denied
     # Only the platform team brings back what was found.

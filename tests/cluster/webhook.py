@@ -6,6 +6,7 @@ They run with a certificate of the service account's name, so the chart's RBAC i
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import signal
 import socket
@@ -21,8 +22,9 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from e2e.cluster import Cluster
+from e2e.cluster import Cluster, StepFailed
 from sluice.api.names import WEBHOOK
+from tests.cluster.namespace import Namespace
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 40
@@ -174,8 +176,18 @@ def apply(cluster: Cluster, obj: dict[str, Any]) -> None:
     cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(obj))
 
 
+def create(ns: Namespace, obj: dict[str, Any], *, dry_run: bool = False) -> tuple[dict[str, Any] | None, str]:
+    """Create an object like a person; gives it as stored, or None, and what a terminal shows."""
+    try:
+        stored = ns.create(obj, dry_run=dry_run)
+    except StepFailed as refused:
+        return None, str(refused)
+    return stored, "".join(f"Warning: {warning}\n" for warning in ns.warnings)
+
+
+@functools.cache
 def install_crds(cluster: Cluster) -> None:
-    """Our kinds exist, and stay."""
+    """Our kinds exist, and stay: the API server compiles their rules for seconds, so it is asked once."""
     cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
     cluster.kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
 
