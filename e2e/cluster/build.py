@@ -31,6 +31,8 @@ PROMETHEUS_VERSION = "v0.315.0"
 MODULES = Path(__file__).parent / "go"
 HEARTBEAT_SECONDS = 30.0
 OLDEST_GO = (1, 26)
+FETCHES_GO = (1, 21)
+"""From this version on, Go fetches a newer one by itself where it is needed, unless GOTOOLCHAIN is `local`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,17 @@ def _go(*arguments: str) -> str:
         raise StepFailed(f"no `go` on PATH: install Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer; the local cluster is built with it") from None
 
 
+def _check_go() -> None:
+    """Refuse a Go that can neither build this nor fetch one that can (from 1.21 on), before it says so about a file of ours. Raises StepFailed."""
+    told = _go("env", "GOVERSION", "GOTOOLCHAIN").split()
+    version = re.match(r"go(\d+)\.(\d+)", told[0]) if told else None
+    if version is None:
+        return
+    found = (int(version[1]), int(version[2]))
+    if found < FETCHES_GO or (found < OLDEST_GO and told[1:] == ["local"]):
+        raise StepFailed(f"`go` on PATH is {told[0]}: install Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer; the local cluster is built with it")
+
+
 def _environment() -> dict[str, str]:
     # Flags and workspaces of the person who calls must not change what is built under a key that does not know them.
     return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
@@ -174,6 +187,7 @@ def build(units: Sequence[Unit], *, narrator: Narrator) -> None:
         missing = [unit for unit in units if not unit_folder(unit).is_dir()]
         if not missing:
             return
+        _check_go()
         with concurrent.futures.ThreadPoolExecutor(max_workers=len(missing)) as pool:
             downloads = {pool.submit(_fetch, unit, narrator): unit for unit in missing}
             for download in concurrent.futures.as_completed(downloads):

@@ -115,6 +115,20 @@ def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPat
         build.unit_folder(unit(fake))
 
 
+@pytest.mark.parametrize(
+    ("told", "builds_it"),
+    [("go1.19.8", False), ("go1.24.1 local", False), ("go1.24.1 auto", True), ("go1.26.0 local", True), ("go1.27rc1 auto", True), ("devel", True)],
+)
+def test_an_old_go_is_named_before_it_stumbles_over_a_file_of_ours(fake: Path, told: str, builds_it: bool) -> None:
+    (fake / "go").write_text(FAKE_GO.replace("echo go1.26.0", f"printf '%s\\n' {told}"))
+    if builds_it:
+        build.build([unit(fake)], narrator=QUIET)
+        return
+    with pytest.raises(StepFailed, match=rf"is {told.split(maxsplit=1)[0]}: install Go 1\.26 or newer"):
+        build.build([unit(fake)], narrator=QUIET)
+    assert builds(fake) == 0
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
