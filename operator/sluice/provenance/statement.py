@@ -17,7 +17,8 @@ from sluice.provenance.strict_json import JsonObject, member, objects, optional,
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 STATEMENT_TYPES = frozenset({STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1"})
-SUBJECT_LIMIT = 256
+SUBJECT_LIMIT = 1024
+"""As many as the largest forge puts into one attestation."""
 _DIGEST_LIMIT = 16
 _TEXT_LIMIT = 2048
 
