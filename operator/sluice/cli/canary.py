@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sluice.scoring.statistics.power import Power
 
 _SLICES: Final = 255
+_TABLE_WIDTH: Final = 120
 
 
 @click.group()
@@ -113,7 +114,7 @@ def _print(found: list[Power], planned: int, per_second: float | None) -> None:
 
     table = Table(box=None, pad_edge=False)
     for heading in ("TRUE DROP", "PROMOTED", "ROLLED BACK", "INCONCLUSIVE", "UNITS (MEDIAN)", "UNITS (9 IN 10)", *(["TIME (9 IN 10)"] if per_second else [])):
-        table.add_column(heading, justify="left" if heading == "TRUE DROP" else "right")
+        table.add_column(heading, justify="left" if heading == "TRUE DROP" else "right", no_wrap=True)
     for row in found:
         name = f"{row.drop:g}" if row.share is None else f"{row.drop:g} in a slice of {row.share:.1%}"
         cells = [f"{share:.1%}" for share in (row.promoted, row.rolled_back, row.inconclusive)]
@@ -121,7 +122,8 @@ def _print(found: list[Power], planned: int, per_second: float | None) -> None:
         if per_second:
             cells.append(_time((row.nine_in_ten or planned) / per_second))
         table.add_row(name, *cells)
-    Console().print(table)
+    # As wide as it is: a terminal breaks a long line better than a table breaks its words.
+    Console(width=_TABLE_WIDTH, markup=False, highlight=False, emoji=False).print(table)
 
 
 def _time(seconds: float) -> str:

@@ -18,6 +18,13 @@ def test_the_table_says_what_is_found_and_how_long_it_takes() -> None:
     assert "s" in next(row[-1] for row in rows if row[0] == "0.4")
 
 
+def test_each_row_of_the_table_is_one_line_with_whole_words() -> None:
+    done = CliRunner().invoke(main, [*SMALL, "--slices", "2", "--per-second", "2"], env={"COLUMNS": "80"})
+    heading, *rows = done.stdout.splitlines()
+    assert " INCONCLUSIVE " in heading
+    assert [row.split("  ")[0] for row in rows] == ["0", "0.4", "0.4 in a slice of 50.0%"]
+
+
 def test_json_and_yaml_say_the_same() -> None:
     as_json = CliRunner().invoke(main, [*SMALL, "--slices", "2", "-o", "json"])
     as_yaml = CliRunner().invoke(main, [*SMALL, "--slices", "2", "-o", "yaml"])
