@@ -22,9 +22,9 @@ class SuiteFileRefused(click.ClickException):
 def read_suite(path: Path) -> SuiteSpec:
     """Read the spec of the suite in a manifest. Raises SuiteFileRefused, OSError."""
     import yaml  # noqa: PLC0415 - see the package
-    from pydantic import ValidationError  # noqa: PLC0415
 
     from sluice.api.scoring import SuiteSpec  # noqa: PLC0415
+    from sluice.decision.reading import Unreadable, read  # noqa: PLC0415
 
     with path.open("rb") as file:
         content = file.read(SUITE_BYTES + 1)
@@ -36,8 +36,7 @@ def read_suite(path: Path) -> SuiteSpec:
         raise SuiteFileRefused(f"{path}: no YAML: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(manifest, dict) or manifest.get("kind") != "ScoringSuite":
         raise SuiteFileRefused(f"{path}: this is no ScoringSuite; write `kind: ScoringSuite` and its spec")
-    try:
-        return SuiteSpec.model_validate(manifest.get("spec"))
-    except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)[0]
-        raise SuiteFileRefused(f"{'.'.join(map(str, wrong['loc'])) or path}: {wrong['msg']}") from None
+    spec = read(SuiteSpec, manifest)
+    if isinstance(spec, Unreadable):
+        raise SuiteFileRefused(f"{path}: {spec}")
+    return spec

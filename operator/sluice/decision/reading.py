@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 T = TypeVar("T", bound=Model)
+# What is wrong is the field itself: the value beside it, or around it, would only lead astray.
+_WITHOUT_VALUE = {"missing": "this field is needed", "extra_forbidden": "there is no such field; look for a slip in its name"}
 
 
 class Unreadable(str):
@@ -27,4 +29,6 @@ def read(model: type[T], item: Mapping[str, Any]) -> T | Unreadable:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         field = ".".join(["spec", *(str(part) for part in first["loc"])])
+        if first["type"] in _WITHOUT_VALUE:
+            return Unreadable(f"{field}: {_WITHOUT_VALUE[first['type']]}")
         return Unreadable(f"{field}: {first['msg']} (value: {str(first['input'])[:80]!r})")

@@ -29,6 +29,11 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "key.pub").write_bytes(key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
     (tmp_path / "ca.pem").write_bytes(sigstore().root.certificate.public_bytes(pem))
     (tmp_path / "release.yaml").write_text("kind: ModelRelease\nmetadata: {name: churn}\nspec: {model: churn}\n")
+    scorers = "scorers: [{name: accuracy, type: ExactMatch, ignorecase: true}]"
+    (tmp_path / "slip.yaml").write_text(
+        "kind: ScoringSuite\nspec: {protocol: {type: OpenAIChat, port: 80, model: m}, cases: {inline: '{}'}, " + scorers + "}\n"
+    )
+    (tmp_path / "short.yaml").write_text("kind: ScoringSuite\nspec: {cases: {inline: '{}'}, scorers: [{name: accuracy, type: ExactMatch}]}\n")
     (tmp_path / "nothing.json").write_text("{}")
     (tmp_path / "tabs.yaml").write_text("kind: TrustRoot\nspec:\n\tkeys: []\n")
     (tmp_path / "nothing").write_text("")
@@ -74,6 +79,9 @@ def run(command: str, *more: str, **environment: str) -> Result:
         ("trust import ca.pem --name pki", 2, "give --timestamp-authority FILE, or say --accept-undated"),
         ("trust import ca.pem key.pub --name pki", 2, "some of the files are certificates and some are not"),
         ("trust import key.pem --name ci", 2, "it is a private key"),
+        ("suite check release.yaml", 2, "release.yaml: this is no ScoringSuite"),
+        ("suite check slip.yaml", 2, "slip.yaml: spec.scorers.0.ignorecase: there is no such field; look for a slip in its name"),
+        ("suite check short.yaml", 2, "short.yaml: spec.protocol: this field is needed"),
         ("trust show release.yaml", 2, "this is a ModelRelease, and no TrustRoot"),
         ("trust diff key.pub key.pub", 2, "`sluice trust import` makes a TrustRoot"),
         ("verify release mr/churn -n payments -f tabs.yaml", 3, "tabs.yaml: neither YAML nor JSON"),
