@@ -19,6 +19,8 @@ from tests.signing import error_of
 
 RECORDED = Path(__file__).parent / "reference"
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
+KEPT = [case for case in CASES if not case.keyless]
+"""What a private Sigstore dates to the minute is verified where it is made, and not kept."""
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def signed(case: Case) -> ModelManifest:
     return parse_model_manifest(parse_statement(envelope.payload))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", KEPT, ids=lambda case: case.name)
 def test_what_the_reference_signed_is_verified_and_a_change_is_seen(case: Case, model: Path) -> None:
     path = model / "weights/a.bin" if case.one_file else model
     accepted = ["ä.txt"] if case.shards else []
@@ -50,7 +52,7 @@ def test_what_the_reference_signed_is_verified_and_a_change_is_seen(case: Case, 
     assert [each.name for each in error.faults] == ["a.bin" if case.one_file else "weights/a.bin"]
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not case.certificate], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [case for case in KEPT if not case.certificate], ids=lambda case: case.name)
 def test_what_the_reference_signed_does_not_verify_with_another_key(case: Case) -> None:
     other = "p384" if case.curve != "p384" else "p256"
     anchors = TrustAnchors.keys("recorded", {other: (RECORDED / f"{other}.pub").read_text()})
