@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from cryptography.hazmat.primitives import serialization
+
 from e2e.sigstore import evaluation_statement, model_signature_statement, sign_with_key, slsa_statement
+from e2e.sigstore.authority import Authority
 from sluice.decision.world import World
 from sluice.evidence.claims import read_claims
 from sluice.evidence.facts import establish
@@ -48,6 +51,11 @@ def _pem(raw: bytes) -> None:
     text = raw.decode(errors="replace")
     _refused(lambda: TrustAnchors.keys("fuzz", {"key": text}))
     _refused(lambda: TrustAnchors.certificates("fuzz", text, undated=True))
+    _refused(lambda: TrustAnchors.certificates("fuzz", _pem_of(sigstore().root), timestamp_pem=text))
+
+
+def _pem_of(*authorities: Authority) -> str:
+    return "".join(each.certificate.public_bytes(serialization.Encoding.PEM).decode() for each in authorities)
 
 
 def _claims(raw: bytes) -> None:
@@ -104,6 +112,8 @@ def seeds(name: str) -> Iterator[bytes]:
             yield sigstore().trusted_root_json.encode()
         case "pem":
             yield from (public_pem(plain_keys()[kind]).encode() for kind in ("p256", "rsa"))
+            yield _pem_of(sigstore().root, sigstore().intermediate).encode()
+            yield _pem_of(sigstore().timestamp_root, sigstore().timestamping).encode()
         case "objects" | "raw-results":
             return  # what is kept in the corpus
         case _:
