@@ -123,14 +123,17 @@ class Worker:
         )
 
     async def _wait_until_ready(self) -> None:
+        names = ("the candidate", "the baseline", "a judge or container that scores")
+        ready = [False] * len(names)
         try:
             async with asyncio.timeout(self._ready_seconds):
-                while not all(await asyncio.gather(*(asked.ready() for asked in (*self._sides, self._panel)))):  # noqa: ASYNC110 - servers do not call back
-                    await asyncio.sleep(READY_POLL_SECONDS)
+                while not all(ready):
+                    ready = await asyncio.gather(*(asked.ready() for asked in (*self._sides, self._panel)))
+                    if not all(ready):
+                        await asyncio.sleep(READY_POLL_SECONDS)
         except TimeoutError:
-            log.warning(
-                "%s: candidate, baseline or a scorer is not ready after %.0f s; asking anyway: what is not answered counts", self._plan.run, self._ready_seconds
-            )
+            silent = ", ".join(name for name, answers in zip(names, ready, strict=True) if not answers)
+            log.warning("%s: not ready after %.0f s: %s; asking anyway: what is not answered counts", self._plan.run, self._ready_seconds, silent)
 
     async def _score(self, index: int, rank: int, case: Case) -> None:
         try:

@@ -210,12 +210,13 @@ async def test_a_latency_limit_that_the_baseline_cannot_fix_counts_no_unit_and_e
     assert all(look.tallies == {} for look in statistics.looks)
 
 
-async def test_a_side_that_never_gets_ready_is_asked_anyway() -> None:
+async def test_a_side_that_never_gets_ready_is_named_and_asked_anyway(caplog: pytest.LogCaptureFixture) -> None:
     candidate = Side(TIMEOUT)
     candidate.is_ready = False
     worker = Worker(plan(planned=20), cases(20), shard=0, metrics=METRICS, candidate=candidate, baseline=Side(YES), ready_seconds=0.01)
     await worker.run()
     assert worker.statistics().finished
+    assert "not ready after 0 s: the candidate; asking anyway" in caplog.text
 
 
 async def test_a_shard_without_units_is_finished_at_once_and_holds_nobody_up() -> None:
