@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sluice.api.canary import CanaryPhase
 from sluice.cli.access import Access, cluster_options
 from sluice.cli.canary_watch import read_once, wanted_of
 from sluice.cli.scoring import read_margins
@@ -135,6 +134,8 @@ def _read(flags: dict[str, Any]) -> tuple[Comparison, Detail | None, str]:
 
 def together(told: Comparison, again: Comparison, detail: Detail) -> tuple[Comparison, Detail]:
     """Put the run and its statistics together: what the run has decided stands; where both speak of the same cases, numbers are those that are not rounded."""
+    from sluice.api.canary import CanaryPhase  # noqa: PLC0415 - see the package
+
     if told.phase is CanaryPhase.EXPOSING:
         # The comparison is over, and what is decided by it is not.
         return replace(told, metrics=again.metrics), detail

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sluice.api.canary import CanaryDecision
 from sluice.cli.access import Access, Unknown, cluster_options, connected, release_name
+from sluice.cli.scoring import EXIT_CODES
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sluice.api.canary import CanaryDecision
     from sluice.cli.report.numbers import Comparison
     from sluice.cluster.client import ApiClient
 
-EXIT_CODES: Final = {CanaryDecision.PROMOTE: 0, CanaryDecision.ROLL_BACK: 1, CanaryDecision.INCONCLUSIVE: 3, CanaryDecision.PENDING: 3}
 INTERRUPTED: Final = 130
 """As a shell tells of a process that was interrupted: 1 would say that it was rolled back."""
 AGAIN_SECONDS: Final = 2.0

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import yaml
@@ -19,10 +19,12 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from sluice.api.approval import ApprovalDecision
 from sluice.api.names import API_VERSION
 from sluice.cli.access import Access, Refused, Unknown, cluster_options, connected, release_name
 from sluice.cli.verify import plain
+
+if TYPE_CHECKING:
+    from sluice.api.approval import ApprovalDecision
 
 COUNTED_SECONDS = 10.0
 """How long the controller is given to say whether a decision counts: it looks at once, and there is nobody to ask while none leads."""
@@ -86,6 +88,8 @@ def approve(**arguments: Any) -> None:  # noqa: ANN401 - click's options
 
     Ends with 0 when it was created, 1 when you or the cluster say no, or it does not count, 3 when it cannot be told.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+    from sluice.api.approval import ApprovalDecision  # noqa: PLC0415 - see the package
+
     _decide(ApprovalDecision.APPROVE, **arguments)
 
 
@@ -99,6 +103,8 @@ def reject(**arguments: Any) -> None:  # noqa: ANN401 - click's options
 
     Ends with 0 when it was created, 1 when you or the cluster say no, or it does not count, 3 when it cannot be told.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+    from sluice.api.approval import ApprovalDecision  # noqa: PLC0415 - see the package
+
     _decide(ApprovalDecision.REJECT, **arguments)
 
 
