@@ -23,7 +23,7 @@ from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.keys import VerificationKey
 from sluice.provenance.signed_content import SignedContent
 from sluice.provenance.timestamp import TimestampAuthority, verify_timestamps
-from sluice.provenance.validity import FOREVER
+from sluice.provenance.validity import FOREVER, window_of
 from sluice.provenance.witnesses import Thresholds
 
 PEM_LIMIT = 131_072
@@ -38,8 +38,9 @@ class CertificateRoots:
     def __init__(self, pem: str, *, timestamp_pem: str = "", undated: bool = False) -> None:
         """Parse the PEM certificates of authorities, and of those that may date signatures; `undated`: signatures without a date count as well."""
         self.roots = _certificates(pem, "certificateAuthorities.pem")
-        for root in self.roots:
-            check_authorities([root], reason=_MALFORMED)
+        with closed(_MALFORMED, "an authority of certificateAuthorities.pem cannot be used"):
+            for root in self.roots:
+                check_authorities([root], reason=_MALFORMED)
         timestamp_roots = _certificates(timestamp_pem, "certificateAuthorities.timestampPem") if timestamp_pem else ()
         with closed(_MALFORMED, "an authority of certificateAuthorities.timestampPem cannot be used"):
             self.timestamp_authorities = tuple(_dating(certificate, timestamp_roots) for certificate in timestamp_roots)
@@ -132,8 +133,9 @@ def _certificates(pem: str, field: str) -> tuple[x509.Certificate, ...]:
         raise ProvenanceError(_MALFORMED, f"{field} is {len(pem):,} characters; at most {PEM_LIMIT:,} are read")
     with closed(_MALFORMED, f"{field} is no list of PEM certificates"):
         certificates = tuple(x509.load_pem_x509_certificates(pem.encode("ascii")))
-        for certificate in certificates:
+        for certificate in certificates:  # The library parses each part when it is asked for.
             VerificationKey.of(certificate.public_key(), what=f"a key of {field}", name="root", reason=_MALFORMED)
+            _ = certificate.subject.rfc4514_string(), window_of(certificate)
     if not 1 <= len(certificates) <= ROOT_LIMIT or len(set(certificates)) != len(certificates):
         raise ProvenanceError(_MALFORMED, f"{field} holds {len(certificates)} certificates; it needs 1 to {ROOT_LIMIT} that differ")
     return certificates

@@ -236,6 +236,26 @@ def test_roots_that_cannot_be_used_say_why(pem: str, how: dict[str, Any], compla
     assert (error.reason, complaint in str(error)) == (Reason.TrustRootMalformed, True), str(error)
 
 
+@pytest.mark.parametrize(
+    ("of", "by", "complaint"),
+    [
+        (b"corp root", b"corp\xffroot", "no list of PEM certificates"),
+        (bytes.fromhex("550403"), bytes.fromhex("5504ff"), "no list of PEM certificates"),
+        (b"Z\x17\x0d", b"X\x17\x0d", "no list of PEM certificates"),
+        (bytes.fromhex("551d0f"), bytes.fromhex("551d13"), "cannot be used"),
+    ],
+    ids=["name-not-utf-8", "name-without-oid", "no-time", "extension-twice"],
+)
+@pytest.mark.parametrize("field", ["pem", "timestampPem"])
+def test_a_root_that_parses_in_part_is_refused_with_the_reason(field: str, of: bytes, by: bytes, complaint: str) -> None:
+    der = root().certificate.public_bytes(serialization.Encoding.DER)
+    assert of in der
+    broken = f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(der.replace(of, by)).decode()}\n-----END CERTIFICATE-----\n"
+    pems = {"pem": root().pem, "timestampPem": timestamp_pem()} | {field: broken}
+    error = error_of(lambda: TrustAnchors.certificates("corp", pems["pem"], timestamp_pem=pems["timestampPem"]))
+    assert (error.reason, field in str(error), complaint in str(error)) == (Reason.TrustRootMalformed, True, True), str(error)
+
+
 def test_the_digest_names_the_roots_and_what_they_are_trusted_for() -> None:
     middle = intermediate()
     kinds = [
