@@ -191,7 +191,14 @@ def test_a_timestamp_of_somebody_elses_authority_dates_nothing() -> None:
 
 def test_timestamps_are_counted_by_authority() -> None:
     middle = intermediate()
-    assert refusal(signed(leaf(middle), middle), trust(required=Thresholds(logs=0, timestamps=2))) is Reason.TooFewWitnesses
+    raw = signed(leaf(middle), middle)
+    assert refusal(raw, trust(required=Thresholds(logs=0, timestamps=2))) is Reason.TooFewWitnesses
+    twice = edited(raw, lambda d: d["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"].append(stamp_of(d)))
+    assert refusal(twice, trust()) is Reason.TimestampInvalid
+
+
+def stamp_of(document: Json) -> Json:
+    return document["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"][0]
 
 
 def test_private_certificates_mean_nothing_to_other_trust_and_public_ones_nothing_to_this() -> None:
