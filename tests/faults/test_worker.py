@@ -94,7 +94,7 @@ async def test_two_that_answer_alike_do_not_differ() -> None:
         (cut(), "Unreachable", 5.0),
         (text("no", status=500), "Refused", 5.0),
         (text("{"), "Malformed", 5.0),
-        (endless(b" ", pause=0.01), "Timeout", 0.3),
+        (endless(b" ", pause=0.05), "Timeout", 1.0),
         (endless(b"x" * 65536), "TooLarge", 30.0),
     ],
     ids=["cut", "500", "malformed", "trickle", "flood"],
