@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,18 +19,12 @@ from e2e.cluster import Cluster
 from sluice.api.names import CONTROLLER
 from sluice.gate.chart import manifests
 from sluice.gate.policy import Installation
-from tests.cluster.webhook import ENDS_WITH_US, ROOT, apply, install_crds
+from tests.cluster.forked import Forked, controller
+from tests.cluster.webhook import ROOT, apply, install_crds
 
 NAMESPACE = "sluice-system"
 USER = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
 READY_SECONDS = 40
-_RUN = """
-import asyncio, json, logging, pathlib, sys
-from sluice.controller.run import run
-from sluice.controller.settings import Settings
-logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
-asyncio.run(run(Settings(kubeconfig=pathlib.Path(sys.argv[1]), **json.loads(sys.argv[2]))))
-"""
 
 
 class Process:
@@ -43,11 +36,7 @@ class Process:
         kubeconfig = folder / f"{identity}.kubeconfig"
         kubeconfig.write_text(cluster.user_kubeconfig(USER, groups=["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"]))
         given = {"namespace": NAMESPACE, "identity": identity, "host": "127.0.0.1", "probe_port": 0, **settings}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*ENDS_WITH_US, sys.executable, "-c", _RUN, str(kubeconfig), json.dumps(given)],
-                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+        self.process = Forked(controller, str(kubeconfig), json.dumps(given), log=self.log)
 
     def said(self) -> str:
         """Everything it logged so far."""

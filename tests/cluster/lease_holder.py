@@ -1,4 +1,4 @@
-"""A process that writes to a ConfigMap as fast as its Lease lets it: `python -m tests.cluster.lease_holder KUBECONFIG NAMESPACE NAME FILE`.
+"""A process that writes to a ConfigMap as fast as its Lease lets it.
 
 Each confirmed write is a line of FILE: when it was begun, when it was confirmed (seconds since boot, the same for all processes), the resource
 version it made. The process ends when it loses the lease, and on SIGTERM after giving the lease away.
@@ -53,5 +53,6 @@ async def main(kubeconfig: str, namespace: str, name: str, file: str) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(asyncio.run(main(*sys.argv[1:])))
+def hold(kubeconfig: str, namespace: str, name: str, file: str) -> None:
+    """Run it, and end with its exit code."""
+    sys.exit(asyncio.run(main(kubeconfig, namespace, name, file)))

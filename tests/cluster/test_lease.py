@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +9,9 @@ from pathlib import Path
 
 from e2e.cluster import Cluster
 from sluice.cluster.lease import uptime
-from tests.cluster.lease_holder import LOST
+from tests.cluster.forked import Forked
+from tests.cluster.lease_holder import LOST, hold
 from tests.cluster.namespace import Namespace
-from tests.cluster.webhook import ENDS_WITH_US
 
 TAKE_OVER_SECONDS = 20
 
@@ -24,8 +22,7 @@ class Holder:
     def __init__(self, cluster: Cluster, ns: Namespace, name: str, folder: Path) -> None:
         self.file = folder / name
         self.file.touch()
-        command = [*ENDS_WITH_US, sys.executable, "-m", "tests.cluster.lease_holder", str(cluster.kubeconfig), ns.name, name, str(self.file)]
-        self.process = subprocess.Popen(command)
+        self.process = Forked(hold, str(cluster.kubeconfig), ns.name, name, str(self.file), log=folder / f"{name}.log")
 
     @property
     def writes(self) -> list[tuple[float, float, int]]:

@@ -12,7 +12,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,12 +23,11 @@ from uuid import uuid4
 
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.names import WEBHOOK
+from tests.cluster.forked import Forked, command
 from tests.cluster.namespace import Namespace
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 40
-ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
-"""Before a command: the kernel ends it when the process dies that runs the tests, however that happens."""
 _TEMPLATES = ("templates/rbac.yaml", "templates/webhooks.yaml")
 
 
@@ -48,16 +46,7 @@ class Replica:
         kubeconfig.write_text(cluster.user_kubeconfig(f"system:serviceaccount:{namespace}:{WEBHOOK}", groups=groups))
         flags: dict[str, object] = {"kubeconfig": kubeconfig, "namespace": namespace, "host": self.host, "port": self.port, "probe-port": self.probe_port}
         flags |= {name.replace("_", "-"): value for name, value in lifetimes.items()}
-        command = [
-            *ENDS_WITH_US,
-            sys.executable,
-            "-c",
-            "from sluice.cli import main; main()",
-            "webhook",
-            *(f"--{name}={value}" for name, value in flags.items()),
-        ]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        self.process = Forked(command, "webhook", *(f"--{name}={value}" for name, value in flags.items()), log=self.log)
 
     def probe(self, path: str) -> tuple[int, str]:
         """Ask the plain HTTP port."""
