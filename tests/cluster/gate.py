@@ -61,10 +61,10 @@ def gate(cluster: Cluster, crds: None) -> Iterator[None]:  # noqa: ARG001 - the 
 
 
 @pytest.fixture
-def governed(gate: None, ns: Namespace) -> Namespace:  # noqa: ARG001 - the policies are effective
+def governed(cluster: Cluster, gate: None) -> Iterator[Namespace]:  # noqa: ARG001 - the policies are effective
     """A governed namespace."""
-    ns.label({GOVERN_LABEL: "true", STAGE_LABEL: "production"})
-    return ns
+    with Namespace(cluster, labels={GOVERN_LABEL: "true", STAGE_LABEL: "production"}) as namespace:
+        yield namespace
 
 
 def rendered(cluster: Cluster, *templates: str) -> str:

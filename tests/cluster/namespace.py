@@ -6,6 +6,7 @@ Waiting is watching: no polling, and no sleep that is too short on a busy machin
 
 import json
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 from uuid import uuid4
@@ -15,6 +16,7 @@ from e2e.cluster.api_server import ApiServer, Person
 
 Object = dict[str, Any]
 DELETION_SECONDS = 60
+_CACHE_SECONDS = 0.25
 
 
 class Namespace:
@@ -52,8 +54,10 @@ class Namespace:
         self.cluster.kubectl("wait", "--for=delete", f"namespace/{self.name}", f"--timeout={DELETION_SECONDS}s")
 
     def label(self, labels: Mapping[str, str | None]) -> None:
-        """Set labels of the namespace; None removes one."""
+        """Set labels of the namespace; None removes one. Admission knows them when this returns."""
         self._api.patch("namespace", self.name, {"metadata": {"labels": labels}}, namespace=self.name)
+        # It reads namespaces from a cache of its own, a few milliseconds late, and nothing shows how late.
+        time.sleep(_CACHE_SECONDS)
 
     def kubectl(
         self,

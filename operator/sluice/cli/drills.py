@@ -73,12 +73,20 @@ def manifest(release: str, namespace: str, deployment: str | None) -> Object:
 
 
 async def _drill(access: Access, wanted: Object, shown: Shown, *, wait: bool) -> str:
-    from sluice.cluster.errors import ApiError, Unavailable  # noqa: PLC0415 - see the package
-    from sluice.cluster.resource import DRILLS  # noqa: PLC0415
+    from sluice.cluster.errors import ApiError, Forbidden, NotFound, Unavailable  # noqa: PLC0415 - see the package
+    from sluice.cluster.resource import DRILLS, RELEASES  # noqa: PLC0415
 
+    release, namespace = wanted["spec"]["release"]["name"], wanted["metadata"]["namespace"]
     try:
         async with connected(access) as client:
-            made = await client.create(DRILLS, wanted, wanted["metadata"]["namespace"])
+            try:
+                await client.get(RELEASES.path(namespace, release))
+            except NotFound:
+                # Made all the same it would wait for the release, and nobody would know why.
+                raise Refused(f"mr/{release} is not in namespace {namespace}: kubectl get mr -n {namespace}") from None
+            except Forbidden:
+                pass  # Who may try the way back need not be allowed to look.
+            made = await client.create(DRILLS, wanted, namespace)
             shown.tell(made)
             return await until_over(follow(client, made, shown.trouble), shown.tell) if wait else ""
     except Unavailable as error:

@@ -39,8 +39,9 @@ def with_status(status: Object | None) -> Object:
 class Server(ApiClient):
     """Makes drills, and says what `script` has: statuses, or an error."""
 
-    def __init__(self, *script: Object | BaseException) -> None:
+    def __init__(self, *script: Object | BaseException, no_release: BaseException | None = None) -> None:
         super().__init__(Connection.__new__(Connection))
+        self.no_release = no_release
         self.script = list(script)
         self.made: list[Object] = []
 
@@ -57,6 +58,10 @@ class Server(ApiClient):
         return with_status(None)
 
     async def get(self, path: str) -> Object:
+        if path.endswith("/namespaces/payments/modelreleases/churn-2"):
+            if self.no_release:
+                raise self.no_release
+            return {}
         assert path.endswith("/namespaces/payments/releasedrills/churn-2-abc")
         said = self.script.pop(0)
         if isinstance(said, BaseException):
@@ -121,6 +126,17 @@ def test_a_server_that_does_not_answer_is_asked_again(run: Callable[..., Any]) -
 @pytest.mark.parametrize(("error", "code"), [(Forbidden(403, "Forbidden", "you may not"), 1), (NotFound(404, "NotFound", "gone"), 3)])
 def test_what_asking_again_does_not_mend_ends_it(run: Callable[..., Any], error: BaseException, code: int) -> None:
     assert run(Server(error)).exit_code == code
+
+
+def test_a_release_that_is_not_there_is_told_at_once_and_nothing_is_made(run: Callable[..., Any]) -> None:
+    server = Server(no_release=NotFound(404, "NotFound", "not found"))
+    done = run(server)
+    assert (done.exit_code, server.made) == (1, [])
+    assert "mr/churn-2 is not in namespace payments" in done.output
+
+
+def test_who_may_not_look_at_the_release_may_try_the_way_back(run: Callable[..., Any]) -> None:
+    assert run(Server(PASSED, no_release=Forbidden(403, "Forbidden", "you may not"))).exit_code == 0
 
 
 async def test_a_drill_of_which_nothing_is_heard_any_more_cannot_be_told() -> None:
