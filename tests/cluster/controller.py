@@ -102,8 +102,9 @@ class Controller:
             if process.process.poll() is None:
                 process.kill()
         self.cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=self._manifests)
-        # What the processes made. The namespace stays: Kubernetes takes five seconds at least to delete one.
-        self.cluster.kubectl("delete", "secrets,events", "--all", f"--namespace={NAMESPACE}")
+        # What the processes made: the next one's key would be published beside theirs.
+        # The namespace stays: Kubernetes takes five seconds at least to delete one.
+        self.cluster.kubectl("delete", "secrets,configmaps,events", "--all", f"--namespace={NAMESPACE}")
 
     def start(self, identity: str, **settings: object) -> Process:
         """Start a process; it need not be the leader."""

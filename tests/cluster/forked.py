@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["sluice.controller.run", "sluice.webhook.run", "sluice.cli", __name__])
+_CONTEXT.set_forkserver_preload(["sluice.controller.run", "sluice.webhook.run", "sluice.cli.processes", __name__])
 _PR_SET_PDEATHSIG = 1
 
 

@@ -36,7 +36,10 @@ def anchors(path: Path) -> set[str]:
 
 
 def commands(group: click.Group = main, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    for word, command in group.commands.items():
+    context = click.Context(group)
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
+        assert command is not None
         yield f"{before} {word}".strip(), command
         if isinstance(command, click.Group):
             yield from commands(command, f"{before} {word}".strip())

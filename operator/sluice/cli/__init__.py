@@ -1,7 +1,7 @@
 """The command line: `sluice …`, and `kubectl sluice …` as a plugin.
 
 In: arguments. Out: tables for people, JSON and YAML for machines, exit codes (0 done, 1 refused, 2 usage, 3 could not tell).
-May import every other layer; each command imports what it needs when it runs, so that `--help` is quick and the webhook does not load the controller.
+May import every other layer; each command is loaded when it is called, and imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -9,27 +9,17 @@ from __future__ import annotations
 import click
 
 from sluice import __version__
-from sluice.cli.canary import canary
-from sluice.cli.decisions import approve, reject
-from sluice.cli.drills import drill
-from sluice.cli.probe import probe
-from sluice.cli.processes import controller, webhook
-from sluice.cli.replay import replay
-from sluice.cli.scoring import score
-from sluice.cli.sign import sign
-from sluice.cli.sign_model import sign_model
-from sluice.cli.sign_statement import evidence, sign_statement
-from sluice.cli.suite import suite
-from sluice.cli.trust import trust
-from sluice.cli.verify import verify
-from sluice.cli.verify_bundle import verify_bundle_file
-from sluice.cli.verify_image import verify_image
-from sluice.cli.verify_model import verify_model
-from sluice.cli.verify_release import verify_release
-from sluice.cli.verify_weights import verify_weights
+from sluice.cli.loaded import Loaded
+
+_PLACES = {
+    "approve": "decisions.approve", "canary": "canary.canary", "controller": "processes.controller", "drill": "drills.drill",
+    "evidence": "sign_statement.evidence", "probe": "probe.probe", "reject": "decisions.reject", "replay": "replay.replay",
+    "score": "scoring.score", "sign": "sign.sign", "suite": "suite.suite", "trust": "trust.trust", "verify": "verify.verify",
+    "verify-weights": "verify_weights.verify_weights", "webhook": "processes.webhook",
+}  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(cls=Loaded, places=_PLACES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="sluice")
 def main() -> None:
     """Decide which machine-learning model releases may run on a Kubernetes cluster.
@@ -50,26 +40,3 @@ def main() -> None:
 
     As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
-
-
-main.add_command(approve)
-main.add_command(canary)
-main.add_command(probe)
-main.add_command(reject)
-main.add_command(controller)
-main.add_command(drill)
-main.add_command(evidence)
-main.add_command(replay)
-main.add_command(score)
-main.add_command(sign)
-sign.add_command(sign_model)
-sign.add_command(sign_statement)
-main.add_command(suite)
-main.add_command(trust)
-main.add_command(verify)
-verify.add_command(verify_bundle_file)
-verify.add_command(verify_image)
-verify.add_command(verify_model)
-verify.add_command(verify_release)
-main.add_command(verify_weights)
-main.add_command(webhook)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from sluice.cli.loaded import Loaded
+
 if TYPE_CHECKING:
     from sluice.api.strict_json import JsonValue
 
@@ -30,7 +32,15 @@ OUTPUT: Final = click.option(
 log = logging.getLogger(__name__)
 
 
-@click.group()
+@click.group(
+    cls=Loaded,
+    places={
+        "bundle": "verify_bundle.verify_bundle_file",
+        "image": "verify_image.verify_image",
+        "model": "verify_model.verify_model",
+        "release": "verify_release.verify_release",
+    },
+)
 def verify() -> None:
     """Verify signatures, of files or of what is on a cluster.
 

@@ -171,6 +171,8 @@ def test_wrong_words_end_with_usage(arguments: tuple[str, ...], said: str) -> No
 def test_every_command_explains_itself(command: str) -> None:
     code, output = run(command, "--help")
     assert code == 0
-    described = [option for option in main.commands[command].params if isinstance(option, click.Option)]
+    loaded = main.get_command(click.Context(main), command)
+    assert loaded is not None
+    described = [option for option in loaded.params if isinstance(option, click.Option)]
     assert all(option.help for option in described)
     assert "Options:" in output

@@ -10,9 +10,7 @@ from sluice.scoring.case import Case
 from sluice.scoring.protocols.bounded import BoundedClient, Dialect
 from sluice.scoring.protocols.channel import HttpChannel
 from sluice.scoring.protocols.endpoint import Endpoint, check_token
-from sluice.scoring.protocols.grpc_channel import GrpcChannel
 from sluice.scoring.protocols.open_inference import OpenInference
-from sluice.scoring.protocols.open_inference_grpc import OpenInferenceGrpc
 from sluice.scoring.protocols.openai_chat import OpenAIChat, chat_of
 from sluice.scoring.protocols.openai_completions import OpenAICompletions, prompt_of
 from sluice.scoring.protocols.openai_embeddings import OpenAIEmbeddings, text_of
@@ -51,6 +49,10 @@ def client_of(protocol: ProtocolSettings, endpoint: str, *, token: str | None, l
     where = Endpoint.parse(endpoint)
     check_token(token)
     if protocol.type is ProtocolType.OPEN_INFERENCE_GRPC:
+        # A fifth of a second, which scorers that speak HTTP need not spend.
+        from sluice.scoring.protocols.grpc_channel import GrpcChannel  # noqa: PLC0415
+        from sluice.scoring.protocols.open_inference_grpc import OpenInferenceGrpc  # noqa: PLC0415
+
         calls = GrpcChannel(where, token=token, limits=limits)
         return BoundedClient(OpenInferenceGrpc(protocol, calls, limits=limits), calls, limits=limits)
     channel = HttpChannel(where, token=token, limits=limits)
