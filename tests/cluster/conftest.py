@@ -15,10 +15,10 @@ import pytest
 from e2e.cluster import Cluster, Narrator
 from e2e.cluster.build import cache_folder
 from e2e.cluster.local import down
-from tests.cluster.gate import crds, gate, governed
+from tests.cluster.gate import crds, gate, governed, ungated
 from tests.cluster.namespace import Namespace
 
-__all__ = ["cluster", "crds", "gate", "governed", "ns"]
+__all__ = ["cluster", "crds", "gate", "governed", "ns", "ungated"]
 
 OWN = "sluice-test"
 NAME = "-".join(filter(None, (OWN, os.environ.get("PYTEST_XDIST_WORKER"))))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.names import GOVERN_LABEL, RELEASE_LABEL, STAGE_LABEL
@@ -37,6 +38,24 @@ _EFFECTIVE_SECONDS = 30
 def crds(cluster: Cluster) -> None:
     """Our kinds exist, and stay."""
     install_crds(cluster)
+
+
+@pytest.fixture(scope="module")
+def ungated(cluster: Cluster, crds: None) -> None:  # noqa: ARG001 - what is asked for is one of our kinds
+    """Our kinds exist, and nothing but their schemas says what they may hold: the policies that another module deleted are no longer effective."""
+    run = yaml.safe_load((ROOT / "examples" / "CanaryRun.yaml").read_text())
+    run["metadata"].pop("namespace", None)
+    deadline = time.monotonic() + _EFFECTIVE_SECONDS
+    with Namespace(cluster, prefix="probe") as probe:
+        while True:
+            try:
+                probe.create(run, dry_run=True)
+            except StepFailed:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
 
 @pytest.fixture(scope="module")

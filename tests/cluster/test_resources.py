@@ -21,7 +21,7 @@ Object = dict[str, Any]
 DIGEST = "sha256:" + "a" * 64
 KINDS_BY_NAME = {kind.name: kind for kind in KINDS}
 EXAMPLES = {kind.name: yaml.safe_load((ROOT / "examples" / f"{kind.name}.yaml").read_text()) for kind in KINDS}
-pytestmark = pytest.mark.usefixtures("crds")
+pytestmark = pytest.mark.usefixtures("ungated")
 
 GONE = object()
 """In the place of a value: the field is left out."""

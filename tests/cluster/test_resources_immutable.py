@@ -11,7 +11,7 @@ from e2e.cluster import StepFailed
 from tests.cluster.namespace import Namespace
 from tests.cluster.test_resources import DIGEST, EXAMPLES, KINDS_BY_NAME, PROBE, Object
 
-pytestmark = pytest.mark.usefixtures("crds")
+pytestmark = pytest.mark.usefixtures("ungated")
 
 
 IMMUTABLE: dict[str, Object] = {

@@ -37,8 +37,6 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
 
     A key has the name of its file, without the ending. What cannot be used is refused here, not on the cluster.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
-    import yaml  # noqa: PLC0415 - see the package
-
     from sluice.api.names import API_VERSION  # noqa: PLC0415
 
     texts = {path: text_of(path) for path in files}
@@ -64,7 +62,7 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
         raise click.UsageError("--timestamp-authority and --accept-undated go with CA certificates")
     document = {"apiVersion": API_VERSION, "kind": "TrustRoot", "metadata": {"name": name}, "spec": spec}
     _material(document, where=", ".join(map(str, files)))
-    click.echo(yaml.safe_dump(document, sort_keys=False).rstrip())
+    click.echo(_as_yaml(document))
 
 
 @trust.command()
@@ -85,6 +83,15 @@ def show(*, file: Path, output: str) -> None:
             click.echo(f"  {line}")
     else:
         _print(answer, output)
+
+
+def _as_yaml(document: dict[str, Any]) -> str:
+    """YAML in which text of several lines, such as a PEM, stands as it is read."""
+    import yaml  # noqa: PLC0415 - see the package
+
+    dumper: Any = type("Readable", (yaml.SafeDumper,), {})
+    dumper.add_representer(str, lambda to, text: to.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None))
+    return str(yaml.dump(document, Dumper=dumper, sort_keys=False)).rstrip()
 
 
 @trust.command()

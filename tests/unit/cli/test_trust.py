@@ -47,6 +47,12 @@ def test_keys_are_imported_under_the_names_of_their_files(tmp_path: Path) -> Non
     assert set(root.anchors.named_keys) == {"p256", "ed25519"}
 
 
+def test_a_key_stands_in_the_manifest_as_it_is_in_its_file(tmp_path: Path) -> None:
+    lines = run("trust", "import", *keys(tmp_path, "p256"), "--name", "ci").stdout.splitlines()
+    assert "    pem: |" in lines
+    assert "      -----BEGIN PUBLIC KEY-----" in lines
+
+
 def test_a_trusted_root_is_imported_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "trusted_root.json"
     path.write_text(sigstore().trusted_root_json)
