@@ -17,6 +17,7 @@ from e2e.cluster.api_server import ApiServer, Person
 Object = dict[str, Any]
 DELETION_SECONDS = 60
 _CACHE_SECONDS = 0.25
+"""Admission reads namespaces, and authorisation reads bindings, from caches that are milliseconds late, and nothing shows how late."""
 
 
 class Namespace:
@@ -56,7 +57,6 @@ class Namespace:
     def label(self, labels: Mapping[str, str | None]) -> None:
         """Set labels of the namespace; None removes one. Admission knows them when this returns."""
         self._api.patch("namespace", self.name, {"metadata": {"labels": labels}}, namespace=self.name)
-        # It reads namespaces from a cache of its own, a few milliseconds late, and nothing shows how late.
         time.sleep(_CACHE_SECONDS)
 
     def kubectl(
@@ -100,7 +100,9 @@ class Namespace:
         return self._api.warnings
 
     def _note(self, stored: Object) -> None:
-        """Remember what does not go with the namespace."""
+        """Remember what does not go with the namespace; rights are effective when this returns."""
+        if stored["kind"] in {"RoleBinding", "ClusterRoleBinding"}:
+            time.sleep(_CACHE_SECONDS)
         if "namespace" not in stored["metadata"]:
             group = stored["apiVersion"].rpartition("/")[0]
             kind = f"{stored['kind']}.{group}" if group else stored["kind"]
