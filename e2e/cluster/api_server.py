@@ -115,13 +115,13 @@ class ApiServer:
 
     def create(self, obj: Object, *, namespace: str, person: Person = ADMINISTRATOR, dry_run: bool = False) -> Object:
         """Create an object; fields that the server does not know are refused. With `dry_run` nothing is stored."""
-        path = self._place(obj, namespace).path(obj["metadata"].get("namespace", namespace))
+        path = self._place(obj, namespace).path(namespace)
         query = {"fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
         return _as_shown(self._call(_Request(verb="POST", path=f"{path}?{urlencode(query)}", body=obj, person=person)))
 
     def apply(self, obj: Object, *, namespace: str, person: Person = ADMINISTRATOR, field_manager: str) -> Object:
         """Apply an object server-side, and take over what others have set."""
-        path = self._place(obj, namespace).path(obj["metadata"].get("namespace", namespace), obj["metadata"]["name"])
+        path = self._place(obj, namespace).path(namespace, obj["metadata"]["name"])
         query = {"fieldManager": field_manager, "force": "true", "fieldValidation": "Strict"}
         return _as_shown(self._call(_Request(verb="PATCH", path=f"{path}?{urlencode(query)}", body=obj, content=PATCHES["apply"], person=person)))
 
@@ -132,9 +132,9 @@ class ApiServer:
         query = {"fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
         return _as_shown(self._call(_Request(verb="PATCH", path=f"{path}?{urlencode(query)}", body=change, content=PATCHES[how], person=person)))
 
-    def delete(self, kind: str, name: str, *, namespace: str, person: Person = ADMINISTRATOR, seconds: float = SECONDS, missing_ok: bool = False) -> None:
+    def delete(self, kind: str, name: str, *, namespace: str, seconds: float = SECONDS, missing_ok: bool = False) -> None:
         """Delete an object, and what it owns after it; wait until it is gone itself. With 0 `seconds` nobody waits."""
-        request = _Request(verb="DELETE", path=self._served(kind).path(namespace, name), body={"propagationPolicy": "Background"}, person=person)
+        request = _Request(verb="DELETE", path=self._served(kind).path(namespace, name), body={"propagationPolicy": "Background"})
         status, answer = self._ask(request)
         if status >= http.client.BAD_REQUEST and not (missing_ok and status == http.client.NOT_FOUND):
             raise StepFailed(f"{request}: {status} {_said(answer)}")

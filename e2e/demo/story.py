@@ -13,10 +13,11 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from e2e.cluster.api_server import Person
 from e2e.demo import manifests, suite
 from e2e.demo.ingredients import Ingredients, Version
 from e2e.demo.manifests import BUILDER, EVALUATOR, ISSUER, NAMESPACE, TRAINER, Model
-from e2e.demo.target import Person, Target
+from e2e.demo.target import Target
 from e2e.demo.users import Answers, ask, asking
 from e2e.sigstore import PrivateSigstore, evaluation_statement, model_signature_statement, slsa_statement
 

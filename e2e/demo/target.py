@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import yaml
 
 from e2e.cluster import Cluster, Narrator, StepFailed
-from e2e.cluster.api_server import ApiServer, Object
+from e2e.cluster.api_server import ApiServer, Object, Person
 from e2e.cluster.build import Binaries
 from e2e.cluster.local import down as take_down
 from e2e.demo.manifests import NAMESPACE
@@ -30,14 +29,6 @@ DEMO_LABEL = f"{GROUP}/demo"
 WAIT_SECONDS = 180.0
 COMMAND_SECONDS = 300.0
 LAST_LINES = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """Somebody with an account in the cluster, impersonated by the demo."""
-
-    user: str
-    groups: tuple[str, ...] = ()
 
 
 class Target:
