@@ -96,24 +96,32 @@ def crowded(world: World, count: int) -> World:
 
 
 def in_process(seconds: float) -> list[Figure]:
-    """What deciding costs without a server."""
+    """What deciding costs without a server: anew, as after each change in the cluster, and while nothing changes."""
     approved, verified, sent = approved_world(), verified_world(), review_body()
     crowd = crowded(approved_world(), 1000)
+
+    def decided(world: World) -> Callable[[], object]:
+        return lambda: world.verdict(KEY, now=NOW)
 
     def answer(world: World, path: ReviewPath) -> Callable[[], object]:
         return lambda: review(path, sent, Sight(world=world, now=NOW))
 
-    return [
-        Figure(name="decide: verdict of a release", value=microseconds(lambda: approved.verdict(KEY, now=NOW), seconds=seconds), unit="µs", at_most=700),
-        Figure(
-            name="decide: the same beside 1,000 other pieces of evidence",
-            value=microseconds(lambda: crowd.verdict(KEY, now=NOW), seconds=seconds),
-            unit="µs",
-            at_most=700,
-        ),
-        Figure(name="review: entitled, with patch", value=microseconds(answer(approved, ReviewPath.MUTATE), seconds=seconds), unit="µs", at_most=1000),
-        Figure(name="review: held, with warnings", value=microseconds(answer(verified, ReviewPath.VALIDATE), seconds=seconds), unit="µs", at_most=1000),
-    ]
+    def anew(world: World, call: Callable[[], object]) -> Callable[[], object]:
+        def asked() -> object:
+            world.changes += 1
+            return call()
+
+        return asked
+
+    calls: dict[str, tuple[Callable[[], object], float | None]] = {
+        "decide: verdict of a release, anew": (anew(approved, decided(approved)), 700),
+        "decide: the same beside 1,000 other pieces of evidence": (anew(crowd, decided(crowd)), 700),
+        "decide: while nothing changes": (decided(approved), None),
+        "review: entitled, with patch, anew": (anew(approved, answer(approved, ReviewPath.MUTATE)), 1000),
+        "review: held, with warnings, anew": (anew(verified, answer(verified, ReviewPath.VALIDATE)), 1000),
+        "review: entitled, while nothing changes": (answer(approved, ReviewPath.MUTATE), None),
+    }
+    return [Figure(name=name, value=microseconds(call, seconds=seconds), unit="µs", at_most=at_most) for name, (call, at_most) in calls.items()]
 
 
 # Servers, each in a process of its own

@@ -149,7 +149,9 @@ def measure(*, pairs: int, metrics: int) -> tuple[list[Figure], bool]:
     few = pairs // MERGED
     size = f"{few:,} pairs × {metrics} metrics × {SLICES} slices"
     told = shards(Run.drawn(pairs=few, metrics=metrics))
-    terms = Terms(margins={f"metric-{metric}": MARGIN for metric in range(metrics)}, false_rollback_rate=RATE, false_promotion_rate=RATE, planned=few)
+    terms = Terms(
+        margins={f"metric-{metric}": MARGIN for metric in range(metrics)}, false_rollback_rate=RATE, false_promotion_rate=RATE, planned=few, sliced=True
+    )
     rng = np.random.default_rng(7)
     judgements, added, judged = [], [], []
     for _ in range(ORDERS):

@@ -144,6 +144,12 @@ class ApiServer:
                 raise StepFailed(f"{kind} {name} is still there, {seconds:.0f} s after it was deleted")
             time.sleep(0.05)
 
+    def take_away(self, obj: Object, *, namespace: str, seconds: float = SECONDS) -> None:
+        """Delete what was made of `obj`, if it is there; `namespace` is for an object that names none."""
+        metadata = obj["metadata"]
+        kind = f"{obj['kind']}.{obj['apiVersion'].rpartition('/')[0]}"
+        self.delete(kind, metadata["name"], namespace=metadata.get("namespace", namespace), seconds=seconds, missing_ok=True)
+
     def delete_all(self, kind: str, *, namespace: str) -> None:
         """Begin to delete all objects of a kind, without a time of grace."""
         options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}

@@ -67,8 +67,8 @@ def platform(trusted_root: str, *, questions: int) -> list[dict[str, Any]]:
 
 
 def watched(questions: int) -> dict[str, Any]:
-    """The policy, which from now on wants releases watched, too: all `questions` are asked again and again."""
-    return _object("ReleasePolicy", "production", policy(questions) | {"monitors": [suite.monitor(questions)]}, namespaced=False)
+    """The policy, which from now on wants releases watched, too. `questions`: how many a candidate is asked."""
+    return _object("ReleasePolicy", "production", policy(questions) | {"monitors": [suite.monitor()]}, namespaced=False)
 
 
 def policy(questions: int) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Trained:
     folder: Path
     """`model.safetensors`, `parameters.json`, `model-settings.json`, and nothing else: all of it is served, all of it gets signed."""
     results: Path
-    """lm-eval's own `results_*.json` over 807 held-out images: task `digits`, metric `acc`."""
+    """lm-eval's own `results_*.json` over 827 held-out images: task `digits`, metric `acc`."""
     held_out: tuple[Question, ...]
     """Those images."""
 

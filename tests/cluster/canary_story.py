@@ -167,13 +167,6 @@ class Canary(Story):
 
         self.ns.wait("deployment", "churn", done, seconds=120)
 
-    def until_told(self, name: str, action: str, *, seconds: float = 20) -> None:
-        """Somebody was told what is done about an object."""
-        deadline = time.monotonic() + seconds
-        while action not in {told for _, told, _ in self.events(name)}:
-            assert time.monotonic() < deadline, self.events(name)
-            time.sleep(0.2)
-
     @cached_property
     def address(self) -> str:
         """Where the Service is reached."""

@@ -16,6 +16,7 @@ from e2e.cluster import Cluster, Narrator
 from e2e.cluster.build import cache_folder
 from e2e.cluster.local import down
 from tests.cluster.gate import crds, gate, governed, ungated
+from tests.cluster.installation import remove
 from tests.cluster.namespace import Namespace
 
 __all__ = ["cluster", "crds", "gate", "governed", "ns", "ungated"]
@@ -66,12 +67,14 @@ def _down(process: str) -> None:
         down(f"{OWN}-{process}", narrator=Narrator())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    """A cluster that is up."""
+    """A cluster that is up. It goes with the last test of this folder: while others follow it would cost them a tenth of a core."""
     narrator = Narrator()
     if CHOSEN:
-        yield Cluster.up(CHOSEN, narrator=narrator)
+        chosen = Cluster.up(CHOSEN, narrator=narrator)
+        yield chosen
+        remove(chosen)
         return
     folder = cache_folder().parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,8 +87,11 @@ def cluster() -> Iterator[Cluster]:
         if not KEEP:
             # What a killed run may have left: nothing to build on.
             down(NAME, narrator=narrator)
-        yield Cluster.up(NAME, narrator=narrator)
-        if not KEEP:
+        own = Cluster.up(NAME, narrator=narrator)
+        yield own
+        if KEEP:
+            remove(own)
+        else:
             down(NAME, narrator=narrator)
     finally:
         os.close(handle)

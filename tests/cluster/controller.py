@@ -13,17 +13,17 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from e2e.cluster import Cluster
+from e2e.cluster.api_server import ApiServer
 from sluice.api.names import CONTROLLER
-from sluice.gate.chart import manifests
-from sluice.gate.policy import Installation
 from tests.cluster.forked import Forked, controller
-from tests.cluster.webhook import ROOT, apply, install_crds
+from tests.cluster.installation import CONTROLLER as USER
+from tests.cluster.installation import HOME as NAMESPACE
+from tests.cluster.installation import install
 
-NAMESPACE = "sluice-system"
-USER = f"system:serviceaccount:{NAMESPACE}:{CONTROLLER}"
+__all__ = ["NAMESPACE", "USER", "Controller", "Process"]
 READY_SECONDS = 40
 
 
@@ -82,29 +82,27 @@ class Process:
 
 
 class Controller:
-    """What the chart installs, and processes; everything is gone at the end of the `with` block, except the CRDs."""
+    """Processes, and what the chart installs for them. At the end of the `with` block they are gone, with what they made."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster = cluster
         self.folder = folder
         self.processes: list[Process] = []
-        policies = manifests(Installation(namespace=NAMESPACE, trusted_users="[]", trusted_groups="['system:masters']"))
-        self._manifests = "\n---\n".join([json.dumps(manifest) for manifest in policies]) + "\n---\n" + _rendered(cluster)
+        self._api = ApiServer.of(cluster)
 
     def __enter__(self) -> Self:
-        install_crds(self.cluster)
-        apply(self.cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        self.cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=self._manifests)
+        install(self.cluster)
+        self.free_lease()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for process in self.processes:
             if process.process.poll() is None:
                 process.kill()
-        self.cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=self._manifests)
         # What the processes made: the next one's key would be published beside theirs.
-        # The namespace stays: Kubernetes takes five seconds at least to delete one.
-        self.cluster.kubectl("delete", "secrets,configmaps,events", "--all", f"--namespace={NAMESPACE}")
+        for made in ("secrets", "configmaps", "events.events.k8s.io"):
+            self._api.delete_all(made, namespace=NAMESPACE)
+        self._api.close()
 
     def start(self, identity: str, **settings: object) -> Process:
         """Start a process; it need not be the leader."""
@@ -120,14 +118,5 @@ class Controller:
 
     def free_lease(self) -> None:
         """Let the next process act at once where the wait for a killed one is not what is tested: it wrote this when it is told to end."""
-        free = json.dumps({"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}})
-        self.cluster.kubectl("patch", "lease", CONTROLLER, f"--namespace={NAMESPACE}", "--type=merge", f"--patch={free}")
-
-
-def _rendered(cluster: Cluster) -> str:
-    """The least rights, and the lease that nobody holds yet: a first start need not wait."""
-    image = ("--set=image.repository=registry.example.com/sluice", f"--set=image.digest=sha256:{'0' * 64}")
-    only = [f"--show-only=templates/{name}.yaml" for name in ("rbac", "lease")]
-    chart = str(ROOT / "charts/sluice")
-    command: list[Any] = [str(cluster.binaries["helm"]), "template", "sluice", chart, f"--namespace={NAMESPACE}", *image, *only]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        free = {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}
+        self._api.patch("lease", CONTROLLER, free, namespace=NAMESPACE)

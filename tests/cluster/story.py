@@ -6,18 +6,22 @@ Approvals are created by authenticated users: the admission policies stamp who i
 from __future__ import annotations
 
 import base64
+import time
 from functools import cached_property
 from typing import Any
 
 from e2e.sigstore import evaluation_statement, model_signature_statement, slsa_statement
+from sluice.evidence.signed_decision import PREDICATE_TYPE
 from tests.cluster.namespace import Namespace
 from tests.unit.decision import case
+from tests.unit.decision.signed import SAM_SIGNS
 
 Object = dict[str, Any]
 Person = dict[str, Any]
 """Keyword arguments of `Namespace.create` and `Namespace.apply`."""
 OLGA: Person = {"as_user": "olga@example.com", "groups": ("payments-ml-leads", "deciders")}
 SAM: Person = {"as_user": "sam@example.com", "groups": ("deciders",)}
+SVEN: Person = {"as_user": "sven@example.com", "groups": ("appsec", "deciders")}
 TINA: Person = {"as_user": "tina@example.com", "groups": ("payments-ml-leads", "deciders")}
 """Tina operates the trainer's pipeline, and may not approve what it trained."""
 RELEASE = "churn-2-1-0"
@@ -56,6 +60,11 @@ class Story:
         policy["selector"]["namespaces"]["matchLabels"] = {"sluice.dev/test": self.ns.name}
         for signer in policy["signers"]:
             signer["trustRoot"] = self.ns.name
+        # Who is behind the trainer is said by user: a signature tells nothing of groups.
+        policy["signers"][0]["operatedBy"] = {"users": ["tina@example.com"]}
+        policy["signers"].append(SAM_SIGNS | {"trustRoot": self.ns.name})
+        policy["roles"][1]["subjects"].append({"kind": "Signer", "name": SAM_SIGNS["name"]})
+        policy["requirements"][1]["waivableBy"] = ["security"]
         for requirement in policy["requirements"]:
             for measure in requirement.get("measures", ()):
                 # Signed at the fixed time of the unit tests, which passes.
@@ -108,6 +117,32 @@ class Story:
             "decision": decision,
         }
         self.ns.create(_object("ReleaseApproval", name, spec), **person)
+
+    def sign(self, name: str, role: str) -> None:
+        """Sam signs off exactly what the status shows, and somebody else applies that."""
+        status = self.status()
+        said = {
+            "role": role, "decision": "Approve", "evidenceDigest": status["evidenceDigest"], "decidedAt": "2026-11-20T11:00:00Z",
+            "expires": "2099-01-01T00:00:00Z",
+        }  # fmt: skip
+        statement = {
+            "_type": "https://in-toto.io/Statement/v1", "predicateType": PREDICATE_TYPE, "predicate": said,
+            "subject": [{"name": self.release, "digest": {"sha256": status["releaseDigest"].removeprefix("sha256:")}}],
+        }  # fmt: skip
+        self.evidence(name, case.sign(statement, identity=SAM_SIGNS["identity"], issuer=SAM_SIGNS["issuer"]))
+
+    def waive(self, name: str, requirement: str, *, by: Person, approved_by: Person) -> None:
+        """Somebody asks for a waiver, and somebody else approves it, both in role security."""
+        spec = {
+            "release": {"name": self.release}, "releaseDigest": self.status()["releaseDigest"], "requirements": [requirement], "reason": "it is rebuilt",
+            "riskOwner": "risk", "ticket": "https://risk.example.com/1", "expires": "2099-01-01T00:00:00Z",
+        }  # fmt: skip
+        self.ns.create(_object("ReleaseWaiver", name, spec), **by)
+        self.condition("releasewaiver", name, "Counted", "False", reason="WaiverNotApproved")
+        digest = self.ns.get("releasewaiver", name)["status"]["digest"]
+        about = {"release": spec["release"], "releaseDigest": spec["releaseDigest"], "waiver": {"name": name, "digest": digest}}
+        self.ns.create(_object("ReleaseApproval", f"{name}-approved", about | {"role": "security", "decision": "Approve"}), **approved_by)
+        self.condition("releasewaiver", name, "Counted", "True", reason="Counted")
 
     def approve(self) -> None:
         """Both roles sign off."""
@@ -162,6 +197,16 @@ class Story:
         """Reason, action and note of the events about an object."""
         found = self.ns.list("events.events.k8s.io")
         return [(item["reason"], item.get("action", ""), item.get("note", "")) for item in found if item["regarding"]["name"] == name]
+
+    def until_told(self, name: str, action: str, *, seconds: float = 20) -> list[tuple[str, str, str]]:
+        """The events about an object, once one tells this action: a status is written before its event."""
+        deadline = time.monotonic() + seconds
+        told = self.events(name)
+        while action not in {done for _, done, _ in told}:
+            assert time.monotonic() < deadline, told
+            time.sleep(0.2)
+            told = self.events(name)
+        return told
 
 
 def _object(kind: str, name: str, spec: Object) -> Object:

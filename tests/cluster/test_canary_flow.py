@@ -75,7 +75,7 @@ def test_a_bad_candidate_is_rolled_back_before_any_user_meets_it(canary: Canary)
     assert after["spec"]["paused"] is True
     assert after["status"]["readyReplicas"] == 2
     assert written_by_us(canary.ns) == []
-    assert ("CanaryRolledBack", "RolledBack") in [(reason, action) for reason, action, _ in canary.events(CANDIDATE)]
+    assert ("CanaryRolledBack", "RolledBack") in [(reason, action) for reason, action, _ in canary.until_told(CANDIDATE, "RolledBack")]
     canary.ns.apply(canary.pod("alone"))
     canary.until_told("alone", "Deny")
 

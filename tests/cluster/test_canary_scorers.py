@@ -1,4 +1,4 @@
-"""Everything of a suite that comes from elsewhere, on a real node: cases out of a registry, a scorer in a container of one's own, and a release that judges."""
+"""Everything of a suite that comes from elsewhere, on a real node: cases or recorded pairs out of a registry, a scorer in a container of one's own, a judge."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from sluice.scoring.cases_image import layout_of
 from tests.cluster.canary_story import BASELINE, PORT, Canary, Object, sluice_image
 from tests.cluster.controller import NAMESPACE, Controller, Process
 from tests.cluster.namespace import Namespace
+from tests.signing import plain_keys, public_pem
+from tests.unit.cli.models import desk
 
 CASES = "".join(json.dumps({"id": f"c-{n}", "input": {"text": str(n)}, "expect": {"text": "yes" if n % 2 else "no"}}) + "\n" for n in range(150)).encode()
 _PYTHON = "/opt/sluice/bin/python3"
@@ -70,14 +72,14 @@ def controller(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFa
         yield installed.lead("controller-0", scorer_image=image, canary_start=30.0, samples_repository=f"http://{cluster.registry}/samples")
 
 
-def cases_image(cluster: Cluster, folder: Path) -> str:
-    """The cases in the cluster's registry, by digest."""
-    layout = layout_of(CASES)
+def image_of(file: bytes, cluster: Cluster, folder: Path, *, repository: str = "cases") -> str:
+    """A file of cases, or of pairs, in the cluster's registry, by digest."""
+    layout = layout_of(file)
     for name, content in layout.files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    reference = cluster.load_image(folder, repository="cases")
+    reference = cluster.load_image(folder, repository=repository)
     assert reference.endswith(layout.digest), "the registry has another image than the suite would name"
     return reference
 
@@ -123,7 +125,7 @@ def test_cases_scorers_and_judges_from_elsewhere_promote_a_good_candidate(
 ) -> None:
     assert controller.process.poll() is None, controller.said()
     story = Elsewhere(ns, image, terms={"margin": "0.15"})
-    story.cases = {"reference": cases_image(cluster, tmp_path / "cases"), "digest": read_cases(CASES).digest, "count": 150}
+    story.cases = {"reference": image_of(CASES, cluster, tmp_path / "cases"), "digest": read_cases(CASES).digest, "count": 150}
     story.own = scorer_image(cluster, image, tmp_path)
     first = Elsewhere(ns, image, release=BASELINE, baseline=None, terms={"margin": "0.15"})
     story.__dict__["first"] = first
@@ -176,3 +178,73 @@ def people_see_the_run(cluster: Cluster, story: Canary, folder: Path) -> None:
     assert (told["decision"], {scorer["name"] for scorer in told["detail"]["scorers"]}) == ("Promote", {"own", "judged"})
     assert {path["name"] for path in told["detail"]["paths"]} == {"accuracy", "own", "judged"}, "the scorers are gone, and what they counted is not"
     assert "<svg" in (folder / "report.html").read_text()
+
+
+class Recorded(Canary):
+    """The suite asks nobody; what a mirror recorded is signed with a key of its own. The Deployment has no Pods: nothing here needs one."""
+
+    def suite(self) -> Object:
+        return super().suite() | {"spec": super().suite()["spec"] | {"cases": {"recorded": "Pairs"}}}
+
+    def policy_spec(self) -> Object:
+        policy = super().policy_spec()
+        policy["signers"].append({"name": "mirror", "trustRoot": f"{self.ns.name}-mirror", "key": "mirror", "may": ["ShadowPairs"]})
+        return policy
+
+    def recording(self) -> str:
+        answers = [{"seconds": 0.1, "body": json.dumps({"label": label})} for label in ("no", "yes")]
+        return "".join(
+            json.dumps(
+                {"input": {"fields": {"text": str(n)}}, "expect": {"text": ("no", "yes")[n % 2]}, "baseline": answers[n % 2], "candidate": answers[n % 2]}
+            )
+            + "\n"
+            for n in range(150)
+        )
+
+    def approved(self, before: str, after: str) -> str:
+        """People approve the release, which goes from one phase to another; gives its digest."""
+        self.propose()
+        self.wait_phase(before)
+        self.approve()
+        return str(self.wait_phase(after)["status"]["releaseDigest"])
+
+
+def test_a_recording_that_somebody_signed_promotes_a_good_candidate_and_nobody_is_asked(
+    controller: Process, cluster: Cluster, ns: Namespace, image: str, tmp_path: Path
+) -> None:
+    assert controller.process.poll() is None, controller.said()
+    story = Recorded(ns, image, terms={"margin": "0.15"})
+    first = Recorded(ns, image, release=BASELINE, baseline=None, terms={"margin": "0.15"})
+    keys = {"keys": [{"name": "mirror", "pem": public_pem(plain_keys()["p256"])}]}
+    ns.apply({"apiVersion": "sluice.dev/v1alpha1", "kind": "TrustRoot", "metadata": {"name": f"{ns.name}-mirror"}, "spec": keys})
+    first.platform()
+    ns.apply(first.suite())
+    first.prove()
+    baseline = first.approved("AwaitingApproval", "Serving")
+    ns.apply(first.deployment_of(wrong=0, replicas=0))
+    candidate = story.approved("AwaitingEvidence", "AwaitingEvidence")
+    ns.apply(story.deployment_of(wrong=0, replicas=0))
+    # Whoever runs the mirror signs what it recorded, and what is signed is found by the candidate.
+    (tmp_path / "pairs.jsonl").write_text(story.recording())
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(story.suite()))
+    flags = {
+        "pairs": tmp_path / "pairs.jsonl", "suite": tmp_path / "suite.yaml", "candidate": f"{story.release}={candidate}", "baseline": f"{BASELINE}={baseline}",
+        "from": "2026-11-19T00:00:00Z", "until": "2026-11-20T00:00:00Z", "key": desk(tmp_path).key(), "bundle": tmp_path / "pairs.sigstore.json",
+        "reference": image_of(story.recording().encode(), cluster, tmp_path / "image", repository="pairs"),
+    }  # fmt: skip
+    signed = CliRunner().invoke(main, ["sign", "pairs", *(f"--{name}={value}" for name, value in flags.items())])
+    assert signed.exit_code == 0, signed.output
+    evidence = CliRunner().invoke(main, ["evidence", "create", "--bundle", str(flags["bundle"]), "--name", "pairs"])
+    ns.apply(yaml.safe_load(evidence.stdout))
+    run = story.wait_decision("Promote")
+    digest = "sha256:" + hashlib.sha256(story.recording().encode()).hexdigest()
+    assert (run["spec"]["recording"]["digest"], run["spec"]["shards"], run["status"]["planned"]) == (digest, 1, 150)
+    assert [(metric["name"], metric["pairs"], float(metric["estimate"])) for metric in run["status"]["metrics"]] == [("accuracy", run["status"]["units"], 0)]
+    story.wait_phase("Serving")
+    # The recording is all that an auditor needs; and nobody vouches for it when the evidence is gone.
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+    given = [f"--{name}={tmp_path / file}" for name, file in {"suite": "suite.yaml", "cases": "pairs.jsonl"}.items()]
+    repeated = CliRunner().invoke(main, ["canary", "verify", str(tmp_path / "run.yaml"), *given])
+    assert repeated.exit_code == 0, repeated.output
+    ns.delete("releaseevidence", "pairs")
+    story.wait_phase("AwaitingEvidence")

@@ -15,7 +15,8 @@ from sluice.api.kinds import KINDS
 from sluice.api.names import CANARY_ROLE_LABEL
 from sluice.rollout.canary_pods import Role
 from sluice.rollout.scoring_job import STATISTICS_PORT
-from tests.cluster.gate import CONTROLLER, HOME, ROOT, WEBHOOK, rendered
+from tests.cluster.gate import WEBHOOK
+from tests.cluster.installation import CONTROLLER, HOME, ROOT, disturbed, rendered
 from tests.cluster.namespace import Namespace
 
 CHART = ROOT / "charts/sluice"
@@ -69,6 +70,37 @@ def test_the_controller_alone_pushes_samples_and_only_where_somebody_said_so(clu
     assert {"name": "samples-auth", "mountPath": "/etc/sluice/samples", "readOnly": True} in controller["volumeMounts"]
     assert {"name": "samples-auth", "secret": {"secretName": "push"}} in told["controller"]["volumes"]
     assert template(cluster, *IMAGE, "--set=samples.keep=everything").returncode != 0
+
+
+def test_the_controller_alone_keeps_samples_in_a_bucket_and_reaches_the_port_that_it_is_behind(cluster: Cluster) -> None:
+    plain = pods_of(cluster)
+    bucket = (
+        "samples.repository=s3://ml-audit/samples",
+        "samples.authSecret=keys",
+        "samples.region=eu-central-1",
+        "samples.endpoint=https://minio.storage:9000",
+    )
+    told = pods_of(cluster, *bucket)
+    assert told["webhook"] == plain["webhook"]
+    assert told["controller"]["volumes"] == plain["controller"]["volumes"]
+    controller = told["controller"]["containers"][0]
+    assert [word for word in controller["args"] if "samples" in word] == [
+        "--samples-repository=s3://ml-audit/samples",
+        "--samples-keep=digests",
+        "--samples-endpoint=https://minio.storage:9000",
+        "--samples-region=eu-central-1",
+    ]
+    assert {each["name"]: each["valueFrom"]["secretKeyRef"] for each in controller["env"] if each["name"].startswith("AWS_")} == {
+        name: {"name": "keys", "key": name, "optional": name == "AWS_SESSION_TOKEN"}
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    }
+    for endpoint, more in (("https://minio.storage:9000", {9000}), ("http://minio.storage", {80}), ("https://minio.storage", set()), ("", set())):
+        done = template(cluster, *IMAGE, "--show-only=templates/disruption.yaml", f"--set={bucket[0]}", f"--set=samples.endpoint={endpoint}")
+        policies = [obj for obj in yaml.safe_load_all(done.stdout) if obj and obj["kind"] == "NetworkPolicy"]
+        ports = {policy["metadata"]["name"]: {port["port"] for port in policy["spec"]["egress"][0]["ports"]} for policy in policies}
+        assert ports["sluice-controller"] - ports["sluice-webhook"] == more
+    for wrong in ("samples.endpoint=minio:9000", "samples.endpoint=https://user:secret@minio", "samples.region=EU"):
+        assert template(cluster, *IMAGE, f"--set={wrong}").returncode != 0
 
 
 def test_the_controller_alone_fetches_evidence_and_reads_only_the_pull_secrets_that_somebody_named(cluster: Cluster) -> None:
@@ -210,9 +242,13 @@ def test_the_webhook_is_asked_with_a_deadline_and_never_about_itself(objects: li
         assert call["sideEffects"] == "None"
         assert call["matchPolicy"] == "Equivalent"
         assert "objectSelector" not in call, "labels of an object are its author's"
+        assert "caBundle" not in call["clientConfig"], "the webhook publishes its own, and an upgrade must not take it away"
+        if [resource for rule in call["rules"] for resource in rule["resources"]] == ["releasepolicies"]:
+            # Policies are in no namespace; one that cannot be used denies by itself, so nobody has to wait for this.
+            assert (call["failurePolicy"], "namespaceSelector" in call) == ("Ignore", False)
+            continue
         assert call["namespaceSelector"]["matchLabels"] == {"sluice.dev/govern": "true"}
         assert call["namespaceSelector"]["matchExpressions"][0]["values"] == [HOME, "kube-system"]
-        assert "caBundle" not in call["clientConfig"], "the webhook publishes its own, and an upgrade must not take it away"
 
 
 def test_rights_name_what_they_are_for(objects: list[Object]) -> None:
@@ -228,6 +264,7 @@ FORBIDDEN = [
     (CONTROLLER, "delete", "deployments.apps"), (CONTROLLER, "list", "leases.coordination.k8s.io"),
     (WEBHOOK, "get", "pods"), (WEBHOOK, "patch", "pods"), (WEBHOOK, "patch", "modelreleases.sluice.dev/status"), (WEBHOOK, "list", "secrets"),
     (WEBHOOK, "get", "secrets/another"), (WEBHOOK, "patch", "validatingwebhookconfigurations.admissionregistration.k8s.io/another"),
+    (WEBHOOK, "create", "rolebindings.rbac.authorization.k8s.io"), (CONTROLLER, "bind", "clusterroles.rbac.authorization.k8s.io"),
     (WEBHOOK, "create", "releaseapprovals.sluice.dev"), (WEBHOOK, "patch", "deployments.apps"),
 ]  # fmt: skip
 NEEDED = [
@@ -235,7 +272,7 @@ NEEDED = [
     (CONTROLLER, "update", "leases.coordination.k8s.io/sluice-controller"), (CONTROLLER, "create", "events.events.k8s.io"),
     (CONTROLLER, "create", "canaryruns.sluice.dev"), (CONTROLLER, "create", "pods"), (CONTROLLER, "create", "jobs.batch"), (CONTROLLER, "delete", "jobs.batch"),
     (CONTROLLER, "create", "networkpolicies.networking.k8s.io"), (CONTROLLER, "create", "replicasets.apps"), (CONTROLLER, "create", "pods/eviction"),
-    (WEBHOOK, "watch", "namespaces"), (WEBHOOK, "update", "secrets/sluice-webhook-tls"),
+    (WEBHOOK, "watch", "namespaces"), (WEBHOOK, "watch", "rolebindings.rbac.authorization.k8s.io"), (WEBHOOK, "update", "secrets/sluice-webhook-tls"),
     (WEBHOOK, "patch", "validatingwebhookconfigurations.admissionregistration.k8s.io/sluice-webhook"),
 ]  # fmt: skip
 
@@ -285,6 +322,7 @@ def rights(cluster: Cluster, crds: None) -> Iterator[None]:  # noqa: ARG001 - ku
         time.sleep(0.2)
     yield
     cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=roles)
+    disturbed(cluster)
 
 
 def review(user: str, verb: str, resource: str) -> Object:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +80,7 @@ def test_a_release_walks_from_pending_to_serving_and_each_step_says_what_is_miss
     assert story.condition("releaseevidence", "signature", "Verified", "True", reason="SignatureVerified")
     assert story.condition("releasepolicy", story.ns.name, "Accepted", "True", reason="Accepted")
     assert story.condition("trustroot", story.ns.name, "Accepted", "True", reason="Accepted")
-    told = [(reason, action) for reason, action, _ in story.events(RELEASE)]
+    told = [(reason, action) for reason, action, _ in story.until_told(RELEASE, "Serving")]
     assert [action for action in ("Pending", "AwaitingEvidence", "AwaitingApproval", "Serving") if action not in {a for _, a in told}] == []
     assert len(told) == len(set(told)), "a transition is told once"
 
@@ -97,17 +96,13 @@ def test_a_held_deployment_is_resumed_and_its_pods_run_and_are_ready_once_the_re
     assert not resumed["spec"].get("paused")
     assert "sluice.dev/held" not in resumed["metadata"].get("annotations", {})
     story.ns.wait_ready("alone")
-    assert ("Entitled", "Resume") in [(reason, action) for reason, action, _ in story.events("churn")]
+    assert ("Entitled", "Resume") in [(reason, action) for reason, action, _ in story.until_told("churn", "Resume")]
 
 
 def test_a_held_workload_says_once_what_is_missing_and_who_can_supply_it(story: Story) -> None:
     story.until_approval_is_missing()
     story.ns.apply(story.pod("alone"))
-    deadline = time.monotonic() + 20
-    while not (told := story.events("alone")):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    ((reason, action, note),) = [event for event in told if event[1] in {"Hold", "Deny", "Lift"}]
+    ((reason, action, note),) = [event for event in story.until_told("alone", "Hold") if event[1] in {"Hold", "Deny", "Lift"}]
     assert (reason, action) == ("ApprovalMissing", "Hold")
     assert f"kubectl sluice approve mr/{RELEASE} -n {story.ns.name} --role owner" in note
 
@@ -130,10 +125,7 @@ def test_deleting_an_approval_ends_the_entitlement_of_new_pods_and_leaves_runnin
     story.ns.delete("releaseapproval", "by-security")
     story.wait_phase("AwaitingApproval")
     story.ns.apply(story.pod("second"))
-    deadline = time.monotonic() + 20
-    while not [event for event in story.events("second") if event[1] == "Hold"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    story.until_told("second", "Hold")
     assert gated(story.ns.get("pod", "second"))
     again = story.ns.get("pod", "first")
     assert (again["metadata"]["uid"], again["metadata"]["resourceVersion"]) == (running["metadata"]["uid"], running["metadata"]["resourceVersion"])
@@ -144,11 +136,7 @@ def test_a_pod_with_an_image_that_is_not_in_the_release_stays_gated_though_the_r
     pod = story.pod("foreign")
     pod["spec"]["containers"].append({"name": "miner", "image": f"registry.example.com/miner@{case.digest_of('miner')}"})
     story.ns.apply(pod)
-    deadline = time.monotonic() + 20
-    while not (told := [event for event in story.events("foreign") if event[1] == "Deny"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert told[0][0] == "ImageNotInRelease"
+    assert [reason for reason, action, _ in story.until_told("foreign", "Deny") if action == "Deny"] == ["ImageNotInRelease"]
     assert gated(story.ns.get("pod", "foreign"))
 
 
@@ -161,7 +149,7 @@ def test_a_tampered_bundle_is_refused_where_it_is_and_in_the_release(story: Stor
     story.prove(signature=json.dumps(good).encode())
     message = story.condition("releaseevidence", "signature", "Verified", "False", reason="SignatureInvalid")
     assert message
-    assert story.status()["missing"].startswith("weights-signed")
+    story.ns.wait("modelrelease", RELEASE, lambda mr: mr.get("status", {}).get("missing", "").startswith("weights-signed"))
 
 
 def test_a_wrong_signer_is_refused_and_the_message_says_who_may(story: Story) -> None:
@@ -237,6 +225,37 @@ def test_a_policy_change_touches_only_releases_that_it_selects(story: Story, con
         # looked at meanwhile, so the quietest of three changes counts. A look is counted when it ends, so none may have been yet.
         assert min(counts) <= 3, counts
         assert elsewhere.get("modelrelease", RELEASE)["metadata"]["resourceVersion"] == before
+
+
+def test_what_rbac_grants_beyond_the_release_holds_it_by_the_exact_rule_until_it_is_taken_back(story: Story) -> None:
+    policy = story.policy_spec() | {"requirements": [{"name": "least", "type": "Authority", "grants": ["Permissions", "Secrets", "Tokens"]}]}
+    story.ns.apply({"apiVersion": "sluice.dev/v1alpha1", "kind": "ReleasePolicy", "metadata": {"name": story.ns.name}, "spec": policy})
+    story.propose()
+    # What every account of a real cluster has is no excess. The token that it mounts into every Pod is one, in the final Pod; who mounts none starts.
+    story.wait_phase("Serving")
+    bare = story.pod("mounts-nothing")
+    story.ns.apply_all(story.pod("as-ever"), bare | {"spec": bare["spec"] | {"automountServiceAccountToken": False}})
+    story.ns.wait("pod", "mounts-nothing", lambda pod: not gated(pod))
+    reason, _, note = story.until_told("as-ever", "Deny")[0]
+    assert (reason, gated(story.ns.get("pod", "as-ever"))) == ("CredentialNotDeclared", True)
+    assert "].projected.sources[0].serviceAccountToken brings in a token or certificate for 3607 s" in note
+    meta, rbac = {"name": "scorer-admin"}, "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["update"]}]
+    subject = {"kind": "ServiceAccount", "name": "churn", "namespace": story.ns.name}
+    ref = {"apiGroup": rbac, "kind": "Role", "name": "scorer-admin"}
+    story.ns.apply_all(
+        {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": meta, "roleRef": ref, "subjects": [subject]},
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": rules},
+    )
+    held = story.wait_phase("AwaitingEvidence")
+    (least,) = held["status"]["requirements"]
+    assert (least["outcome"], least["reason"]) == ("Missing", "AuthorityExceeded")
+    assert least["message"].startswith(
+        f"RoleBinding {story.ns.name}/scorer-admin → Role {story.ns.name}/scorer-admin rule 1 grants `update` on `secrets` in namespace {story.ns.name}"
+    )
+    assert asked(story) == (1, False, "AwaitingEvidence", "AuthorityExceeded")
+    story.ns.delete("rolebinding", "scorer-admin")
+    story.wait_phase("Serving")
 
 
 def test_readiness_and_metrics_are_served(controller: Process, story: Story) -> None:

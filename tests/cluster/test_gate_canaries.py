@@ -5,18 +5,30 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
 import yaml
 
 from e2e.cluster import Cluster, StepFailed
-from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, DRILL_LABEL, DRILL_ROLE_LABEL, GOVERN_LABEL
-from tests.cluster.gate import CONTROLLER, EDITOR, GITOPS, ROOT, Object, patched, pod
+from sluice.api.names import (
+    CANARY_LABEL,
+    CANARY_ROLE_LABEL,
+    DRILL_LABEL,
+    DRILL_NAMESPACE_LABEL,
+    DRILL_ROLE_LABEL,
+    DRILL_UID_LABEL,
+    GOVERN_LABEL,
+    SCRATCH_LABEL,
+)
+from tests.cluster.gate import EDITOR, GITOPS, Object, patched, pod
+from tests.cluster.installation import CONTROLLER, ROOT
 from tests.cluster.namespace import Namespace
 
 RUN: Object = yaml.safe_load((ROOT / "examples/CanaryRun.yaml").read_text())
 MINE = {CANARY_LABEL: "churn-2-1-0-1", CANARY_ROLE_LABEL: "candidate"}
+OTHERS = (None, EDITOR, GITOPS)
 REFUSED = r"are set by the controller only"
 
 
@@ -51,35 +63,30 @@ def job(cluster: Cluster, name: str, *, role: str) -> Object:
 # Runs.
 
 
-@pytest.mark.parametrize("who", [None, EDITOR, GITOPS])
-def test_only_the_controller_makes_a_run(scored: Namespace, who: str | None) -> None:
-    with pytest.raises(StepFailed, match=r"canary runs are made by the controller only"):
-        scored.create(RUN, as_user=who)
+def test_only_the_controller_makes_a_run(scored: Namespace, subtests: pytest.Subtests) -> None:
+    for who in OTHERS:
+        with subtests.test(who=who), pytest.raises(StepFailed, match=r"canary runs are made by the controller only"):
+            scored.create(RUN, as_user=who)
     assert scored.create(RUN, as_user=CONTROLLER)["metadata"]["name"] == "churn-2-1-0-1"
 
 
-@pytest.mark.parametrize("who", [None, EDITOR, GITOPS])
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": "0"}]}},
-        {"metadata": {"finalizers": ["example.com/never"]}},
-        {"metadata": {"labels": {"a": "b"}}},
-    ],
-    ids=["owner", "finalizer", "label"],
-)
-def test_only_the_controller_changes_a_run(scored: Namespace, who: str | None, change: Object) -> None:
+def test_only_the_controller_changes_a_run(scored: Namespace, subtests: pytest.Subtests) -> None:
+    changes: dict[str, Any] = {
+        "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": "0"}],
+        "finalizers": ["example.com/never"],
+        "labels": {"a": "b"},
+    }
     scored.create(RUN, as_user=CONTROLLER)
-    with pytest.raises(StepFailed, match=r"canary runs are changed by the controller only"):
-        patched(scored, "canaryrun/churn-2-1-0-1", change, as_user=who)
+    for who, (field, value) in product(OTHERS, changes.items()):
+        with subtests.test(who=who, field=field), pytest.raises(StepFailed, match=r"canary runs are changed by the controller only"):
+            patched(scored, "canaryrun/churn-2-1-0-1", {"metadata": {field: value}}, as_user=who)
 
 
-@pytest.mark.parametrize("words", [("canaryrun", "churn-2-1-0-1"), ("canaryrun", "--all")], ids=["one", "all"])
-def test_who_may_do_anything_in_a_namespace_deletes_no_run_of_it(scored: Namespace, words: tuple[str, str]) -> None:
+def test_who_may_do_anything_in_a_namespace_deletes_no_run_of_it(scored: Namespace, subtests: pytest.Subtests) -> None:
     scored.create(RUN, as_user=CONTROLLER)
-    for who in (EDITOR, GITOPS):
-        with pytest.raises(StepFailed, match=r"canary runs stay, or what was rolled back could be tried again"):
-            scored.kubectl("delete", *words, as_user=who)
+    for who, which in product((EDITOR, GITOPS), ("churn-2-1-0-1", "--all")):
+        with subtests.test(who=who, which=which), pytest.raises(StepFailed, match=r"canary runs stay, or what was rolled back could be tried again"):
+            scored.kubectl("delete", "canaryrun", which, as_user=who)
     assert scored.get("canaryrun", "churn-2-1-0-1")["metadata"]["name"] == "churn-2-1-0-1"
 
 
@@ -112,11 +119,10 @@ def test_runs_go_with_their_namespace(cluster: Cluster, gate: None) -> None:  # 
 # Pods and Jobs of a run.
 
 
-@pytest.mark.parametrize("who", [None, EDITOR, GITOPS])
-@pytest.mark.parametrize("label", list(MINE))
-def test_nobody_else_makes_a_pod_of_a_run(cluster: Cluster, scored: Namespace, who: str | None, label: str) -> None:
-    with pytest.raises(StepFailed, match=REFUSED):
-        scored.create(labelled(pod(cluster, "churn", release="churn-2"), **{label: MINE[label]}), as_user=who)
+def test_nobody_else_makes_a_pod_of_a_run(cluster: Cluster, scored: Namespace, subtests: pytest.Subtests) -> None:
+    for who, (label, value) in product(OTHERS, MINE.items()):
+        with subtests.test(who=who, label=label), pytest.raises(StepFailed, match=REFUSED):
+            scored.create(labelled(pod(cluster, "churn", release="churn-2"), **{label: value}), as_user=who)
 
 
 def test_a_pod_of_a_run_is_made_by_the_controller_and_held_like_any_other(cluster: Cluster, scored: Namespace) -> None:
@@ -124,22 +130,21 @@ def test_a_pod_of_a_run_is_made_by_the_controller_and_held_like_any_other(cluste
     assert [gate["name"] for gate in stored["spec"]["schedulingGates"]] == ["sluice.dev/release"]
 
 
-@pytest.mark.parametrize("subresource", ["", "status"])
-@pytest.mark.parametrize("who", [None, GITOPS])
-def test_a_pod_neither_joins_nor_leaves_a_run(cluster: Cluster, scored: Namespace, who: str | None, subresource: str) -> None:
+def test_a_pod_neither_joins_nor_leaves_a_run(cluster: Cluster, scored: Namespace, subtests: pytest.Subtests) -> None:
     scored.create(pod(cluster, "plain"))
     scored.create(labelled(pod(cluster, "churn", release="churn-2"), **MINE), as_user=CONTROLLER)
     changes: list[tuple[str, dict[str, Any]]] = [("plain", MINE), ("churn", dict.fromkeys(MINE)), ("churn", {CANARY_ROLE_LABEL: "scorer"})]
-    for name, labels in changes:
-        with pytest.raises(StepFailed, match=REFUSED):
+    for who, subresource, (name, labels) in product((None, GITOPS), ("", "status"), changes):
+        with subtests.test(who=who, subresource=subresource, name=name, labels=labels), pytest.raises(StepFailed, match=REFUSED):
             patched(scored, f"pod/{name}", {"metadata": {"labels": labels}}, as_user=who, subresource=subresource)
-    assert patched(scored, "pod/churn", {"metadata": {"labels": {"team": "a"}}}, as_user=who)["metadata"]["labels"]["team"] == "a"
+    for who, team in ((None, "a"), (GITOPS, "b")):
+        assert patched(scored, "pod/churn", {"metadata": {"labels": {"team": team}}}, as_user=who)["metadata"]["labels"]["team"] == team
 
 
-@pytest.mark.parametrize("who", [None, EDITOR, GITOPS])
-def test_nobody_else_makes_a_job_of_a_run(cluster: Cluster, scored: Namespace, who: str | None) -> None:
-    with pytest.raises(StepFailed, match=REFUSED):
-        scored.create(job(cluster, "scorers", role="scorer"), as_user=who)
+def test_nobody_else_makes_a_job_of_a_run(cluster: Cluster, scored: Namespace, subtests: pytest.Subtests) -> None:
+    for who in OTHERS:
+        with subtests.test(who=who), pytest.raises(StepFailed, match=REFUSED):
+            scored.create(job(cluster, "scorers", role="scorer"), as_user=who)
 
 
 def test_a_job_does_not_join_a_run_while_it_is_suspended(cluster: Cluster, scored: Namespace) -> None:
@@ -180,9 +185,9 @@ def test_where_nobody_opted_in_the_labels_are_anybodys(cluster: Cluster, gate: N
 
 def test_pods_of_a_drill_are_the_controllers_and_its_services_are_those_of_drills(cluster: Cluster, scored: Namespace) -> None:
     mine = {DRILL_LABEL: "monday", DRILL_ROLE_LABEL: "release"}
-    refused = rf"the labels {DRILL_LABEL} and {DRILL_ROLE_LABEL} are set by the controller only"
+    refused = rf"the labels {DRILL_LABEL}, {DRILL_ROLE_LABEL}, {DRILL_NAMESPACE_LABEL} are set by the controller only"
     for who in (None, EDITOR, GITOPS):
-        for name, value in mine.items():
+        for name, value in {**mine, DRILL_NAMESPACE_LABEL: "payments"}.items():
             with pytest.raises(StepFailed, match=refused):
                 scored.create(labelled(pod(cluster, "churn", release="churn-2"), **{name: value}), as_user=who)
     stored = scored.create(labelled(pod(cluster, "churn", release="churn-2"), **mine), as_user=CONTROLLER)
@@ -202,6 +207,31 @@ def test_pods_of_a_drill_are_the_controllers_and_its_services_are_those_of_drill
     with pytest.raises(StepFailed, match="denied by sluice: the controller makes and deletes services of drills only"):
         scored.kubectl("delete", "service", "users", as_user=CONTROLLER)
     scored.create(service("monday", label, label), as_user=CONTROLLER)
+    # Of a drill of another namespace, only where that is wanted; and its Service stays as the controller has made it.
+    from_there = {DRILL_NAMESPACE_LABEL: "payments"}
+    away = labelled(pod(cluster, "away", release="churn-2"), **mine, **from_there)
+    owner = service("away", {DRILL_LABEL: "away", **from_there, DRILL_UID_LABEL: "1"}, {DRILL_LABEL: "away"})
+    for wrong in (None, "risk"):
+        scored.label({SCRATCH_LABEL: wrong})
+        for obj in (away, owner):
+            with pytest.raises(StepFailed, match="this namespace is not scratch for the one that the label"):
+                scored.create(obj, as_user=CONTROLLER, dry_run=True)
+    scored.label({SCRATCH_LABEL: "payments"})
+    scored.create(away, as_user=CONTROLLER, dry_run=True)
+    for label_ in (owner["metadata"]["labels"], {DRILL_UID_LABEL: "1"}):
+        with pytest.raises(StepFailed, match=rf"services with the label {DRILL_UID_LABEL} are made and changed by the controller only"):
+            scored.create(service("away", label_, {"app": "churn"}), as_user=EDITOR)
+    scored.create(owner, as_user=CONTROLLER)
+    changes: list[Object] = [
+        {"metadata": {"labels": {DRILL_UID_LABEL: None}}}, {"metadata": {"labels": {DRILL_UID_LABEL: "2"}}}, {"spec": {"selector": {"app": "churn"}}},
+        {"metadata": {"labels": {DRILL_NAMESPACE_LABEL: "risk"}}},
+    ]  # fmt: skip
+    for change in changes:
+        with pytest.raises(StepFailed, match=rf"services with the label {DRILL_UID_LABEL} are made and changed by the controller only"):
+            scored.patch("service", "away", change, as_user=EDITOR)
+    with pytest.raises(StepFailed, match=rf"services with the label {DRILL_UID_LABEL} are made and changed by the controller only"):
+        scored.patch("service", "users", {"metadata": {"labels": {DRILL_UID_LABEL: "1"}}}, as_user=EDITOR)
+    scored.patch("service", "away", {"metadata": {"annotations": {"note": "of a drill"}}}, as_user=EDITOR)
     scored.kubectl("delete", "service", "monday", as_user=CONTROLLER)
 
 

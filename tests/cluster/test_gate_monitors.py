@@ -9,7 +9,8 @@ import yaml
 
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.names import GOVERN_LABEL
-from tests.cluster.gate import CONTROLLER, EDITOR, GITOPS, ROOT, Object, patched
+from tests.cluster.gate import EDITOR, GITOPS, Object, patched
+from tests.cluster.installation import CONTROLLER, ROOT
 from tests.cluster.namespace import Namespace
 
 MONITOR: Object = yaml.safe_load((ROOT / "examples/ReleaseMonitor.yaml").read_text())

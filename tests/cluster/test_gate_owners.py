@@ -8,7 +8,8 @@ import pytest
 
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.names import HELD_ANNOTATION, RELEASE_LABEL
-from tests.cluster.gate import CONTROLLER, EDITOR, GITOPS, Object, deployment, patched
+from tests.cluster.gate import EDITOR, GITOPS, Object, deployment, patched
+from tests.cluster.installation import CONTROLLER
 from tests.cluster.namespace import Namespace, condition_of
 
 TARGET = "deployment/churn"
@@ -151,6 +152,8 @@ def test_nobody_marks_a_deployment_as_held(cluster: Cluster, governed: Namespace
 def test_the_hold_is_no_drift_for_the_one_who_applied(cluster: Cluster, governed: Namespace) -> None:
     manifest = json.dumps(deployment(cluster, "churn", release="churn-2"))
     governed.kubectl("apply", "--server-side", "--filename=-", stdin=manifest, as_user=GITOPS)
+    # What its controller writes meanwhile would be a difference, too.
+    governed.wait("deployment", "churn", lambda obj: obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"])
     done = governed.kubectl("diff", "--server-side", "--filename=-", stdin=manifest, as_user=GITOPS, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import yaml
 
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.kinds import KINDS
-from sluice.api.names import GOVERN_LABEL, STAGE_LABEL, STRICT_LABEL
-from tests.cluster.gate import CONTROLLER, DIGEST, EDITOR, GITOPS, ROOT, WEBHOOK, Object, patched
+from sluice.api.names import GOVERN_LABEL, PROFILE_LABEL, SCRATCH_LABEL, STAGE_LABEL, STRICT_LABEL
+from tests.cluster.gate import EDITOR, GITOPS, WEBHOOK, Object, patched
+from tests.cluster.installation import CONTROLLER, DIGEST, ROOT
 from tests.cluster.namespace import Namespace
 
 SAM = "sam@example.com"
@@ -24,7 +26,6 @@ SPECS: dict[str, Object] = {
         **_OF_RELEASE, "requirements": ["drill"], "reason": "rebuilt", "riskOwner": "risk", "ticket": "T-1", "expires": "2026-12-01T00:00:00Z",
     },
 }  # fmt: skip
-both = pytest.mark.parametrize("kind", list(SPECS))
 
 
 @pytest.fixture
@@ -43,55 +44,47 @@ def decide(ns: Namespace, kind: str, *, by: str, groups: Sequence[str], approver
     return ns.create(obj, as_user=by, groups=groups)
 
 
-@both
-def test_who_decides_is_stamped(people: Namespace, kind: str) -> None:
-    stored = decide(people, kind, by=SAM, groups=APPSEC)
-    assert stored["spec"]["approver"] == {"username": SAM, "groups": APPSEC}
-
-
-@both
-def test_a_person_may_write_their_own_identity(people: Namespace, kind: str) -> None:
+def test_who_decides_is_stamped_and_may_write_their_own_identity(people: Namespace, subtests: pytest.Subtests) -> None:
     who = {"username": SAM, "groups": APPSEC}
-    assert decide(people, kind, by=SAM, groups=APPSEC, approver=who)["spec"]["approver"] == who
+    for kind, written in product(SPECS, (None, who)):
+        with subtests.test(kind=kind, written=written):
+            assert decide(people, kind, by=SAM, groups=APPSEC, approver=written)["spec"]["approver"] == who
 
 
-@both
-@pytest.mark.parametrize(
-    "forged",
-    [
+def test_nobody_decides_in_the_name_of_somebody_else(people: Namespace, subtests: pytest.Subtests) -> None:
+    forgeries: tuple[Object, ...] = (
         {"username": "olga@example.com", "groups": APPSEC},
         {"username": SAM, "groups": [*APPSEC, "ciso"]},
         {"username": SAM},
         {"username": SAM, "groups": []},
-    ],
-    ids=["other-user", "more-groups", "no-groups", "empty-groups"],
-)
-def test_nobody_decides_in_the_name_of_somebody_else(people: Namespace, kind: str, forged: Object) -> None:
-    with pytest.raises(StepFailed, match=r"you are sam@example.com; leave spec.approver out, the API server fills it in"):
-        decide(people, kind, by=SAM, groups=APPSEC, approver=forged)
+    )
+    refused = r"you are sam@example.com; leave spec.approver out, the API server fills it in"
+    for kind, forged in product(SPECS, forgeries):
+        with subtests.test(kind=kind, forged=forged), pytest.raises(StepFailed, match=refused):
+            decide(people, kind, by=SAM, groups=APPSEC, approver=forged)
 
 
-@both
-def test_a_gitops_account_decides_only_as_itself(people: Namespace, kind: str) -> None:
+def test_a_gitops_account_decides_only_as_itself(people: Namespace, subtests: pytest.Subtests) -> None:
     groups = ["system:serviceaccounts", "system:authenticated"]
-    assert decide(people, kind, by=GITOPS, groups=groups)["spec"]["approver"] == {"username": GITOPS, "groups": groups}
-    with pytest.raises(StepFailed, match=r"spec.approver names sam@example.com"):
-        decide(people, kind, by=GITOPS, groups=groups, approver={"username": SAM, "groups": APPSEC})
+    for kind in SPECS:
+        with subtests.test(kind=kind):
+            assert decide(people, kind, by=GITOPS, groups=groups)["spec"]["approver"] == {"username": GITOPS, "groups": groups}
+            with pytest.raises(StepFailed, match=r"spec.approver names sam@example.com"):
+                decide(people, kind, by=GITOPS, groups=groups, approver={"username": SAM, "groups": APPSEC})
 
 
-@both
-@pytest.mark.parametrize("who", [None, EDITOR, CONTROLLER])
-def test_the_approver_never_changes(people: Namespace, kind: str, who: str | None) -> None:
-    name = decide(people, kind, by=SAM, groups=APPSEC)["metadata"]["name"]
-    for change in ({"username": "olga@example.com"}, None):
-        with pytest.raises(StepFailed, match=r"approver is immutable|forbidden"):
-            patched(people, f"{kind}/{name}", {"spec": {"approver": change}}, as_user=who)
+def test_the_approver_never_changes(people: Namespace, subtests: pytest.Subtests) -> None:
+    for kind in SPECS:
+        name = decide(people, kind, by=SAM, groups=APPSEC)["metadata"]["name"]
+        for who, change in product((None, EDITOR, CONTROLLER), ({"username": "olga@example.com"}, None)):
+            with subtests.test(kind=kind, who=who, change=change), pytest.raises(StepFailed, match=r"approver is immutable|forbidden"):
+                patched(people, f"{kind}/{name}", {"spec": {"approver": change}}, as_user=who)
 
 
-@both
-def test_a_decision_without_a_body_is_refused(people: Namespace, kind: str) -> None:
-    with pytest.raises(StepFailed, match="spec"):
-        people.create({"apiVersion": "sluice.dev/v1alpha1", "kind": kind, "metadata": {"name": "empty"}}, as_user=SAM)
+def test_a_decision_without_a_body_is_refused(people: Namespace, subtests: pytest.Subtests) -> None:
+    for kind in SPECS:
+        with subtests.test(kind=kind), pytest.raises(StepFailed, match="spec"):
+            people.create({"apiVersion": "sluice.dev/v1alpha1", "kind": kind, "metadata": {"name": "empty"}}, as_user=SAM)
 
 
 @pytest.fixture
@@ -107,12 +100,12 @@ def everything(governed: Namespace) -> dict[str, str]:
     return made
 
 
-@pytest.mark.parametrize("who", [None, EDITOR, GITOPS, WEBHOOK])
-def test_only_the_controller_writes_status(governed: Namespace, everything: dict[str, str], who: str | None) -> None:
-    for kind, name in everything.items():
-        with pytest.raises(StepFailed, match=r"the status is written by the controller only|forbidden: User"):
+def test_only_the_controller_writes_status(governed: Namespace, everything: dict[str, str], subtests: pytest.Subtests) -> None:
+    refused = r"the status is written by the controller only|forbidden: User"
+    for who, (kind, name) in product((None, EDITOR, GITOPS, WEBHOOK), everything.items()):
+        with subtests.test("merge", who=who, kind=kind), pytest.raises(StepFailed, match=refused):
             patched(governed, f"{kind}/{name}", {"status": {"observedGeneration": 1}}, as_user=who, subresource="status")
-        with pytest.raises(StepFailed, match=r"the status is written by the controller only|forbidden: User"):
+        with subtests.test("json", who=who, kind=kind), pytest.raises(StepFailed, match=refused):
             patched(governed, f"{kind}/{name}", [{"op": "add", "path": "/status", "value": {}}], as_user=who, subresource="status", type_="json")
 
 
@@ -123,6 +116,18 @@ def test_the_controller_writes_status_with_the_rights_of_the_chart(governed: Nam
         words = ("apply", "--server-side", "--subresource=status", "--field-manager=sluice", "--filename=-", "--output=json")
         done = governed.kubectl(*words, stdin=json.dumps(obj), as_user=CONTROLLER)
         assert json.loads(done.stdout)["status"] == status
+
+
+def test_a_revocation_stays_and_any_other_decision_is_deleted_as_ever(people: Namespace) -> None:
+    for decision, about in (("Approve", {}), ("Reject", {}), ("Revoke", {"evidenceDigest": None, "revokes": "uid"})):
+        spec = {key: value for key, value in (SPECS["ReleaseApproval"] | {"decision": decision} | about).items() if value is not None}
+        people.create({"apiVersion": "sluice.dev/v1alpha1", "kind": "ReleaseApproval", "metadata": {"name": decision.lower()}, "spec": spec}, as_user=SAM)
+    for words in (("revoke",), ("--all",)):
+        with pytest.raises(StepFailed, match="a revocation is kept; whoever still approves creates another approval"):
+            people.kubectl("delete", "releaseapproval", *words, as_user=EDITOR)
+    assert [each["metadata"]["name"] for each in people.list("releaseapprovals")] == ["revoke"]
+    # The platform team, here the group system:masters, may.
+    people.kubectl("delete", "releaseapproval", "revoke")
 
 
 def test_a_status_that_comes_with_the_object_is_dropped(governed: Namespace) -> None:
@@ -143,6 +148,16 @@ def test_a_governed_namespace_stays_governed(cluster: Cluster, governed: Namespa
     # The platform team, here the group system:masters, may.
     governed.label({label: None})
     assert label not in json.loads(cluster.kubectl("get", "namespace", governed.name, "--output=json").stdout)["metadata"]["labels"]
+
+
+@pytest.mark.parametrize("label", [SCRATCH_LABEL, PROFILE_LABEL])
+def test_whose_drills_a_governed_namespace_is_scratch_for_and_its_profile_are_said_by_the_platform_team(governed: Namespace, label: str) -> None:
+    refused = rf"the label {label} of a governed namespace is set and changed by the platform team only"
+    for before, after in ((None, "payments"), ("payments", "risk"), ("payments", None)):
+        governed.label({label: before})
+        for subresource in ("", "status"):
+            with pytest.raises(StepFailed, match=refused):
+                patched(governed, f"namespace/{governed.name}", {"metadata": {"labels": {label: after}}}, as_user=GITOPS, subresource=subresource)
 
 
 def test_labels_cannot_be_dropped_by_finalizing_a_namespace(cluster: Cluster, governed: Namespace) -> None:

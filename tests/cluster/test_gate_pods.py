@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import pytest
 
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.names import READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE, STRICT_LABEL
-from tests.cluster.gate import CONTROLLER, DIGEST, EDITOR, GITOPS, OTHER_IMAGE, WEBHOOK, Object, patched, pod
+from tests.cluster.gate import EDITOR, GITOPS, OTHER_IMAGE, WEBHOOK, Object, patched, pod
+from tests.cluster.installation import CONTROLLER, DIGEST
 from tests.cluster.namespace import Namespace, condition_of
 
 ADMIN = None
@@ -67,12 +69,12 @@ def test_a_pod_cannot_pass_by_the_scheduler(cluster: Cluster, governed: Namespac
         governed.create(pod(cluster, "churn", release="churn-2", nodeName="node"))
 
 
-@pytest.mark.parametrize("who", [ADMIN, EDITOR, GITOPS, WEBHOOK])
-def test_only_the_controller_lifts_the_gate(cluster: Cluster, governed: Namespace, who: str | None) -> None:
+def test_only_the_controller_lifts_the_gate(cluster: Cluster, governed: Namespace, subtests: pytest.Subtests) -> None:
     governed.create(pod(cluster, "churn", release="churn-2"))
     held = "only Sluice removes the scheduling gate .* of Pod churn, once release churn-2 is entitled: see kubectl describe mr churn-2"
-    with pytest.raises(StepFailed, match="forbidden" if who == WEBHOOK else held):
-        patched(governed, "pod/churn", UNGATE, as_user=who, type_="json")
+    for who in (ADMIN, EDITOR, GITOPS, WEBHOOK):
+        with subtests.test(who=who), pytest.raises(StepFailed, match="forbidden" if who == WEBHOOK else held):
+            patched(governed, "pod/churn", UNGATE, as_user=who, type_="json")
     assert gates(governed.get("pod", "churn")) == [SCHEDULING_GATE]
 
 
@@ -111,28 +113,29 @@ def test_others_write_the_rest_of_the_status(cluster: Cluster, governed: Namespa
     assert condition_of(stored, "example.com/warm") == "True"
 
 
-@pytest.mark.parametrize("who", [ADMIN, EDITOR, CONTROLLER])
-@pytest.mark.parametrize("release", ["churn-2", None])
-def test_nobody_changes_the_image_of_a_governed_pod(cluster: Cluster, governed: Namespace, who: str | None, release: str | None) -> None:
+def test_nobody_changes_the_image_of_a_governed_pod(cluster: Cluster, governed: Namespace, subtests: pytest.Subtests) -> None:
     first = [{"name": "init", "image": cluster.images["busybox"]}]
-    governed.create(pod(cluster, "churn", release=release, initContainers=first, schedulingGates=[{"name": "example.com/quota"}]))
-    for kind in ("containers", "initContainers"):
-        with pytest.raises(StepFailed, match=rf"spec.{kind}\[\*\].image of a governed Pod does not change"):
-            patched(governed, "pod/churn", [{"op": "replace", "path": f"/spec/{kind}/0/image", "value": OTHER_IMAGE}], as_user=who, type_="json")
+    for name, release in (("churn", "churn-2"), ("plain", None)):
+        governed.create(pod(cluster, name, release=release, initContainers=first, schedulingGates=[{"name": "example.com/quota"}]))
+        for who, kind in product((ADMIN, EDITOR, CONTROLLER), ("containers", "initContainers")):
+            refused = rf"spec.{kind}\[\*\].image of a governed Pod does not change"
+            with subtests.test(release=release, who=who, kind=kind), pytest.raises(StepFailed, match=refused):
+                patched(governed, f"pod/{name}", [{"op": "replace", "path": f"/spec/{kind}/0/image", "value": OTHER_IMAGE}], as_user=who, type_="json")
 
 
-@pytest.mark.parametrize("subresource", ["", "status"])
-@pytest.mark.parametrize("before", ["churn-2", None])
-@pytest.mark.parametrize("after", ["churn-3", None])
-def test_nobody_changes_the_release_of_a_governed_pod(cluster: Cluster, governed: Namespace, before: str | None, after: str | None, subresource: str) -> None:
-    governed.create(pod(cluster, "churn", release=before))
-    change = {"metadata": {"labels": {RELEASE_LABEL: after}}}
-    for who in (ADMIN, GITOPS, CONTROLLER):
-        if before == after:
-            patched(governed, "pod/churn", change, as_user=who, subresource=subresource)
-            continue
-        with pytest.raises(StepFailed, match=r"the label sluice.dev/release of a Pod does not change"):
-            patched(governed, "pod/churn", change, as_user=who, subresource=subresource)
+def test_nobody_changes_the_release_of_a_governed_pod(cluster: Cluster, governed: Namespace, subtests: pytest.Subtests) -> None:
+    everybody = product((ADMIN, GITOPS, CONTROLLER), ("churn-3", None), ("", "status"))
+    for name, before in (("churn", "churn-2"), ("plain", None)):
+        governed.create(pod(cluster, name, release=before))
+    for who, after, subresource in everybody:
+        change = {"metadata": {"labels": {RELEASE_LABEL: after}}}
+        for name in ("churn",) if after is None else ("churn", "plain"):
+            refused = r"the label sluice.dev/release of a Pod does not change"
+            with subtests.test(who=who, name=name, after=after, subresource=subresource), pytest.raises(StepFailed, match=refused):
+                patched(governed, f"pod/{name}", change, as_user=who, subresource=subresource)
+        # What it does not have, and loses, is no change.
+        with subtests.test(who=who, subresource=subresource):
+            patched(governed, "pod/plain", {"metadata": {"labels": {RELEASE_LABEL: None}}}, as_user=who, subresource=subresource)
 
 
 def test_other_labels_of_a_held_pod_may_change(cluster: Cluster, governed: Namespace) -> None:

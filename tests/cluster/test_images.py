@@ -30,7 +30,7 @@ def pod(name: str, **spec: Any) -> dict[str, Any]:  # noqa: ANN401 - any field o
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"automountServiceAccountToken": False, **spec}}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def digits() -> Trained:
     """The demo's model, trained and evaluated (from the cache after the first time)."""
     return trained("1.0.0", narrator=Narrator())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from e2e.cluster import Cluster, Narrator, StepFailed
 from e2e.images import build_sluice
 from sluice.api.names import HELD_ANNOTATION, SCHEDULING_GATE
 from tests.cluster.canary_story import CANDIDATE, Canary, sluice_image
+from tests.cluster.installation import disturbed, remove
 from tests.cluster.namespace import Namespace, condition_of
 from tests.cluster.stored_weights import StoredWeights
-from tests.cluster.story import SAM, Story
+from tests.cluster.story import OLGA, SAM, SVEN, TINA, Story
 from tests.unit.cli.models import run
 from tests.unit.decision import case
 
@@ -32,13 +33,15 @@ Object = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
-    """Sluice, installed with Helm. Other modules of this run may have installed parts of it by hand, which Helm takes over."""
+    """Sluice, installed with Helm. Other modules of this run installed the CRDs by hand, which Helm takes over."""
     image = cluster.load_image(build_sluice(narrator=Narrator(quiet=True)).layout, repository="sluice")
     repository, _, digest = image.partition("@")
     values = (f"--set=image.repository={repository}", f"--set=image.digest={digest}", f"--set=evidence.registries={{http://{cluster.registry}}}")
+    remove(cluster)
     _helm(cluster, "upgrade", "--install", "sluice", str(CHART), "--create-namespace", "--take-ownership", "--wait", "--timeout=3m", *values)
     yield cluster
     _helm(cluster, "uninstall", "sluice", "--wait")
+    disturbed(cluster)
 
 
 def _helm(cluster: Cluster, *arguments: str) -> None:
@@ -103,6 +106,79 @@ def test_an_approved_release_starts_and_another_waits(installed: Cluster, ns: Na
     ns.apply(story.pod("other", release="churn-9"))
     assert gated(ns.get("pod", "other"))
     assert installed.kubectl("get", "mr", "-n", ns.name).stdout.splitlines()[1].split()[1:5] == ["churn", "2.1.0", "standard", "Serving"]
+
+
+Change = Callable[[Object], object]
+UNBUILT = {"name": "proxy", "type": "Image", "uri": f"registry.example.com/proxy@{case.digest_of('proxy')}", "digest": case.digest_of("proxy")}
+CORPUS: dict[str, tuple[Change, tuple[tuple[str, Object, str], ...], str]] = {
+    "signed-off": (lambda _: None, (("owner", OLGA, "Approve"), ("security", SAM, "Approve")), "Serving"),
+    "half-signed-off": (lambda _: None, (("owner", OLGA, "Approve"),), "AwaitingApproval"),
+    "by-the-trainer": (lambda _: None, (("owner", TINA, "Approve"), ("security", SAM, "Approve")), "AwaitingApproval"),
+    "rejected": (lambda _: None, (("owner", OLGA, "Approve"), ("security", SAM, "Reject")), "Rejected"),
+    "unproven": (lambda spec: spec["artifacts"][0].update(digest=case.digest_of("other weights")), (), "AwaitingEvidence"),
+    "without-weights": (lambda spec: spec["artifacts"].pop(0), (), "Rejected"),
+    "signed-in-git": (lambda _: None, (("owner", OLGA, "Approve"), ("security", SAM, "Sign")), "Serving"),
+    "waived": (lambda spec: spec["artifacts"].append(UNBUILT), (("owner", OLGA, "Approve"), ("security", SAM, "Approve")), "Serving"),
+}
+"""Releases, whose decisions they get, and what is to come out."""
+DOORS = {"Serving": ("let in", "let in"), "AwaitingApproval": ("let in", "held"), "AwaitingEvidence": ("let in", "held"), "Rejected": ("denied", "held")}
+"""What becomes of a Pod of a release in each phase: at the door of the API server, and behind it."""
+
+
+def at_the_door(installed: Cluster, pod: Object, folder: Path, *options: str) -> str:
+    """Apply a Pod as people do. A denial names the release; anything else that goes wrong is none."""
+    path = folder / f"{pod['metadata']['name']}.json"
+    path.write_text(json.dumps(pod))
+    try:
+        installed.kubectl("apply", "-f", str(path), *options)
+    except StepFailed as refused:
+        return "denied" if pod["metadata"]["labels"]["sluice.dev/release"] in str(refused) and "denied the request" in str(refused) else str(refused)
+    return "let in"
+
+
+def test_four_doors_say_the_same_of_every_release(installed: Cluster, ns: Namespace, tmp_path: Path) -> None:
+    """The controller, a dry run, admission, and the command line from nothing but the manifests."""
+    stories = {name: Story(ns, release=name) for name in CORPUS}
+    first = stories["signed-off"]
+    first.platform()
+    first.prove()
+    for name, (change, _, _) in CORPUS.items():
+        release = stories[name].release_object()
+        change(release["spec"])
+        ns.apply(release)
+    for name, (_, decisions, _) in CORPUS.items():
+        ns.wait("modelrelease", name, lambda mr: "evidenceDigest" in mr.get("status", {}))
+        if name == "waived":
+            stories[name].waive(name, "built-here", by=SAM, approved_by=SVEN)
+        if decisions:
+            stories[name].wait_phase("AwaitingApproval")
+        for role, person, decision in decisions:
+            if decision == "Sign":
+                stories[name].sign(f"{name}-{role}", role)
+            else:
+                stories[name].decide(f"{name}-{role}", role, person, decision=decision)
+    # 1. The controller.
+    for name, (_, _, phase) in CORPUS.items():
+        stories[name].wait_phase(phase)
+    # 2. The command line.
+    exported = tmp_path / "exported"
+    exported.mkdir()
+    kinds = "modelreleases,releaseevidences,releaseapprovals,releasewaivers"
+    (exported / "namespaced.yaml").write_text(installed.kubectl("get", kinds, "-n", ns.name, "-o", "yaml").stdout)
+    (exported / "cluster.yaml").write_text(
+        installed.kubectl("get", f"namespace/{ns.name}", f"releasepolicy/{ns.name}", f"trustroot/{ns.name}", "-o", "yaml").stdout
+    )
+    answers = json.loads(run("check", "-f", exported, "-n", ns.name, "-o", "json").stdout)
+    assert {each["release"]: each["phase"] for each in answers} == {name: phase for name, (_, _, phase) in CORPUS.items()}
+    assert {each["release"]: each["evidenceDigest"] for each in answers} == {name: story.status()["evidenceDigest"] for name, story in stories.items()}
+    # 3. A dry run, and 4. admission.
+    for name, (_, _, phase) in CORPUS.items():
+        at_door, behind = DOORS[phase]
+        pod = stories[name].pod(name)
+        assert at_the_door(installed, pod, tmp_path, "-n", ns.name, "--dry-run=server") == at_door, name
+        assert at_the_door(installed, pod, tmp_path, "-n", ns.name) == at_door, name
+        if at_door == "let in":
+            ns.wait("pod", name, running if behind == "let in" else gated)
 
 
 def test_a_candidate_is_scored_and_promoted_and_once_stopped_its_baseline_stands_in(installed: Cluster, ns: Namespace) -> None:

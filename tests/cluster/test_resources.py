@@ -13,7 +13,7 @@ import yaml
 from e2e.cluster import Cluster, StepFailed
 from sluice.api.kinds import KINDS, Kind
 from sluice.api.policy import StatementKind
-from tests.cluster.gate import ROOT
+from tests.cluster.installation import ROOT, remove
 from tests.cluster.namespace import Namespace
 from tests.unit.api.scorers import SCORERS
 
@@ -45,7 +45,8 @@ def changed(kind: str, *changes: tuple[str, Any]) -> Object:
 
 @pytest.fixture(scope="module")
 def nowhere(cluster: Cluster) -> Iterator[Namespace]:
-    """A namespace for objects that are never stored."""
+    """A namespace for objects that are never stored, where nothing but the schemas says what they may hold."""
+    remove(cluster)
     with Namespace(cluster) as namespace:
         yield namespace
 
@@ -54,7 +55,7 @@ def dry_run(ns: Namespace, obj: Object) -> None:
     ns.create(obj, dry_run=True)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted([*(ROOT / "examples").glob("*.yaml"), *(ROOT / "examples/profiles").glob("*.yaml")]), ids=lambda path: path.name)
 def test_the_api_server_takes_every_example(nowhere: Namespace, path: Path) -> None:
     for obj in yaml.safe_load_all(path.read_text()):
         # The workload's namespace is another one here.
@@ -63,12 +64,12 @@ def test_the_api_server_takes_every_example(nowhere: Namespace, path: Path) -> N
 
 
 SIGNER = "spec.signers.0"
-CANARY = "spec.requirements.5"
+CANARY = "spec.requirements.6"
 CANARY_FIELDS: Object = {
     "suite": {"name": "s"}, "margin": "0.1", "margins": {"m": "0.1"}, "falseRollbackRate": "0.1", "falsePromotionRate": "0.1", "planned": 100, "minimum": 20,
-    "maxDuration": "1h", "onInconclusive": "Hold", "baselinePods": "Own",
+    "minDuration": "10m", "maxDuration": "1h", "onInconclusive": "Hold", "baselinePods": "Own",
 }  # fmt: skip
-ORIGIN = "spec.requirements.6"
+ORIGIN = "spec.requirements.7"
 ORIGIN_FIELDS: Object = {
     "mustReach": ["Dataset"], "roots": [{"name": "base", "digest": DIGEST}], "externalParameters": {"/x": "y"}, "licences": ["MIT"],
     "dataClasses": ["Public"], "collectionScopes": ["contracts"], "verifiers": ["https://v"], "levels": ["SLSA_BUILD_LEVEL_3"],
@@ -93,6 +94,7 @@ PROBE: Object = {
     "falseAlarmEvery": 100, "onDrift": "Alert",
 }  # fmt: skip
 PROTOCOL = "spec.protocol"
+PAIRS: Object = {"recorded": "Pairs"}
 CHAT: Object = {"type": "OpenAIChat", "port": 8000, "model": "m", "sampling": {"maxTokens": 64}}
 IMAGE = "spec.artifacts.1"
 REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
@@ -132,7 +134,11 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     # ReleaseApproval, ReleaseWaiver
     ("approval-maybe", "ReleaseApproval", [("spec.decision", "Maybe")], 'Unsupported value: "Maybe"'),
     ("approval-of-a-tag", "ReleaseApproval", [("spec.releaseDigest", "latest")], "spec.releaseDigest in body should match"),
-    ("approval-on-no-evidence", "ReleaseApproval", [("spec.evidenceDigest", GONE)], "spec.evidenceDigest: Required value"),
+    ("approval-on-no-evidence", "ReleaseApproval", [("spec.evidenceDigest", GONE)], "evidenceDigest goes with approvals and rejections of a release"),
+    ("approval-of-both", "ReleaseApproval", [("spec.waiver", {"name": "w", "digest": DIGEST})], "evidenceDigest goes with approvals and rejections"),
+    ("approval-that-revokes", "ReleaseApproval", [("spec.revokes", "uid")], "revokes goes with decision Revoke"),
+    ("revocation-of-nothing", "ReleaseApproval", [("spec.decision", "Revoke"), ("spec.evidenceDigest", GONE)], "revokes goes with decision Revoke"),
+    ("revocation-that-ends", "ReleaseApproval", [("spec.decision", "Revoke"), ("spec.revokes", "uid")], "a revocation has no end"),
     ("approval-in-no-role", "ReleaseApproval", [("spec.role", GONE)], "spec.role: Required value"),
     ("approval-until-tomorrow", "ReleaseApproval", [("spec.expires", "tomorrow")], "must be of type date-time"),
     ("waiver-without-end", "ReleaseWaiver", [("spec.expires", GONE)], "spec.expires: Required value"),
@@ -162,13 +168,20 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
      [("spec.requirements.0.measures", [{"suite": "s", "metric": "m", "atLeast": "1"}])], "measures go with type Evaluation"),
     ("measure-both-ways", "ReleasePolicy", [("spec.requirements.2.measures.0.atMost", "1")], "set exactly one of atLeast, atMost"),
     ("measure-no-way", "ReleasePolicy", [("spec.requirements.2.measures.0.atLeast", GONE)], "set exactly one of atLeast, atMost"),
+    ("comparison-and-threshold", "ReleasePolicy", [("spec.requirements.2.measures.0.notWorseThanBaselineBy", "0.02")], "set exactly one of atLeast, atMost"),
+    ("comparison-by-more-than-all", "ReleasePolicy", [("spec.requirements.2.measures.0.notWorseThanBaselineBy", "1.5")], "BaselineBy in body should match"),
+    ("better-than-nothing", "ReleasePolicy", [("spec.requirements.2.measures.0.better", "Lower")], "better goes with notWorseThanBaselineBy"),
+    ("slices-of-a-threshold", "ReleasePolicy", [("spec.requirements.2.measures.0.slices", ["region"])], "slices goes with notWorseThanBaselineBy"),
+    ("slice-and-slices", "ReleasePolicy",
+     [("spec.requirements.2.measures.0",
+       {"suite": "s", "metric": "m", "notWorseThanBaselineBy": "0.02", "slice": "region=UK", "slices": ["region"]})], "set one of them"),
     ("measure-as-number", "ReleasePolicy", [("spec.requirements.2.measures.0.atLeast", 0.9)], "must be of type string"),
     ("certainty", "ReleasePolicy", [("spec.requirements.2.measures.0.confidence", "1.0")], "confidence in body should match"),
     ("age-in-words", "ReleasePolicy", [("spec.requirements.2.measures.0.maxAge", "30 days")], "maxAge in body should match"),
     ("approval-by-nobody", "ReleasePolicy", [("spec.requirements.3.counts", GONE)], "counts go with type Approval, and it needs them"),
     ("approval-by-none", "ReleasePolicy", [("spec.requirements.3.counts", {"owner": 0})], "should be greater than or equal to 1"),
     ("counts-elsewhere", "ReleasePolicy", [("spec.requirements.0.counts", {"owner": 1})], "counts go with type Approval"),
-    ("distinct-elsewhere", "ReleasePolicy", [("spec.requirements.0.distinctFrom", ["Trainer"])], "distinctFrom goes with type Approval"),
+    ("distinct-elsewhere", "ReleasePolicy", [("spec.requirements.0.distinctFrom", ["Trainer"])], "distinctFrom go with type Approval, Evaluation"),
     ("builders-elsewhere", "ReleasePolicy", [("spec.requirements.0.builders", ["https://b"])], "builders go with type Provenance, Lineage, DataProvenance"),
     ("claims-of-a-key", "ReleasePolicy", [("spec.signers.1.claims", {"buildTrigger": "push"})], "claims go with identity"),
     ("builders-of-an-evaluator", "ReleasePolicy", [("spec.signers.1.builders", ["https://b"])], "builders go with may: [Provenance]"),
@@ -178,7 +191,7 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("root-by-tag", "ReleasePolicy", [(f"{ORIGIN}.roots", [{"name": "base", "digest": "latest"}])], "digest in body should match"),
     ("summary-by-nobody", "ReleasePolicy",
      [("spec.requirements.1", {"name": "vsa", "type": "VerificationSummary", "artifactTypes": ["Image"]})], "type VerificationSummary needs verifiers"),
-    *((f"{field}-elsewhere", "ReleasePolicy", [(f"spec.requirements.2.{field}", value)], f"{field} go with type")
+    *((f"{field}-elsewhere", "ReleasePolicy", [(f"spec.requirements.3.{field}", value)], f"{field} go with type")
       for field, value in ORIGIN_FIELDS.items()),
     ("evidence-for-nothing", "ReleasePolicy", [("spec.requirements.0.artifactTypes", GONE)], "say for which artifactTypes the evidence is required"),
     ("approval-of-artifacts", "ReleasePolicy",
@@ -186,6 +199,10 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("policy-for-everything", "ReleasePolicy", [("spec.selector.namespaces.matchLabels", {})], "should have at least 1 properties"),
     ("no-requirements", "ReleasePolicy", [("spec.requirements", [])], "should have at least 1 items"),
     ("requirements-twice", "ReleasePolicy", [("spec.requirements.1.name", "weights-signed")], "Duplicate value"),
+    *((f"control-{n}", "ReleasePolicy", [("spec.requirements.0.controlMappings", [control])], "in body should match")
+      for n, control in enumerate(("PR.DS-01", "ISO-42001:A.6", "NIST-CSF-2.0:", "NIST-AI-RMF:MAP 4.1", "NIST-CSF-2x0:PR.DS-01"))),
+    ("control-twice", "ReleasePolicy", [("spec.requirements.0.controlMappings", ["CSA-MAESTRO:L1", "CSA-MAESTRO:L1"])], "Duplicate value"),
+    ("controls-of-nothing", "ReleasePolicy", [("spec.requirements.0.controlMappings", [])], "should have at least 1 items"),
     ("too-many-signers", "ReleasePolicy",
      [("spec.signers", [{"name": f"s{n}", "trustRoot": "ci", "key": "k", "may": ["Evaluation"]} for n in range(33)])], "must have at most 32 items"),
     *((f"canary-without-{field}", "ReleasePolicy", [(f"{CANARY}.{field}", GONE)], f"{field} goes with type Canary, and it needs it")
@@ -200,8 +217,10 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("margin-below-zero", "ReleasePolicy", [(f"{CANARY}.margins", {"latency": "-0.1"})], "margins.latency in body should match"),
     ("rate-of-zero", "ReleasePolicy", [(f"{CANARY}.falseRollbackRate", "0.000")], "falseRollbackRate in body should match"),
     ("rate-of-one-half", "ReleasePolicy", [(f"{CANARY}.falsePromotionRate", "0.5")], "falsePromotionRate in body should match"),
-    ("drill-of-any-age", "ReleasePolicy", [(CANARY, DRILL | {"maxAge": None})], "maxAge goes with type RollbackDrill, and it needs it"),
+    ("drill-of-any-age", "ReleasePolicy", [(CANARY, DRILL | {"maxAge": None})], "type RollbackDrill needs maxAge"),
     ("canary-every-week", "ReleasePolicy", [(f"{CANARY}.every", "7d")], "every goes with type RollbackDrill"),
+    ("canary-in-scratch", "ReleasePolicy", [(f"{CANARY}.place", "ScratchNamespace")], "place goes with type RollbackDrill"),
+    ("drill-anywhere", "ReleasePolicy", [(CANARY, DRILL | {"place": "Anywhere"})], "place: Unsupported value"),
     ("drill-of-weights", "ReleasePolicy", [(CANARY, DRILL | {"artifactTypes": ["Weights"]})], "drills are for the release, not for artifacts"),
     ("inconclusive-promotes", "ReleasePolicy", [(f"{CANARY}.onInconclusive", "Promote")], 'Unsupported value: "Promote"'),
     # ScoringSuite
@@ -225,10 +244,15 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
      [("spec.scorers", [{"name": "a", "type": "Cost", "promptPrice": "1"}])], "completionPrice goes with type Cost, and it needs it"),
     ("scorers-twice", "ScoringSuite", [("spec.scorers", [{"name": "a", "type": "Regex"}] * 2)], "Duplicate value"),
     ("no-scorers", "ScoringSuite", [("spec.scorers", [])], "should have at least 1 items"),
+    ("pairs-that-are-repeated", "ScoringSuite", [("spec.cases", PAIRS), ("spec.repeats", 2)], "what the recording says: leave repeats out"),
+    ("pairs-with-a-token", "ScoringSuite",
+     [("spec.cases", PAIRS), (f"{PROTOCOL}.auth", {"secretRef": {"name": "token", "key": "token"}})], "leave auth out"),
+    ("pairs-and-cases", "ScoringSuite", [("spec.cases.recorded", "Pairs")], "set exactly one of inline, configMap, oci, recorded"),
     ("33-repeats", "ScoringSuite", [("spec.repeats", 33)], "should be less than or equal to 32"),
     # CanaryRun
     ("negative-seed", "CanaryRun", [("spec.seed", -1)], "should be greater than or equal to 0"),
     ("run-of-a-tag", "CanaryRun", [("spec.suiteDigest", "v2")], "spec.suiteDigest in body should match"),
+    ("recording-nowhere", "CanaryRun", [("spec.recording", {"digest": DIGEST, "count": 1, "evidence": DIGEST})], "set exactly one of configMap, oci"),
     ("run-with-too-high-a-minimum", "CanaryRun", [("spec.minimum", 3001)], "minimum is at most planned"),
     # Revocations
     ("revoked-for-no-reason", "TrustRoot", [(REVOKED, [{"type": "Release", "digest": DIGEST}])], "spec.revoked[0].reason: Required value"),
@@ -316,6 +340,7 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("authorities-without-timestamps", "TrustRoot", [("spec", {"certificateAuthorities": {"pem": "x", "undated": "Accept", "timestamps": 0}})]),
     ("at-most", "ReleasePolicy", [("spec.requirements.2.measures.0", {"suite": "s", "metric": "m", "atMost": "-0.5"})]),
     ("any-builder", "ReleasePolicy", [("spec.requirements.1.builders", GONE)]),
+    ("mapped-to-controls", "ReleasePolicy", [("spec.requirements.0.controlMappings", ["NIST-CSF-2.0:PR.DS-01", "OWASP-Agentic:ASI02", "CSA-MAESTRO:L3"])]),
     ("only-what-a-canary-needs", "ReleasePolicy", [(CANARY, {"name": "canary", "type": "Canary"} | {f: CANARY_FIELDS[f] for f in CANARY_NEEDS})]),
     ("all-of-a-canary", "ReleasePolicy", [(CANARY, {"name": "canary", "type": "Canary", "waivableBy": ["security"], "tiers": ["high"]} | CANARY_FIELDS)]),
     ("margins-at-their-limits", "ReleasePolicy",
@@ -334,7 +359,9 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
          "name": "latency", "prometheus": {"query": "sum by (le) (increase(x[$period]))", "answer": "Buckets"}, "detects": "Distribution",
          "reference": {"baseline": {"window": "1d"}}})]),
     ("a-drill-every-week", "ReleasePolicy", [(CANARY, DRILL), (f"{SIGNER}.may", ["Provenance", "RollbackDrill"])]),
-    ("every-kind-of-statement", "ReleasePolicy", [(f"{SIGNER}.may", [kind.value for kind in StatementKind])]),
+    ("a-drill-in-scratch", "ReleasePolicy", [(CANARY, DRILL | {"place": "ScratchNamespace"})]),
+    ("every-kind-of-statement", "ReleasePolicy",
+     [(f"{SIGNER}.may", [kind.value for kind in StatementKind]), (f"{SIGNER}.operatedBy", {"users": ["olga@example.com"]})]),
     ("only-what-lineage-needs", "ReleasePolicy", [(ORIGIN, {"name": "lineage", "type": "Lineage", "mustReach": ["Code"]})]),
     ("data-of-any-kind", "ReleasePolicy", [(ORIGIN, {"name": "data", "type": "DataProvenance"})]),
     *((f"{kind}-with-{field}", "ReleasePolicy", [(ORIGIN, {"name": "origin", "type": kind} | ORIGIN_NEEDS.get(kind, {}) | {field: ORIGIN_FIELDS[field]})])
@@ -342,6 +369,9 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("a-monitor-that-learns", "ReleaseMonitor", [("spec.reference", GONE)]),
     ("a-monitor-of-a-distribution", "ReleaseMonitor", [("spec.reference", {"distribution": "x" * 32_768})]),
     ("inline-cases", "ScoringSuite", [("spec.cases", {"inline": "x" * 262_144})]),
+    ("recorded-pairs", "ScoringSuite", [("spec.cases", PAIRS), ("spec.repeats", GONE)]),
+    ("a-run-of-a-recording", "CanaryRun",
+     [("spec.recording", {"digest": DIGEST, "count": 1, "evidence": DIGEST, "oci": {"reference": f"registry.example.com/pairs@{DIGEST}"}})]),
     ("cases-in-a-registry", "ScoringSuite",
      [("spec.cases", {"oci": {"reference": f"registry.example.com/suites/churn@{DIGEST}", "digest": DIGEST, "count": 3}})]),
     ("a-chat-that-streams", "ScoringSuite",

@@ -19,7 +19,7 @@ from sluice.cluster.connection import Connection
 from tests.cluster.namespace import Namespace
 from tests.cluster.release import ReleaseCase
 from tests.cluster.webhook import Webhook, create
-from tests.unit.decision.case import NAME, digest_of
+from tests.unit.decision.case import NAME, digest_of, item, policy_spec
 from tests.unit.webhook.reviews import READINESS, SCHEDULING, deployment, pod
 
 Object = dict[str, Any]
@@ -27,7 +27,7 @@ SEEN_SECONDS = 20
 
 
 @pytest.fixture(scope="module")
-def webhook(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
+def webhook(cluster: Cluster, ungated: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:  # noqa: ARG001 - L0 is not there
     """Two replicas, whose CA and certificate live for seconds."""
     lifetimes = {"ca_lifetime": 25, "certificate_lifetime": 12, "ca_overlap": 2, "certificate_check": 0.3, "drain": 3}
     with Webhook(cluster, tmp_path_factory.mktemp("webhook"), **lifetimes) as running:
@@ -118,6 +118,27 @@ def test_an_ephemeral_container_of_another_image_is_denied(ns: Namespace, releas
     done = ns.kubectl("debug", stored["metadata"]["name"], "--image=busybox:latest", "--container=look", check=False)
     assert done.returncode != 0
     assert "spec.ephemeralContainers[look].image is busybox:latest, which names no digest (ImageNotPinned)" in done.stderr
+
+
+def test_a_policy_whose_expression_does_not_compile_is_refused_at_once_and_in_a_dry_run(ns: Namespace, webhook: Webhook) -> None:
+    assert webhook.replicas
+    spec = policy_spec() | {"tiers": [{"name": "high", "when": "release.autority.tools.size() > 0"}]}
+    # No namespace is called so, so it is nobody's policy.
+    spec["selector"]["namespaces"]["matchLabels"] = {"sluice.dev/test": f"{ns.name}-nobody"}
+    policy = item("ReleasePolicy", ns.name, spec, namespace="")
+    _, terminal = create_until(ns, policy, lambda obj, _: obj is None)
+    assert "denied by sluice: spec.tiers[high].when: " in terminal
+    assert "undefined field 'autority'" in terminal
+    assert "(PolicyInvalid)" in terminal
+    assert create(ns, policy)[0] is None
+    spec["tiers"][0]["when"] = "'ToolAdded' in changes"
+    spec["triggers"] = [{"name": "security-change", "changes": ["ToolAdded"], "when": "release.change.type == 'Merge'", "adds": ["approvals"]}]
+    stored, terminal = create(ns, item("ReleasePolicy", ns.name, spec, namespace=""))
+    assert stored is not None
+    assert "Warning: spec.signers[trainer-ci].trustRoot: there is no TrustRoot 'ci' (TrustRootNotFound)" in terminal
+    # The API server itself knows which fields go together.
+    spec["triggers"][0]["changes"] = ["RefusalLowered"]
+    assert "RefusalLowered needs refusal" in create(ns, item("ReleasePolicy", f"{ns.name}-2", spec, namespace=""))[1]
 
 
 def _deployment(ns: Namespace) -> Object:
@@ -218,7 +239,7 @@ async def test_no_request_is_lost_when_a_replica_ends(cluster: Cluster, webhook:
         leaving.process.terminate()
         while leaving.probe("/readyz")[0] == 200:
             time.sleep(0.05)
-        leaving.publish(ready=False)
+        webhook.publish(leaving, ready=False)
         assert leaving.end() == 0, leaving.log.read_text()
 
     load = Load(cluster, ns.name)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.cluster import Cluster
-from tests.cluster.gate import CONTROLLER, ROOT
+from tests.cluster.installation import CONTROLLER, ROOT
 from tests.cluster.namespace import Namespace
 from tests.cluster.release import ReleaseCase
 from tests.cluster.webhook import Webhook, create

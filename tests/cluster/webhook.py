@@ -6,8 +6,6 @@ They run with a certificate of the service account's name, so the chart's RBAC i
 from __future__ import annotations
 
 import base64
-import functools
-import json
 import signal
 import socket
 import ssl
@@ -22,13 +20,13 @@ from typing import Any, Self
 from uuid import uuid4
 
 from e2e.cluster import Cluster, StepFailed
+from e2e.cluster.api_server import ApiServer
 from sluice.api.names import WEBHOOK
 from tests.cluster.forked import Forked, command
+from tests.cluster.installation import disturbed, install_crds, objects_of, rendered
 from tests.cluster.namespace import Namespace
 
-ROOT = Path(__file__).parents[2]
 READY_SECONDS = 40
-_TEMPLATES = ("templates/rbac.yaml", "templates/webhooks.yaml")
 
 
 class Replica:
@@ -36,8 +34,6 @@ class Replica:
 
     def __init__(self, cluster: Cluster, folder: Path, name: str, namespace: str, lifetimes: Mapping[str, float]) -> None:
         self.name = name
-        self._namespace = namespace
-        self._cluster = cluster
         self.log = folder / f"{name}.log"
         self.host = str(cluster.place.host_address)
         self.port, self.probe_port = (_free_port(self.host) for _ in range(2))
@@ -66,20 +62,6 @@ class Replica:
             assert time.monotonic() < deadline, f"{answer}\n{self.log.read_text()}"
             time.sleep(0.1)
 
-    def publish(self, *, ready: bool = True) -> None:
-        """Do what the kubelet and the endpoint controller do for a Pod."""
-        apply(
-            self._cluster,
-            {
-                "apiVersion": "discovery.k8s.io/v1",
-                "kind": "EndpointSlice",
-                "metadata": {"name": self.name, "namespace": self._namespace, "labels": {"kubernetes.io/service-name": WEBHOOK}},
-                "addressType": "IPv4",
-                "endpoints": [{"addresses": [self.host], "conditions": {"ready": ready}}],
-                "ports": [{"name": "admission", "port": self.port, "protocol": "TCP"}],
-            },
-        )
-
     def end(self) -> int:
         """Ask it to end, and wait until it has."""
         if self.process.poll() is None:
@@ -101,21 +83,19 @@ class Webhook:
         self._folder = folder
         self._lifetimes = lifetimes
         self.replicas: list[Replica] = []
-        self._manifests = _rendered(cluster, self.namespace)
+        self._api = ApiServer.of(cluster)
+        self._manifests = objects_of(rendered(cluster, "rbac", "webhooks", namespace=self.namespace))
 
     def __enter__(self) -> Self:
         install_crds(self.cluster)
-        apply(self.cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
-        apply(
-            self.cluster,
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": WEBHOOK, "namespace": self.namespace},
-                "spec": {"ports": [{"name": "admission", "port": 443, "targetPort": 9443}]},
-            },
-        )
-        self.cluster.kubectl("apply", "--server-side", "--filename=-", stdin=self._manifests)
+        # Cluster roles are there once: what was bound to the parts in another namespace is bound to these.
+        disturbed(self.cluster)
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        ports = [{"name": "admission", "port": 443, "targetPort": 9443}]
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": WEBHOOK}, "spec": {"ports": ports}}
+        objects: list[dict[str, Any]] = [namespace, service, *self._manifests]
+        for obj in objects:
+            self._api.apply(obj, namespace=obj["metadata"].get("namespace", self.namespace), field_manager="test")
         for number in range(2):
             folder = self._folder / str(number)
             folder.mkdir()
@@ -123,30 +103,40 @@ class Webhook:
         try:
             for replica in self.replicas:
                 replica.wait_ready()
-                replica.publish()
+                self.publish(replica)
         except BaseException:
             self.__exit__(None, None, None)
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=self._manifests)
+        for obj in self._manifests:
+            self._api.take_away(obj, namespace=self.namespace)
         for replica in self.replicas:
             replica.process.terminate()
         for replica in self.replicas:
             replica.end()
-        self.cluster.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--wait=false")
+        self._api.delete("namespace", self.namespace, namespace=self.namespace, seconds=0, missing_ok=True)
+        self._api.close()
+
+    def publish(self, replica: Replica, *, ready: bool = True) -> None:
+        """Do what the kubelet and the endpoint controller do for a Pod."""
+        named = {"name": replica.name, "labels": {"kubernetes.io/service-name": WEBHOOK}}
+        endpoint = {"addresses": [replica.host], "conditions": {"ready": ready}}
+        ports = [{"name": "admission", "port": replica.port, "protocol": "TCP"}]
+        published = {"addressType": "IPv4", "endpoints": [endpoint], "ports": ports}
+        obj = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": named, **published}
+        self._api.apply(obj, namespace=self.namespace, field_manager="test")
 
     def secret(self) -> dict[str, str]:
         """The data of the Secret that the replicas share."""
-        done = self.cluster.kubectl("get", "secret", f"{WEBHOOK}-tls", f"--namespace={self.namespace}", "--output=json")
-        data: dict[str, str] = json.loads(done.stdout)["data"]
+        data: dict[str, str] = self._api.get("secret", f"{WEBHOOK}-tls", namespace=self.namespace)["data"]
         return data
 
     def bundles(self) -> set[str]:
         """The `caBundle` of every entry of both configurations."""
         configurations = ("mutatingwebhookconfiguration", "validatingwebhookconfiguration")
-        found = [json.loads(self.cluster.kubectl("get", kind, WEBHOOK, "--output=json").stdout) for kind in configurations]
+        found = [self._api.get(kind, WEBHOOK, namespace=self.namespace) for kind in configurations]
         return {webhook["clientConfig"].get("caBundle", "") for configuration in found for webhook in configuration["webhooks"]}
 
     def trusted(self, bundle: str, replica: Replica) -> bool:
@@ -160,11 +150,6 @@ class Webhook:
             return False
 
 
-def apply(cluster: Cluster, obj: dict[str, Any]) -> None:
-    """Apply an object, cluster-scoped or with its namespace in it."""
-    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(obj))
-
-
 def create(ns: Namespace, obj: dict[str, Any], *, dry_run: bool = False) -> tuple[dict[str, Any] | None, str]:
     """Create an object like a person; gives it as stored, or None, and what a terminal shows."""
     try:
@@ -172,21 +157,6 @@ def create(ns: Namespace, obj: dict[str, Any], *, dry_run: bool = False) -> tupl
     except StepFailed as refused:
         return None, str(refused)
     return stored, "".join(f"Warning: {warning}\n" for warning in ns.warnings)
-
-
-@functools.cache
-def install_crds(cluster: Cluster) -> None:
-    """Our kinds exist, and stay: the API server compiles their rules for seconds, so it is asked once."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
-    cluster.kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
-
-
-def _rendered(cluster: Cluster, namespace: str) -> str:
-    """What the chart installs for the webhook."""
-    image = ("--set=image.repository=registry.example.com/sluice", f"--set=image.digest=sha256:{'0' * 64}")
-    only = [f"--show-only={template}" for template in _TEMPLATES]
-    command = [str(cluster.binaries["helm"]), "template", "sluice", str(ROOT / "charts/sluice"), f"--namespace={namespace}", *image, *only]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _free_port(host: str) -> int:

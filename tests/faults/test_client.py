@@ -8,7 +8,7 @@ from aiohttp import web
 
 import sluice.cluster.client
 from sluice.cluster.client import ApiClient
-from sluice.cluster.errors import ApiError, Conflict, DoesNotFit, Forbidden, Gone, Invalid, Malformed, NotFound, TooLarge, Unavailable
+from sluice.cluster.errors import ApiError, Conflict, DoesNotFit, Forbidden, Gone, Invalid, Malformed, NotFound, TooLarge, Unavailable, WebhookSilent
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.lease import LeaseLost
 from sluice.cluster.resource import PODS, RELEASES
@@ -30,6 +30,13 @@ async def test_every_refusal_is_of_the_kind_its_status_says(server: ScriptedServ
         await client.get(POD)
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.reason, caught.value.message) == (status, "SomeReason", "what is wrong")
+
+
+async def test_a_webhook_that_does_not_answer_is_told_from_a_server_that_does_not(server: ScriptedServer, client: ApiClient) -> None:
+    said = 'Internal error occurred: failed calling webhook "mjob.kb.io": failed to call webhook: service "kueue-webhook-service" not found'
+    server.others = [refusal(500, "InternalError", said)]
+    with pytest.raises(WebhookSilent, match=r"mjob\.kb\.io"):
+        await client.get(POD)
 
 
 @pytest.mark.parametrize("content", ["<html>Bad Gateway</html>", "[" * 100_000, "[]", '"text"', ""])

@@ -31,6 +31,11 @@ PATHS = {
     "CanaryRun": "canaryruns",
     "ReleaseMonitor": "releasemonitors",
     "ReleaseDrill": "releasedrills",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
+    "NetworkPolicy": "networkpolicies",
 }
 
 
@@ -53,7 +58,7 @@ def by_kind(listed: list[dict[str, Any]], **instead: Any) -> Any:  # noqa: ANN40
     """Answer each list with the objects of its kind, or with another step."""
 
     async def step(request: web.Request) -> web.StreamResponse:
-        kind = next(kind for kind, plural in PATHS.items() if request.path.endswith(plural))
+        kind = next(kind for kind, plural in PATHS.items() if request.path.endswith(f"/{plural}"))
         if kind in instead:
             response: web.StreamResponse = await instead[kind](request)
             return response

@@ -200,7 +200,9 @@ def test_a_service_that_nobody_answers_for_is_named(desk: Desk, member: str, wha
 
 
 def test_nobody_is_waited_for_longer_than_the_deadline(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.cli.keyless.KeylessSigner.__init__.__kwdefaults__", {"deadline_seconds": 0.3})
+    defaults = KeylessSigner.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "deadline_seconds", 0.3)
     desk.services.instead[LOG_2] = asks_for_patience
     done = desk.sign()
     assert (done.exit_code, desk.bundle.exists()) == (3, False)

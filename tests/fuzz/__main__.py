@@ -1,7 +1,7 @@
 """`python -m tests.fuzz NAME --seconds N`: mutate the corpus until time is up, or something is found, which is then kept in the corpus.
 
-With atheris installed its coverage leads the way; without it, bytes and members of JSON are changed at random, from a seed that is printed. What is found is
-an exception that the target does not promise, and memory of the process above the bound.
+With atheris installed its coverage leads the way, and what led to new code is kept in `grown/`; without it, bytes and members of JSON are changed at random,
+from a seed that is printed. What is found is an exception that the target does not promise, and memory of the process above the bound.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import sys
 import tempfile
 import time
 import traceback
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
+from tests.fuzz import grown
 from tests.fuzz.mutation import mutated
 from tests.fuzz.targets import CORPUS, TARGETS, Target, seeds
 
@@ -39,6 +41,21 @@ def main(arguments: list[str]) -> int:
 
 
 def _led(name: str, *, seconds: float, memory_mib: int) -> int:
+    folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
+    for index, raw in enumerate([*seeds(name), *grown.unpack(name)]):
+        (folder / f"seed-{index}").write_bytes(raw)
+    # It ends its process: whoever keeps what it leaves has to be another one.
+    fuzzer = get_context("fork").Process(target=_fuzz, args=(name, folder), kwargs={"seconds": seconds, "memory_mib": memory_mib})
+    fuzzer.start()
+    fuzzer.join()
+    if fuzzer.exitcode:
+        return FOUND
+    begun_with = set(seeds(name))
+    grown.pack(name, (raw for path in folder.iterdir() if (raw := path.read_bytes()) not in begun_with))
+    return 0
+
+
+def _fuzz(name: str, folder: Path, *, seconds: float, memory_mib: int) -> None:
     atheris = importlib.import_module("atheris")
     # Coverage is counted in what is imported from here on: ours, once more.
     for module in [each for each in sys.modules if each.partition(".")[0] in {"e2e", "sluice", "tests"}]:
@@ -47,18 +64,13 @@ def _led(name: str, *, seconds: float, memory_mib: int) -> int:
         targets = importlib.import_module("tests.fuzz.targets")
     found = CORPUS / name
     found.mkdir(parents=True, exist_ok=True)
-    # What leads to new code is kept for this run only; what breaks something, for ever.
-    folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
-    for index, raw in enumerate(seeds(name)):
-        (folder / f"seed-{index}").write_bytes(raw)
     words = [sys.argv[0], str(folder), f"-max_total_time={int(seconds)}", f"-rss_limit_mb={memory_mib}", "-max_len=65536", f"-artifact_prefix={found}/"]
     atheris.Setup(words, targets.TARGETS[name])
     atheris.Fuzz()
-    return 0
 
 
 def _random(name: str, target: Target, *, seconds: float, seed: int, memory_mib: int) -> int:
-    random, pool, tried = Random(seed), list(seeds(name)) or [b"{}"], 0
+    random, pool, tried = Random(seed), [*seeds(name), *grown.unpack(name)] or [b"{}"], 0
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         raw = mutated(random.choice(pool), random)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from cryptography.hazmat.primitives import serialization
 
-from e2e.sigstore import evaluation_statement, model_signature_statement, sign_with_key, slsa_statement
+from e2e.sigstore import model_signature_statement, sign_with_key, slsa_statement
 from e2e.sigstore.authority import Authority
 from sluice.decision.world import World
 from sluice.evidence.claims import read_claims
@@ -17,11 +17,12 @@ from sluice.evidence.facts import establish
 from sluice.provenance.errors import ProvenanceError
 from sluice.provenance.statement import STATEMENT_TYPE
 from sluice.provenance.trust import TrustAnchors
-from tests.fuzz import inside
+from tests.fuzz import inside, reported
 from tests.signing import FILES, anchors, bundle, key_anchors, plain_keys, public_pem, sigstore
 from tests.unit.evidence import made
 
 CORPUS = Path(__file__).with_name("corpus")
+RAW_FILES = Path(__file__).parents[1] / "unit" / "evidence" / "files"
 Target = Callable[[bytes], None]
 _DIGEST = "sha256:" + "a" * 64
 
@@ -35,12 +36,6 @@ def _statement(raw: bytes) -> None:
     """A signer who is trusted signs anything at all."""
     signed = sign_with_key(raw, plain_keys()["ed25519"], "ed25519")
     _refused(lambda: establish(signed, {}, key_anchors()))
-
-
-def _raw_results(raw: bytes) -> None:
-    """A signer who is trusted names any file at all as the raw output of a harness."""
-    signed = sign_with_key(evaluation_statement(_DIGEST, "results.json", raw), plain_keys()["ed25519"], "ed25519")
-    _refused(lambda: establish(signed, {"results.json": raw}, key_anchors()))
 
 
 def _trusted_root(raw: bytes) -> None:
@@ -70,7 +65,8 @@ def _objects(raw: bytes) -> None:
         return
     world = World()
     for kind in world.kinds:
-        world.put(kind, {"kind": kind, "metadata": {"name": "x", "namespace": "y"}, "spec": spec})
+        # What grants something has other fields beside the metadata.
+        world.put(kind, {"kind": kind, "metadata": {"name": "x", "namespace": "y"}, "spec": spec, "rules": spec, "roleRef": spec, "subjects": spec})
 
 
 def _refused(act: Callable[[], object]) -> None:
@@ -82,10 +78,10 @@ def _refused(act: Callable[[], object]) -> None:
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
-        "bundle": _bundle, "claims": _claims, "objects": _objects, "pem": _pem, "raw-results": _raw_results, "statement": _statement,
-        "trusted-root": _trusted_root,
+        "bundle": _bundle, "claims": _claims, "objects": _objects, "pem": _pem, "statement": _statement, "trusted-root": _trusted_root,
     }
     | dict(inside.TARGETS)
+    | dict(reported.TARGETS)
 )  # fmt: skip
 
 
@@ -114,7 +110,9 @@ def seeds(name: str) -> Iterator[bytes]:
             yield from (public_pem(plain_keys()[kind]).encode() for kind in ("p256", "rsa"))
             yield _pem_of(sigstore().root, sigstore().intermediate).encode()
             yield _pem_of(sigstore().timestamp_root, sigstore().timestamping).encode()
-        case "objects" | "raw-results":
+        case "objects":
             return  # what is kept in the corpus
+        case "raw-results":
+            yield from (path.read_bytes() for path in sorted(RAW_FILES.glob("*.*")) if path.suffix in {".eval", ".json"})
         case _:
             yield from inside.seeds(name)

@@ -29,7 +29,7 @@ def full() -> Case:
 
 
 FULL = full()
-SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+SLOW = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def part(case: Case, keep: set[int], order: int) -> Case:

@@ -42,7 +42,7 @@ def signed(model: Path, algorithm: str, shard_size: int) -> ModelManifest:
     return parse_model_manifest(parse_statement(model_statement(manifest_of(model, algorithm=algorithm, shard_size=shard_size, threads=1))))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(files=MODELS, algorithm=st.sampled_from(["sha256", "blake2b", "blake3"]), shard_size=st.sampled_from([0, 0, 1, 7, 64]))
 def test_a_model_verifies_as_it_was_signed(files: dict[str, bytes], algorithm: str, shard_size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def test_a_model_verifies_as_it_was_signed(files: dict[str, bytes], algorithm: s
         assert (on_disk.files, on_disk.bytes) == (len(files), sum(map(len, files.values())))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=70)
 @given(
     files=MODELS, shard_size=st.sampled_from([0, 7]), change=st.sampled_from(["content", "append", "cut", "rename", "remove", "add", "link"]), data=st.data()
 )
@@ -82,7 +82,7 @@ def test_after_any_one_change_it_does_not(files: dict[str, bytes], shard_size: i
             verify_on_disk(manifest, model, threads=1)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.text(max_size=40), st.lists(st.one_of(st.none(), st.integers(), st.text(max_size=20)), max_size=3), st.one_of(st.none(), st.integers(), st.floats()))
 def test_a_list_of_anything_is_read_or_refused_and_nothing_else(name: str, ignored: list[object], shard_size: object) -> None:
     entry = {"name": name, "digest": "0" * 64, "algorithm": "sha256"}

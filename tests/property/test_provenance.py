@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from random import Random
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from e2e.sigstore import evaluation_statement, lm_eval_results, model_signature_statement, sign_with_key
@@ -29,6 +29,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_
 FILES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=8), min_size=1, max_size=6).filter(
     lambda files: not any(other.startswith(f"{name}/") for name in files for other in files)  # no disk has a file that is a folder as well
 )
+# Fewer examples than usual where one takes ten milliseconds or more, most of them to draw it.
 RAW = lm_eval_results("churn-core", "acc", 0.93, 500)
 
 
@@ -117,6 +118,7 @@ def test_a_signature_over_anything_does_not_make_it_evidence(payload: bytes) -> 
     assert isinstance(outcome(sign_with_key(payload, plain_keys()["ed25519"], "ed25519"), {}, key_anchors()), Reason)
 
 
+@settings(max_examples=60)
 @given(st.data(), JSON)
 def test_a_raw_file_with_anything_anywhere_ends_in_numbers_or_the_error_tree(data: st.DataObject, value: Json) -> None:
     document = json.loads(RAW)
@@ -125,6 +127,7 @@ def test_a_raw_file_with_anything_anywhere_ends_in_numbers_or_the_error_tree(dat
     outcome(signed, {"r.json": raw}, key_anchors())
 
 
+@settings(max_examples=60)
 @given(JSON)
 def test_what_strict_json_accepts_it_reads_as_python_does(value: Json) -> None:
     raw = json.dumps({"value": value}).encode()
@@ -135,12 +138,14 @@ def test_what_strict_json_accepts_it_reads_as_python_does(value: Json) -> None:
     assert json.dumps(parsed) == json.dumps(json.loads(raw))
 
 
+@settings(max_examples=50)
 @given(FILES, FILES)
 def test_the_name_binding_digest_is_one_to_one_on_file_lists(one: dict[str, bytes], two: dict[str, bytes]) -> None:
     first, second = (parse_model_manifest(parse_statement(json.dumps(model_signature_statement(files)).encode())) for files in (one, two))
     assert (first.digest == second.digest) == (one == two)
 
 
+@settings(max_examples=50)
 @given(FILES, st.data())
 def test_renaming_a_file_keeps_the_oms_root_and_changes_our_digest(files: dict[str, bytes], data: st.DataObject) -> None:
     statement = model_signature_statement(files)

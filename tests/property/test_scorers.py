@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -57,22 +56,26 @@ answers = st.builds(
     embedding=st.lists(st.floats(), max_size=3).map(tuple),
     latency_seconds=st.floats(min_value=0, allow_nan=False),
 )
+embeddings = st.builds(Answer, embedding=st.lists(st.floats(), max_size=3).map(tuple), latency_seconds=st.just(0.0))
 tokens = st.text(string.ascii_letters + string.digits, min_size=16, max_size=40).filter(
     lambda token: len(set(token.lower())) >= 8 and sum(c.isdigit() for c in token) >= 3 and sum(c.isalpha() for c in token) >= 3
 )
 around = st.text(st.characters(codec="utf-8", exclude_characters=string.digits), max_size=30)
 
 
-@pytest.mark.parametrize("kind", list(ScorerType))
-@settings(max_examples=40)
+SCORERS = {kind: scorer_of(Settings(type=kind, parameters=NEEDED.get(kind, {}))) for kind in ScorerType}
+GATES = {kind: gate_of(Settings(type=kind)) for kind in GateType}
+
+
+# To draw an answer costs more than to judge it: all judge the same ones.
+@settings(max_examples=60)
 @given(answer=answers)
-def test_every_scorer_gives_every_answer_a_value_in_bounds(kind: ScorerType, answer: Answer) -> None:
-    value = scorer_of(Settings(type=kind, parameters=NEEDED.get(kind, {})))(ASKED, answer).value
-    assert value is not None
-    assert 0.0 <= value <= 1.0
+def test_every_scorer_gives_every_answer_a_value_in_bounds(answer: Answer) -> None:
+    values = {kind: scorer(ASKED, answer).value for kind, scorer in SCORERS.items()}
+    assert {kind: value for kind, value in values.items() if value is None or not 0.0 <= value <= 1.0} == {}
 
 
-@given(one=answers, other=answers)
+@given(one=embeddings, other=embeddings)
 def test_agreement_is_in_bounds_the_same_both_ways_and_one_with_itself(one: Answer, other: Answer) -> None:
     score = pair_scorer_of(Settings(type=PairScorerType.EMBEDDING_AGREEMENT))
     value = score(ASKED, one, other).value
@@ -82,11 +85,10 @@ def test_agreement_is_in_bounds_the_same_both_ways_and_one_with_itself(one: Answ
     assert score(ASKED, one, one).value in {0.0, 1.0}
 
 
-@pytest.mark.parametrize("kind", list(GateType))
+@settings(max_examples=60)
 @given(answer=answers)
-def test_every_gate_judges_every_answer_the_same_each_time(kind: GateType, answer: Answer) -> None:
-    gate = gate_of(Settings(type=kind))
-    assert gate(ASKED, answer) == gate(ASKED, answer)
+def test_every_gate_judges_every_answer_the_same_each_time(answer: Answer) -> None:
+    assert {kind for kind, gate in GATES.items() if gate(ASKED, answer) != gate(ASKED, answer)} == set()
 
 
 def shifted(encode: Callable[[bytes], bytes], before: int) -> Callable[[str], str]:
@@ -121,34 +123,39 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=20)
+# To make ready for a token costs more than to look for it: each is looked for in every encoding.
+@settings(max_examples=25)
 @given(token=tokens, before=around, after=around)
-def test_every_encoding_of_every_token_is_found(encoding: str, token: str, before: str, after: str) -> None:
+def test_every_encoding_of_every_token_is_found(token: str, before: str, after: str) -> None:
     gate = gate_of(Settings(type=GateType.EXFILTRATION, parameters={"tokens": [token]}))
-    hits = gate(Case(id="c", input=Prompt(text="?")), Answer(text=f"{before} {ENCODINGS[encoding](token)} {after}", latency_seconds=0.0))
-    assert hits
-    assert all(token not in hit.what + hit.where for hit in hits)
+    for encoding, encode in ENCODINGS.items():
+        hits = gate(Case(id="c", input=Prompt(text="?")), Answer(text=f"{before} {encode(token)} {after}", latency_seconds=0.0))
+        assert hits, encoding
+        assert all(token not in hit.what + hit.where for hit in hits), encoding
 
 
-@settings(max_examples=300)
 @given(
     token=tokens,
-    text=st.text(max_size=400) | st.text(string.hexdigits, max_size=2000) | st.binary(max_size=1500).map(lambda data: base64.b64encode(data).decode()),
+    of_each_kind=st.tuples(
+        st.text(max_size=400), st.text(string.hexdigits, max_size=2000), st.binary(max_size=1500).map(lambda data: base64.b64encode(data).decode())
+    ),
 )
-def test_a_text_without_the_token_is_no_hit(token: str, text: str) -> None:
+def test_a_text_without_the_token_is_no_hit(token: str, of_each_kind: tuple[str, ...]) -> None:
     """Random text does not hold sixteen random characters by accident, in any of the forms that are looked for."""
     # Hypothesis likes to draw one value twice: a text that holds all characters of the token is not without it.
-    assume(Counter(text.lower()) & Counter(token.lower()) != Counter(token.lower()))
+    without = [text for text in of_each_kind if Counter(text.lower()) & Counter(token.lower()) != Counter(token.lower())]
+    assume(without)
     gate = gate_of(Settings(type=GateType.EXFILTRATION, parameters={"tokens": [token]}))
-    assert gate(Case(id="c", input=Prompt(text="?")), Answer(text=text, latency_seconds=0.0)) == ()
+    for text in without:
+        assert gate(Case(id="c", input=Prompt(text="?")), Answer(text=text, latency_seconds=0.0)) == ()
 
 
-@given(token=tokens, cut=st.integers(min_value=1, max_value=12))
-def test_a_token_that_lacks_characters_is_no_hit(token: str, cut: int) -> None:
+@settings(max_examples=25)
+@given(token=tokens)
+def test_a_token_that_lacks_characters_is_no_hit(token: str) -> None:
     gate = gate_of(Settings(type=GateType.EXFILTRATION, parameters={"tokens": [token]}))
-    kept = token[:-cut]
-    assert gate(Case(id="c", input=Prompt(text="?")), Answer(text=f"It was {kept}.", latency_seconds=0.0)) == ()
+    for cut in range(1, 13):
+        assert gate(Case(id="c", input=Prompt(text="?")), Answer(text=f"It was {token[:-cut]}.", latency_seconds=0.0)) == (), cut
 
 
 @given(pattern=st.text(max_size=40) | st.text("ab()[]{}|*+?.^$\\d,1 -", max_size=30), text=st.text(max_size=100))

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.evidence.assurance import parse_assurance
 from sluice.evidence.dataset import parse_dataset
 from sluice.evidence.documents import read_payload
 from sluice.evidence.lineage import BillOfMaterials, DatasetDescription
@@ -18,6 +19,7 @@ from sluice.provenance.errors import ProvenanceError
 from sluice.provenance.slsa import PREDICATE_TYPE, PREDICATE_TYPE_V02, parse_provenance
 from sluice.provenance.statement import STATEMENT_TYPE, Statement
 from tests.unit.evidence import made
+from tests.unit.evidence.test_assurance import GOOD as ASSURANCES
 from tests.unit.evidence.test_documents import SUMMARY
 from tests.unit.provenance.test_slsa import BUILDER, OLD
 
@@ -28,6 +30,7 @@ KNOWN: list[tuple[str, Json, Callable[[Statement], object]]] = [
     ("http://mlcommons.org/croissant/1.0", made.croissant(), read_payload),
     (made.DATASET_TYPE, made.dataset(), parse_dataset),
     (VSA, SUMMARY, parse_summary),
+    *((kind, predicate, parse_assurance) for kind, predicate in ASSURANCES.items()),
     (PREDICATE_TYPE_V02, OLD["predicate"], parse_provenance),
     (
         PREDICATE_TYPE,

@@ -13,19 +13,32 @@ from sluice.scoring.statistics.series import Series
 
 LATTICE = st.sampled_from([-1.0, -0.5, 0.0, 0.0, 0.0, 0.25, 1.0])
 DIFFERENCES = st.lists(st.one_of(LATTICE, st.floats(-1, 1), st.just(float("nan"))), min_size=1, max_size=120)
+# Of few lengths: each length that is planned has levels of its own, and to find them costs more than to decide.
+LATTICES = st.sampled_from([30, 61, 97, 120]).flatmap(lambda n: st.lists(LATTICE, min_size=n, max_size=n))
 MARGINS = st.sampled_from([0.0, 0.001, 0.02, 0.3, 0.9])
 
 
-@given(st.lists(LATTICE, min_size=30, max_size=120), MARGINS, st.data())
+@given(LATTICES, MARGINS, st.data())
 def test_a_decision_once_reached_is_the_decision_whatever_comes_later(d: list[float], margin: float, data: st.DataObject) -> None:
     slices = data.draw(st.one_of(st.none(), st.lists(st.sampled_from(["a", "b", None]), min_size=len(d), max_size=len(d))))
-    planned = data.draw(st.integers(len(d), 200))
+    planned = data.draw(st.sampled_from([len(d), 120, 200]))
     decision, used = decide(d, slices, margin=margin, alpha=0.1, planned=planned)
     if decision is Decision.INCONCLUSIVE:
         return
     later = [*d[:used], *data.draw(st.lists(LATTICE, max_size=40))]
     labels = None if slices is None else [*slices[:used], *["new"] * (len(later) - used)]
     assert decide(later, labels, margin=margin, alpha=0.1, planned=planned) == (decision, used)
+
+
+@given(LATTICES, MARGINS, st.integers(0, 130))
+def test_a_promotion_that_waits_is_no_likelier_and_no_rollback_is_later(d: list[float], margin: float, after: int) -> None:
+    at_once, used = decide(d, margin=margin, alpha=0.1, planned=len(d))
+    waited, used_then = decide(d, margin=margin, alpha=0.1, planned=len(d), promotes_after=after)
+    if waited is Decision.PROMOTE:
+        assert at_once is Decision.PROMOTE
+        assert used_then >= max(used, min(after, len(d)))
+    if at_once is Decision.ROLL_BACK:
+        assert (waited, used_then) == (at_once, used)
 
 
 @given(DIFFERENCES, MARGINS, st.randoms(use_true_random=False))
@@ -75,4 +88,4 @@ def test_shards_that_add_up_to_the_same_counts_decide_the_same(looks: list[dict[
             for value, weight in tally.items():
                 merged[look][value] = merged[look].get(value, 0) + weight
     whole, added = Series.of(looks[:rows]), Series.of({value: weight for value, weight in tally.items() if weight} for tally in merged)
-    assert evaluate(added, {}, design) == evaluate(whole, {}, design)
+    assert evaluate(added, None, design) == evaluate(whole, None, design)

@@ -42,7 +42,8 @@ class MemoryClient(ApiClient):
     async def list(
         self, resource: Resource, namespace: str | None = None, *, label_selector: str | None = None, field_selector: str | None = None
     ) -> list[Object]:
-        found = [obj for path, obj in self.objects.items() if path.startswith(resource.path(namespace) + "/")]
+        folder = resource.path(namespace) + "/"
+        found = [obj for path, obj in self.objects.items() if path.startswith(folder) or (namespace is None and path == _path(resource, obj))]
         if label_selector:
             found = [obj for obj in found if all(_selects(part, obj["metadata"].get("labels") or {}) for part in label_selector.split(","))]
         if field_selector:
@@ -128,6 +129,12 @@ class MemoryClient(ApiClient):
         self.objects[path] = obj
         self.after_write()
         return deepcopy(obj)
+
+
+def _path(resource: Resource, obj: Object) -> str:
+    """Where an object would be, were it of this kind."""
+    namespace = obj["metadata"].get("namespace")
+    return resource.path(namespace, obj["metadata"]["name"]) if resource.namespaced and namespace else ""
 
 
 def _selects(part: str, labels: Mapping[str, str]) -> bool:

@@ -53,7 +53,7 @@ def controller() -> bytes:
     metrics.accepted("ReleasePolicy", KEY, accepted=False)
     metrics.revoked(KEY, runs=True)
     metrics.discovering(lambda: [DiscoveryReason.NotAuthorized])
-    metrics.drills.known(lambda: [(KEY, Drill(name="churn-1", release="churn", phase="Failed", finished_at="2026-11-20T12:00:00Z"))])
+    metrics.drills.known(lambda: [(KEY, Drill(namespace=KEY.namespace, name="churn-1", release="churn", phase="Failed", finished_at="2026-11-20T12:00:00Z"))])
     metrics.drills.overdue(KEY, overdue=True)
     metrics.drills.ended(KEY, DrillPhase.FAILED, "TemplateGone")
     metrics.drills.measured("out_seconds", 0.5)

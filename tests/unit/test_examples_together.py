@@ -14,12 +14,12 @@ from sluice.decision.problems import policy_problems
 from sluice.decision.records import TrustRoot
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FILES = [option for path in sorted(EXAMPLES.glob("*.yaml")) if path.name != "HubModel.yaml" for option in ("-f", str(path))]
+FILES = [option for path in sorted(EXAMPLES.glob("*.yaml")) if path.name not in {"HubModel.yaml", "VendorModel.yaml"} for option in ("-f", str(path))]
 
 
 def test_nothing_of_the_examples_contradicts_another() -> None:
     answer = json.loads(CliRunner().invoke(main, ["verify", "release", "mr/churn-2-1-0", "-n", "payments", *FILES, "-o", "json"]).stdout)
-    outcomes = {line.split()[1]: line.split()[0] for line in answer["requirements"]}
+    outcomes = {one["name"]: one["outcome"] for one in answer["requirements"]}
     assert set(outcomes.values()) == {"Satisfied", "Missing", "Waived"} & set(outcomes.values())
     assert outcomes["quality"] == "Satisfied"
     assert answer["phase"] == "AwaitingEvidence"

@@ -79,7 +79,7 @@ def test_each_command_of_the_guide_ends_as_it_says(followed: list[Result]) -> No
 def test_nothing_but_the_approval_is_missing_and_with_it_the_release_serves(followed: list[Result]) -> None:
     assert followed
     verdict = json.loads(run(*RELEASE, *FILES, "-o", "json").stdout)
-    assert [line.split()[0] for line in verdict["requirements"]] == ["Satisfied", "Missing"]
+    assert [one["outcome"] for one in verdict["requirements"]] == ["Satisfied", "Missing"]
     Path("approval.yaml").write_text(yaml.safe_dump(approval(verdict)))
     found = run(*RELEASE, *FILES, "-f", "approval.yaml")
     assert found.exit_code == 0, found.output

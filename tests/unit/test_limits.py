@@ -1,6 +1,7 @@
 """A test that hangs fails with its name, whatever it hangs in, and the next one runs."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,8 +43,8 @@ def test_tests_that_hang_fail_with_their_names_and_the_next_one_runs(tmp_path: P
     command = [sys.executable, "-m", "pytest", "-p", "tests.limits", "-p", "no:cacheprovider", "-q", "test_it.py"]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
-    # The test whose teardown hangs passed first.
-    assert "4 failed, 2 passed, 1 error" in done.stdout, done.stdout
+    # The test whose teardown hangs passed first. What was interrupted may leave a warning behind, about a coroutine that nobody awaits any more.
+    assert re.search(r"\b4 failed, 2 passed, (\d+ warnings?, )?1 error\b", done.stdout), done.stdout
     for name in ("test_lock", "test_child", "test_counter_example", "test_task", "test_teardown"):
         assert f"test_it.py::{name} did not end within 0.2 s" in done.stdout
     # A task shows where it waits, though the traceback ends in the event loop.

@@ -19,6 +19,8 @@ app.kubernetes.io/component: {{ .component }}
 {{/* One of the two Deployments: they differ in name, port and what they are told. */}}
 {{- define "sluice.deployment" -}}
 {{- $prometheus := .root.Values.prometheus }}
+{{- $samples := .root.Values.samples }}
+{{- $bucket := hasPrefix "s3://" $samples.repository }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -75,11 +77,17 @@ spec:
         {{- if and (eq .component "controller") .root.Values.scorers.queueName }}
         - --scorer-queue={{ .root.Values.scorers.queueName }}
         {{- end }}
-        {{- if and (eq .component "controller") .root.Values.samples.repository }}
-        - --samples-repository={{ .root.Values.samples.repository }}
-        - --samples-keep={{ .root.Values.samples.keep }}
-        {{- if .root.Values.samples.authSecret }}
+        {{- if and (eq .component "controller") $samples.repository }}
+        - --samples-repository={{ $samples.repository }}
+        - --samples-keep={{ $samples.keep }}
+        {{- if and $samples.authSecret (not $bucket) }}
         - --samples-auth-file=/etc/sluice/samples/.dockerconfigjson
+        {{- end }}
+        {{- if and $bucket $samples.endpoint }}
+        - --samples-endpoint={{ $samples.endpoint }}
+        {{- end }}
+        {{- if and $bucket $samples.region }}
+        - --samples-region={{ $samples.region }}
         {{- end }}
         {{- end }}
         {{- if eq .component "controller" }}
@@ -112,6 +120,12 @@ spec:
         {{- if eq .component "controller" }}
         - name: SCORER_IMAGE
           value: {{ include "sluice.image" .root }}
+        {{- if and $bucket $samples.authSecret }}
+        {{- range $name := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN" }}
+        - name: {{ $name }}
+          valueFrom: {secretKeyRef: {name: {{ $samples.authSecret }}, key: {{ $name }}, optional: {{ eq $name "AWS_SESSION_TOKEN" }}}}
+        {{- end }}
+        {{- end }}
         {{- end }}
         ports:
         {{- if eq .component "webhook" }}
@@ -141,7 +155,7 @@ spec:
         volumeMounts:
         - {name: tmp, mountPath: /tmp}
         {{- if eq .component "controller" }}
-        {{- if .root.Values.samples.authSecret }}
+        {{- if and $samples.authSecret (not $bucket) }}
         - {name: samples-auth, mountPath: /etc/sluice/samples, readOnly: true}
         {{- end }}
         {{- if .root.Values.registries.caConfigMap.name }}
@@ -157,8 +171,8 @@ spec:
       volumes:
       - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
       {{- if eq .component "controller" }}
-      {{- with .root.Values.samples.authSecret }}
-      - {name: samples-auth, secret: {secretName: {{ . }}}}
+      {{- if and $samples.authSecret (not $bucket) }}
+      - {name: samples-auth, secret: {secretName: {{ $samples.authSecret }}}}
       {{- end }}
       {{- with .root.Values.registries.caConfigMap }}
       {{- if .name }}

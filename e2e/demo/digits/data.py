@@ -1,6 +1,6 @@
 """The data set that scikit-learn ships: 1797 scanned digits of 8 x 8 pixels, 0 (white) to 16 (black).
 
-Shuffled once with a fixed seed, then split: 900 for training, the other 897 held out. Of those, 807 are used: as many as users send of each digit, and they
+Shuffled once with a fixed seed, then split: 900 for training, the other 897 held out. Of those, 827 are used: as many as users send of each digit, and they
 send few eights. So the held-out set is weighted like traffic: what a model loses on eights hardly shows in its average.
 
 A prompt is an image as text, so that a harness for language models can ask a classifier.
@@ -14,8 +14,8 @@ from sklearn.datasets import load_digits  # type: ignore[import-not-found,unused
 TRAINING_IMAGES = 900
 SHUFFLE_SEED = 1797
 RARE_DIGIT = 8
-RARE_IMAGES = 10
-"""Held-out images of the rare digit: 1.2 % of the traffic."""
+RARE_IMAGES = 30
+"""Held-out images of the rare digit: 3.6 % of the traffic."""
 SIDE = 8
 CLASSES = tuple(str(digit) for digit in range(10))
 
@@ -27,7 +27,7 @@ def training() -> tuple[np.ndarray, np.ndarray]:
 
 
 def held_out() -> tuple[np.ndarray, np.ndarray]:
-    """Give images (807 x 64) and labels (807) that training never sees, weighted like traffic."""
+    """Give images (827 x 64) and labels (827) that training never sees, weighted like traffic."""
     images, labels = _shuffled()
     images, labels = images[TRAINING_IMAGES:], labels[TRAINING_IMAGES:]
     rare = labels == RARE_DIGIT

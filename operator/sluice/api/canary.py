@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from sluice.api.base import Conditions, Decimal, Duration, Label, Line, Model, Name, NameRef, Sha256, Time, Uri, immutable, rule, validations
 from sluice.api.exposure import ExposureStatus, OnShareTooSmall, Stages
+from sluice.api.recording import Recording
 
 Margin = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$", max_length=11)]
 """A difference of scores in [0, 1], in quotes."""
@@ -98,6 +99,7 @@ class CanarySpec(Model):
                     "baselineDigest",
                     "suite",
                     "suiteDigest",
+                    "recording",
                     "policy",
                     "requirement",
                     "workload",
@@ -109,6 +111,7 @@ class CanarySpec(Model):
                     "margins",
                     "falseRollbackRate",
                     "falsePromotionRate",
+                    "minDuration",
                     "maxDuration",
                     "baselinePods",
                     "exposure",
@@ -131,6 +134,8 @@ class CanarySpec(Model):
     """What both are asked."""
     suite_digest: Sha256
     """Digest of the suite: its cases, scorers and protocol."""
+    recording: Recording | None = None
+    """What is counted instead of asking, where the suite says that pairs are recorded."""
     policy: Name
     """The ReleasePolicy that asks."""
     requirement: Label
@@ -153,6 +158,8 @@ class CanarySpec(Model):
     """Probability to roll back a candidate that is within the margin, at most."""
     false_promotion_rate: ErrorRate
     """Probability to promote a candidate that is outside of it, at most."""
+    min_duration: Duration | None = None
+    """How long cases have been asked at least before it is promoted; a rollback does not wait. Absent: as long as the evidence needs."""
     max_duration: Duration
     """The run is inconclusive when it has not decided by then."""
     baseline_pods: BaselinePods

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sluice.api.approval import WaiverSpec
     from sluice.api.monitor import MonitorSpec
     from sluice.api.release import ReleaseSpec
     from sluice.api.scoring import Cases, SuiteSpec
@@ -31,13 +32,18 @@ def evidence_digest(bundles: Iterable[str]) -> str:
     return _digest(sorted(set(bundles)))
 
 
+def waiver_digest(*, name: str, spec: WaiverSpec) -> str:
+    """Digest over a waiver as somebody asked for it: its name and its whole spec, with who asked. The release digest in it says where."""
+    return _digest({"name": name, "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True)})
+
+
 def suite_digest(spec: SuiteSpec) -> str:
     """Digest over what a suite asks, how, and what it counts; the same cases have the same digest in whatever place they are kept.
 
     Names and namespaces are not in it: a policy pins one digest for all namespaces that it selects.
     """
     identity = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return _digest(identity | {"cases": cases_digest(spec.cases)})
+    return _digest(identity | {"cases": spec.cases.recorded or cases_digest(spec.cases)})
 
 
 def monitor_digest(spec: MonitorSpec) -> str:
@@ -48,7 +54,7 @@ def monitor_digest(spec: MonitorSpec) -> str:
 def cases_digest(cases: Cases) -> str:
     """SHA-256 of the file of cases.
 
-    Raises ValueError: the cases are in no place, which the API server refuses.
+    Raises ValueError: a suite of recorded pairs has none of its own; or the cases are in no place, which the API server refuses.
     """
     if cases.inline is not None:
         return "sha256:" + hashlib.sha256(cases.inline.encode()).hexdigest()
@@ -56,7 +62,9 @@ def cases_digest(cases: Cases) -> str:
         return cases.config_map.digest
     if cases.oci is not None:
         return cases.oci.digest
-    raise ValueError("spec.cases: set exactly one of inline, configMap, oci")
+    if cases.recorded is not None:
+        raise ValueError("spec.cases: pairs are recorded anew for each candidate, so the suite names no file")
+    raise ValueError("spec.cases: set exactly one of inline, configMap, oci, recorded")
 
 
 def _digest(value: Any) -> str:  # noqa: ANN401 - any JSON value

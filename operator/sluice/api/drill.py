@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from sluice.api.base import Conditions, Model, Name, NameRef, Sha256, Time, immutable, validations
+from sluice.api.base import Conditions, Label, Model, Name, NameRef, Sha256, Time, immutable, validations
 
 Seconds = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}\.[0-9]{3}$", max_length=10)]
 """A time in seconds with milliseconds, in quotes."""
@@ -31,15 +31,25 @@ class DrillPhase(StrEnum):
     FAILED = "Failed"
 
 
+class Place(StrEnum):
+    """Where a drill is done."""
+
+    OWN_NAMESPACE = "OwnNamespace"
+    SCRATCH_NAMESPACE = "ScratchNamespace"
+
+
 class DrillSpec(Model):
     """What is tried."""
 
-    model_config = ConfigDict(json_schema_extra=validations(*immutable(["release", "deployment"], "a drill is repeated by another ReleaseDrill")))
+    model_config = ConfigDict(json_schema_extra=validations(*immutable(["release", "deployment", "place"], "a drill is repeated by another ReleaseDrill")))
 
     release: NameRef
     """The release that is gone back from."""
     deployment: NameRef | None = None
     """The Deployment whose templates are used. Absent: the first by name whose template names the release."""
+    place: Place | None = None
+    """Where it is done: OwnNamespace is that of the release, ScratchNamespace another one, which the platform team has labelled `sluice.dev/scratch-for` with
+    the name of the former. Absent: OwnNamespace."""
 
 
 class Measured(Model):
@@ -81,6 +91,8 @@ class DrillStatus(Model):
     """Release digest of the baseline when the drill began."""
     deployment: NameRef | None = None
     """The Deployment whose templates are used."""
+    scratch_namespace: Label | None = None
+    """The scratch namespace that it is done in; absent where that is the namespace of the release."""
     started_at: Time | None = None
     """When its Pods were first asked for."""
     finished_at: Time | None = None

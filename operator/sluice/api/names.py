@@ -20,6 +20,9 @@ STRICT_LABEL: Final = f"{GROUP}/strict"
 STAGE_LABEL: Final = f"{GROUP}/stage"
 """On a governed namespace: the stage (`staging`, `production`, …) that a release must be meant for."""
 
+PROFILE_LABEL: Final = f"{GROUP}/profile"
+"""On a namespace: the profile (docs/profiles.md) by which policies select it. On a namespace that is governed only the platform team sets it."""
+
 RELEASE_LABEL: Final = f"{GROUP}/release"
 """On a Pod, or the Pod template of its owner: the `ModelRelease` in the same namespace that it serves."""
 
@@ -41,6 +44,15 @@ DRILL_LABEL: Final = f"{GROUP}/drill"
 DRILL_ROLE_LABEL: Final = f"{GROUP}/drill-role"
 """Beside it: `release` or `baseline`."""
 
+DRILL_NAMESPACE_LABEL: Final = f"{GROUP}/drill-namespace"
+"""Beside it, on what a drill makes in a scratch namespace: the namespace of the `ReleaseDrill` and its release."""
+
+DRILL_UID_LABEL: Final = f"{GROUP}/drill-uid"
+"""On the Service of a drill in a scratch namespace: the UID of the `ReleaseDrill`. The Service owns what else the drill makes there."""
+
+SCRATCH_LABEL: Final = f"{GROUP}/scratch-for"
+"""On a governed namespace: the namespace whose drills may be done in it. On a namespace that is governed only the platform team sets it."""
+
 FOR_USERS: Final = f"!{CANARY_LABEL},!{DRILL_LABEL}"
 """Label selector: Pods that are none of a run or a drill, so that they are for users."""
 
@@ -49,6 +61,9 @@ STAND_IN_LABEL: Final = f"{GROUP}/stand-in"
 
 HELD_ANNOTATION: Final = f"{GROUP}/held"
 """On a Deployment: the release for which the API server paused it. Empty or absent means that Sluice does not hold it."""
+
+LOG_RETENTION_ANNOTATION: Final = f"{GROUP}/log-retention"
+"""On a Pod: how long what it logs is kept (`90d`), where a policy asks for that."""
 
 VERIFIER_PREFIX: Final = "sluice-verify-"
 """How the init containers begin that check weights where they are loaded. Only those that the webhook adds are one."""
@@ -61,6 +76,9 @@ FIELD_MANAGER: Final = "sluice"
 
 CONTROLLER: Final = "sluice-controller"
 """Service account, Deployment and Lease of the controller."""
+
+RECORD_LABEL: Final = f"{GROUP}/record-of"
+"""On ReleaseEvidence: the release whose verdict it records. The controller's signature tells whether that is so."""
 
 CONTROLLER_KEY: Final = "sluice-controller-key"
 """Secret with the controller's signing key, and ConfigMap with its public keys; also the name of the TrustRoot that the ConfigMap holds, ready to apply."""

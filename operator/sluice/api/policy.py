@@ -11,9 +11,11 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from sluice.api.base import LIST_MAP_BY_NAME, LIST_SET, Conditions, Label, Line, Model, Name, Uri, exactly_one, rule, validations
+from sluice.api.families import FamilyMember
 from sluice.api.monitor import PolicyMonitor
 from sluice.api.requirement import Requirement
 from sluice.api.revocation import OnRevoked, RevokedList
+from sluice.api.trigger import Expression, Trigger
 
 
 class StatementKind(StrEnum):
@@ -26,6 +28,11 @@ class StatementKind(StrEnum):
     DATASET = "Dataset"
     BILL_OF_MATERIALS = "BillOfMaterials"
     VERIFICATION_SUMMARY = "VerificationSummary"
+    CHANGE_TICKET = "ChangeTicket"
+    IMPACT_ASSESSMENT = "ImpactAssessment"
+    VENDOR_ASSURANCE = "VendorAssurance"
+    SHADOW_PAIRS = "ShadowPairs"
+    APPROVAL = "Approval"
 
 
 class NamespaceSelector(Model):
@@ -71,6 +78,13 @@ class Signer(Model):
             ),
             rule("!has(self.claims) || has(self.identity)", "claims go with identity: a plain key has none", field=".claims"),
             rule("!has(self.builders) || 'Provenance' in self.may", "builders go with may: [Provenance]", field=".builders"),
+            rule(
+                "!('Approval' in self.may) || (has(self.operatedBy)"
+                " ? has(self.operatedBy.users) && size(self.operatedBy.users) == 1 && (!has(self.operatedBy.groups) || size(self.operatedBy.groups) == 0)"
+                " : has(self.identity))",
+                "who signs approvals is one person: operatedBy names exactly one user and no group; a key needs it",
+                field=".operatedBy",
+            ),
         )
     )
 
@@ -86,28 +100,30 @@ class Signer(Model):
     """Name of the key in the TrustRoot."""
     claims: Annotated[dict[str, Annotated[str, StringConstraints(min_length=1, max_length=2048)]], Field(min_length=1, max_length=16)] | None = None
     """What the certificate says of the build beside the identity, exact: `sourceRepositoryIdentifier: "1234"`. A claim that it lacks does not match."""
-    may: Annotated[list[StatementKind], Field(min_length=1, max_length=7, json_schema_extra=LIST_SET)]
+    may: Annotated[list[StatementKind], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]
     """What its signatures count for."""
     builders: Annotated[list[Uri], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
     """The builders (`builder.id`, exact) that it may speak for in Provenance. Absent: any that a requirement accepts."""
     operated_by: People | None = None
-    """The API users behind a pipeline's identity or a key, for separation of duties. The identity itself is always compared."""
+    """The API users behind a pipeline's identity or a key, for separation of duties. The identity itself is always compared. Of a signer who may sign
+    approvals: the one user that it is, so that nobody counts twice."""
 
 
 class SubjectKind(StrEnum):
-    """User or group of the API server."""
+    """User or group of the API server, or a signer of the policy."""
 
     USER = "User"
     GROUP = "Group"
+    SIGNER = "Signer"
 
 
 class RoleSubject(Model):
-    """A user or a group."""
+    """A user, a group, or somebody who signs."""
 
     kind: SubjectKind
-    """User or Group."""
+    """User, Group or Signer."""
     name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    """Exact name, as the API server authenticates it."""
+    """Exact name, as the API server authenticates it; that of a Signer is the one in `signers` of this policy, who may sign Approval."""
 
 
 class Role(Model):
@@ -124,8 +140,8 @@ class Tier(Model):
 
     name: Label
     """Name of the tier."""
-    when: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    """CEL over `release` (the spec of the ModelRelease); the first tier whose condition is true is the release's."""
+    when: Expression
+    """CEL over the variables of docs/risk.md, such as `release`, the spec of the ModelRelease; the first tier whose condition is true is the release's."""
 
 
 class PolicySpec(Model):
@@ -145,6 +161,10 @@ class PolicySpec(Model):
     """Who may decide as what."""
     tiers: Annotated[list[Tier], Field(min_length=1, max_length=8, json_schema_extra=LIST_MAP_BY_NAME)]
     """Levels of risk, the highest first. The last one should be `when: "true"`."""
+    triggers: Annotated[list[Trigger], Field(max_length=16, json_schema_extra=LIST_MAP_BY_NAME)] = []
+    """What has to differ from the baseline for more to be asked."""
+    families: Annotated[list[FamilyMember], Field(min_length=1, max_length=128)] | None = None
+    """Numbers of your own suites that belong to a family, beside those of docs/families.md; for the requirements and expressions of this policy."""
     requirements: Annotated[list[Requirement], Field(min_length=1, max_length=32, json_schema_extra=LIST_MAP_BY_NAME)]
     """What a release needs, all of it."""
     monitors: Annotated[list[PolicyMonitor], Field(max_length=16, json_schema_extra=LIST_MAP_BY_NAME)] = []

@@ -29,6 +29,8 @@ from sluice.api.base import (
     validations,
 )
 from sluice.api.canary import CanaryDecision
+from sluice.api.permission import Permission
+from sluice.api.trigger import SecurityChange
 
 
 class ChangeType(StrEnum):
@@ -158,13 +160,21 @@ class SecretAuthority(Model):
     """Longest lifetime of the credential in it."""
 
 
+Address = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", max_length=49)]
+"""An address or a range of them: `10.1.2.0/24`, `2001:db8::/64`."""
+
+
 class Egress(Model):
     """A destination the model may reach."""
 
     host: Line
-    """Host name."""
+    """Host name, or an address."""
     port: Annotated[int, Field(ge=1, le=65535)]
     """TCP port."""
+    addresses: Annotated[list[Address], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] | None = None
+    """Addresses of the host, as CIDRs: what NetworkPolicies may allow for it, since they know no names."""
+    namespace: Label | None = None
+    """Namespace whose Pods answer for the host: what NetworkPolicies may allow for it, inside the cluster."""
 
 
 class SafetyFilter(Model):
@@ -174,6 +184,19 @@ class SafetyFilter(Model):
     """Name of the filter."""
     digest: Sha256
     """Digest of the filter."""
+
+
+class Vendor(Model):
+    """The third party that runs the model, when its weights are not ours."""
+
+    name: Line
+    """Name of the vendor."""
+    model: Line
+    """What the vendor calls the model."""
+    version: Line | None = None
+    """Which version of it; absent when the vendor does not tell."""
+    assurance: Assessment | None = None
+    """The document that says that it may be used, by digest."""
 
 
 class Authority(Model):
@@ -189,6 +212,11 @@ class Authority(Model):
     """Secrets it may use."""
     egress: Annotated[list[Egress], Field(max_length=64)] = []
     """Destinations it may reach."""
+    # Absent, not empty, where nothing is said: a default would change the digests of releases that were signed off before the field was there.
+    permissions: Annotated[list[Permission], Field(min_length=1, max_length=64)] | None = None
+    """What its service account may do at the Kubernetes API. Absent: nothing but what every account may."""
+    token_lifetime: Duration | None = None
+    """Longest lifetime of a token of its service account in a Pod. Absent: its Pods mount none."""
     context_window: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """Longest context, in tokens."""
     safety_filters: Annotated[list[SafetyFilter], Field(max_length=32, json_schema_extra=LIST_MAP_BY_NAME)] = []
@@ -222,7 +250,7 @@ class ReleaseSpec(Model):
     model_config = ConfigDict(
         json_schema_extra=validations(
             *immutable(
-                ["model", "version", "owner", "change", "artifacts", "training", "authority", "residualRisk", "stages", "rollback"],
+                ["model", "version", "owner", "change", "artifacts", "training", "vendor", "authority", "residualRisk", "stages", "rollback"],
                 _IDENTITY,
             )
         )
@@ -239,6 +267,8 @@ class ReleaseSpec(Model):
     """What the release consists of."""
     training: Training | None = None
     """The run that produced the weights."""
+    vendor: Vendor | None = None
+    """The third party that runs the model, when its weights are not ours."""
     authority: Authority | None = None
     """What the model may touch."""
     residual_risk: ResidualRisk | None = None
@@ -274,11 +304,28 @@ class Outcome(StrEnum):
     WAIVED = "Waived"
 
 
+class FiredTrigger(Model):
+    """A trigger of a policy that fires, and why."""
+
+    policy: Name
+    """The ReleasePolicy that has it."""
+    name: Label
+    """The trigger in it."""
+    change: SecurityChange | None = None
+    """Which security change; absent where an expression of the policy (`when`) says so."""
+    detail: Annotated[str, StringConstraints(max_length=512)]
+    """What differs, in words."""
+
+
 class Risk(Model):
     """How much is at stake, computed from facts."""
 
-    tier: Line
-    """The tier of the release; with several policies that see it differently, all of them, separated by commas."""
+    tier: Line | None = None
+    """The tier of the release; with several policies that see it differently, all of them, separated by commas. Absent: it cannot be told."""
+    triggers: Annotated[list[FiredTrigger], Field(max_length=64)] = []
+    """What fires: the security changes since the baseline that policies name. Empty for a release on the light path."""
+    owner: Line | None = None
+    """Who carries the risk that remains: `residualRisk.owner` of the release."""
 
 
 class RequirementStatus(Model):
@@ -301,16 +348,16 @@ class RequirementStatus(Model):
 
 
 class ApprovalStatus(Model):
-    """A sign-off that counts, or a rejection."""
+    """A sign-off that counts, a rejection, or the revocation of a sign-off."""
 
-    name: Name
-    """The ReleaseApproval."""
+    name: Line
+    """The ReleaseApproval, or the digest of the bundle that somebody signed."""
     role: Label
     """In which role."""
     username: Annotated[str, StringConstraints(max_length=1024)]
     """Who signed off."""
     decision: Annotated[str, StringConstraints(max_length=16)]
-    """Approve or Reject."""
+    """Approve, Reject, or Revoke."""
 
 
 class CanaryRef(Model):
@@ -343,7 +390,7 @@ class ReleaseStatus(Model):
     ] = []
     """One result for each requirement of each policy that matches."""
     approvals: Annotated[list[ApprovalStatus], Field(max_length=64, json_schema_extra=LIST_MAP_BY_NAME)] = []
-    """Sign-offs that count, and rejections."""
+    """Sign-offs that count, rejections and revocations."""
     canary: CanaryRef | None = None
     """The latest comparison with its baseline; the one that rolled it back, when one did."""
     conditions: Conditions = []

@@ -14,7 +14,6 @@ from sluice.api.auth import Auth
 from sluice.api.base import (
     LIST_MAP_BY_NAME,
     LIST_SET,
-    SHA256,
     Conditions,
     Duration,
     Label,
@@ -27,10 +26,12 @@ from sluice.api.base import (
     rule,
     validations,
 )
+from sluice.api.recording import ConfigMapFile, ImageFile
 from sluice.api.scorers import Scorer
 
 CASES_LIMIT = 262_144
 """Characters of the cases that a suite holds itself."""
+_ASKED = "!has(self.cases.recorded)"
 
 
 class ProtocolType(StrEnum):
@@ -141,34 +142,32 @@ class Protocol(Model):
     """How many cases each scorer Pod asks at a time."""
 
 
-class ConfigMapCases(Model):
+class ConfigMapCases(ConfigMapFile):
     """Cases in a ConfigMap."""
 
-    name: Name
-    """Name of the ConfigMap."""
-    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
-    """Key in it."""
     digest: Sha256
     """SHA-256 of the value: another one is refused."""
 
 
-class OciCases(Model):
+class OciCases(ImageFile):
     """Cases in an image, which the nodes fetch: no process of Sluice calls a registry that a suite names. Needs image volumes (Kubernetes 1.36)."""
 
-    reference: Annotated[str, StringConstraints(pattern=rf"^[^@\s]+@{SHA256}$", max_length=1024)]
-    """`registry/repository@sha256:…` of the image that holds the file; `sluice suite pack` makes one."""
-    path: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_][-._a-zA-Z0-9]*(/[a-zA-Z0-9_][-._a-zA-Z0-9]*)*$", max_length=253)] = "cases.jsonl"
-    """Where the file is in it."""
     digest: Sha256
     """SHA-256 of the file: another one is refused."""
     count: Annotated[int, Field(ge=1, le=1_000_000)]
     """How many cases are in it: another number is refused. Looks are planned before anybody has read the file."""
 
 
+class Recorded(StrEnum):
+    """What is counted instead of asking."""
+
+    PAIRS = "Pairs"
+
+
 class Cases(Model):
     """JSON Lines, one case a line. In one place."""
 
-    model_config = ConfigDict(json_schema_extra=validations(exactly_one("inline", "configMap", "oci")))
+    model_config = ConfigDict(json_schema_extra=validations(exactly_one("inline", "configMap", "oci", "recorded")))
 
     inline: Annotated[str, StringConstraints(min_length=1, max_length=CASES_LIMIT)] | None = None
     """The lines themselves, 256 KiB at most."""
@@ -176,13 +175,19 @@ class Cases(Model):
     """A ConfigMap in the same namespace."""
     oci: OciCases | None = None
     """An image in a registry, 64 MiB at most."""
+    recorded: Recorded | None = None
+    """Pairs: nobody is asked; what both answered to mirrored requests is counted, from a recording that signed evidence about the candidate names."""
 
 
 class SuiteSpec(Model):
     """What a candidate and its baseline are asked, and what counts as a good answer."""
 
     model_config = ConfigDict(
-        json_schema_extra=validations(*immutable(["protocol", "cases", "slices", "scorers", "repeats"], "a changed suite is another suite"))
+        json_schema_extra=validations(
+            *immutable(["protocol", "cases", "slices", "scorers", "repeats"], "a changed suite is another suite"),
+            rule(f"{_ASKED} || self.repeats == 1", "how often a question came is what the recording says: leave repeats out", field=".repeats"),
+            rule(f"{_ASKED} || !has(self.protocol.auth)", "nobody is asked where pairs are recorded: leave auth out", field=".protocol"),
+        )
     )
 
     protocol: Protocol

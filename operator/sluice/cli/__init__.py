@@ -12,10 +12,12 @@ from sluice import __version__
 from sluice.cli.loaded import Loaded
 
 _PLACES = {
-    "approve": "decisions.approve", "canary": "canary.canary", "controller": "processes.controller", "drill": "drills.drill",
-    "evidence": "sign_statement.evidence", "probe": "probe.probe", "reject": "decisions.reject", "replay": "replay.replay",
-    "score": "scoring.score", "sign": "sign.sign", "suite": "suite.suite", "trust": "trust.trust", "verify": "verify.verify",
-    "verify-weights": "verify_weights.verify_weights", "webhook": "processes.webhook",
+    "approve": "decisions.approve", "canary": "canary.canary", "check": "check.check", "collect": "collect.collect",
+    "controller": "processes.controller", "diff": "diff.diff", "drill": "drills.drill", "evidence": "sign_statement.evidence",
+    "explain": "explain.explain", "init": "init.init", "policy": "policy.policy", "probe": "probe.probe", "reject": "decisions.reject",
+    "replay": "replay.replay",
+    "revoke": "revoke.revoke", "score": "scoring.score", "sign": "sign.sign", "suite": "suite.suite", "trust": "trust.trust", "verify": "verify.verify",
+    "verify-weights": "verify_weights.verify_weights", "waive": "waive.waive", "webhook": "processes.webhook",
 }  # fmt: skip
 
 
@@ -25,10 +27,15 @@ def main() -> None:
     """Decide which machine-learning model releases may run on a Kubernetes cluster.
 
     \b
+    Begin:       sluice init ./churn --model churn --version 1.0.0 -n payments --key trainer.pub --approver olga@example.com …
     People:      sluice approve mr/churn-2-1-0 -n payments --role security
                  sluice reject  mr/churn-2-1-0 -n payments --role security --comment "refuses too little"
+                 sluice revoke  mra/churn-2-1-0-security-x7k2p -n payments
+                 sluice waive   mr/churn-2-1-0 -n payments --requirement quality --reason … --risk-owner … --ticket … --expires …
     Rehearse:    sluice drill mr/churn-2-1-0 -n payments
-    Look:        kubectl get mr -n payments -o wide;  kubectl describe mr/churn-2-1-0 -n payments
+    Look:        kubectl get mr -n payments -o wide;  sluice explain mr/churn-2-1-0 -n payments;  sluice diff mr/churn-2-0-0 mr/churn-2-1-0 -n payments
+    In Git:      sluice check -f deploy/ --until approval -o sarif
+    Policies:    sluice policy test policy-tests/;  sluice policy simulate -f policy.yaml
     Compare:     sluice suite check suite.yaml
                  sluice score --once --suite suite.yaml --candidate http://… --baseline http://…
                  sluice canary plan --margin 0.02 --planned 3000
@@ -37,6 +44,7 @@ def main() -> None:
     Sign:        sluice sign model|statement …;  sluice evidence create --bundle eval.json > evidence.yaml
     Trust:       sluice trust import|show|diff …
     Processes:   sluice controller, sluice webhook (the chart starts them), sluice score and sluice probe (the controller starts them)
+                 sluice collect (beside a model server whose answers are pushed)
 
     As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph

@@ -56,6 +56,9 @@ def cluster_options(command: F) -> F:
 def release_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     """Accept `mr/NAME`, `modelrelease/NAME` and `NAME`."""
     kind, slash, name = value.rpartition("/")
+    if kind.lower() not in _KINDS and (slash or Path(value).suffix in {".yaml", ".yml", ".json"}) and Path(value).exists():
+        message = f"{value!r} is a file or folder; give manifests with -f, and name a ModelRelease: mr/NAME"
+        raise click.BadParameter(message)
     if slash and kind.lower() not in _KINDS:
         message = f"{value!r} is a {kind or 'path'}; name a ModelRelease: mr/NAME"
         raise click.BadParameter(message)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,7 +16,7 @@ from sluice.cli.canary_verify import verify
 from sluice.cli.canary_watch import watch
 
 if TYPE_CHECKING:
-    from sluice.scoring.statistics.power import Power
+    from sluice.scoring.statistics.power import Power, Setting
 
 _SLICES: Final = 255
 _TABLE_WIDTH: Final = 120
@@ -56,6 +58,14 @@ def _sizes(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return sizes if len(sizes) > 1 else (1.0,) * count
 
 
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float:
+    from sluice.api.durations import parse_duration  # noqa: PLC0415 - see the package
+
+    if value is not None and not re.fullmatch(r"([0-9]{1,5}[dhms])+", value):
+        raise click.BadParameter(f"{value!r}; write a time as policies do, such as 10m or 1h30m")
+    return parse_duration(value or "").total_seconds()
+
+
 def _told_apart(sizes: tuple[float, ...]) -> list[int]:
     """The slices that a drop is tried in: the largest, one in the middle and the smallest, each size once."""
     order = sorted(range(len(sizes)), key=lambda slice_: -sizes[slice_])
@@ -70,6 +80,7 @@ def _told_apart(sizes: tuple[float, ...]) -> list[int]:
 @click.option("--drops", callback=_shares, default="0,0.02,0.05,0.10,0.20", show_default=True, help="True drops to simulate.")
 @click.option("--slices", callback=_sizes, default="0", show_default=True, help="Slices: how many of equal size, or their sizes, such as 500,300,20.")
 @click.option("--per-second", type=click.FloatRange(min=0, min_open=True), help="Units scored in a second, all shards together: shows times, too.")
+@click.option("--min-duration", callback=_seconds, help="Nothing is promoted before that time, such as 10m; goes with --per-second.")
 @click.option("--simulations", type=click.IntRange(20, 100_000), default=400, show_default=True, help="Simulated runs for each drop.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print the result.")
 def plan(**flags: Any) -> None:  # noqa: ANN401 - click's options
@@ -90,10 +101,16 @@ def plan(**flags: Any) -> None:  # noqa: ANN401 - click's options
 
     from sluice.scoring.statistics.power import Setting, power  # noqa: PLC0415
 
+    least: float = flags["min_duration"]
+    if least and not flags["per_second"]:
+        raise click.UsageError("--min-duration goes with --per-second: how many units are in by then, nothing else tells")
     asked = [(drop, only) for only in (None, *_told_apart(flags["slices"])) for drop in flags["drops"] if drop or only is None]
     found = []
     try:
-        setting = Setting(margin=flags["margin"], alpha=flags["alpha"], planned=flags["planned"], churn=flags["churn"], slices=flags["slices"])
+        setting = Setting(
+            margin=flags["margin"], alpha=flags["alpha"], planned=flags["planned"], churn=flags["churn"], slices=flags["slices"],
+            promotes_after=ceil(least * (flags["per_second"] or 0)),
+        )  # fmt: skip
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("simulating", total=len(asked))
             for drop, only in asked:
@@ -102,13 +119,20 @@ def plan(**flags: Any) -> None:  # noqa: ANN401 - click's options
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if flags["output"] == "table":
-        _print(found, flags["planned"], flags["per_second"])
+        _print(found, flags["planned"], flags["per_second"], least)
         return
-    data = {"setting": asdict(setting), "simulations": flags["simulations"], "drops": [asdict(row) for row in found]}
+    data = {"setting": _members(setting), "simulations": flags["simulations"], "drops": [_members(row) for row in found]}
     click.echo(json.dumps(data, indent=2) if flags["output"] == "json" else yaml.safe_dump(data, sort_keys=False), nl=flags["output"] == "json")
 
 
-def _print(found: list[Power], planned: int, per_second: float | None) -> None:
+def _members(of: Setting | Power) -> dict[str, Any]:
+    """Name them as the members of resources are named."""
+    from pydantic.alias_generators import to_camel  # noqa: PLC0415 - see the package
+
+    return {to_camel(name): list(value) if isinstance(value, tuple) else value for name, value in asdict(of).items()}
+
+
+def _print(found: list[Power], planned: int, per_second: float | None, least: float) -> None:
     from rich.console import Console  # noqa: PLC0415 - see the package
     from rich.table import Table  # noqa: PLC0415
 
@@ -120,7 +144,8 @@ def _print(found: list[Power], planned: int, per_second: float | None) -> None:
         cells = [f"{share:.1%}" for share in (row.promoted, row.rolled_back, row.inconclusive)]
         cells += [str(units) if units is not None else f"over {planned}" for units in (row.median, row.nine_in_ten)]
         if per_second:
-            cells.append(_time((row.nine_in_ten or planned) / per_second))
+            # With all units in before a promotion may fall, it waits; what is not decided by then never is.
+            cells.append(_time(max((row.nine_in_ten or planned) / per_second, least if row.nine_in_ten == planned else 0)))
         table.add_row(name, *cells)
     # As wide as it is: a terminal breaks a long line better than a table breaks its words.
     Console(width=_TABLE_WIDTH, markup=False, highlight=False, emoji=False).print(table)

@@ -121,7 +121,10 @@ def _read(flags: dict[str, Any]) -> tuple[Comparison, Detail | None, str]:
         if told is None:
             return *_judged(plan, raw, desk_inputs(plan, flags), _desk_margins(plan, flags)), ""
         if plan.run != told.inputs.run or plan.seed != told.inputs.seed:
-            raise _Refused(f"the plan is of run {plan.run} (seed {plan.seed}), not of {told.inputs.run} (seed {told.inputs.seed})")
+            raise _Refused(
+                f"{flags['plan_file'] or 'the ConfigMap with the statistics'}: the plan is of run {plan.run} (seed {plan.seed}), not of {told.inputs.run} "
+                f"(seed {told.inputs.seed}): give the run, plan and statistics of one comparison"
+            )
         # A suite with fewer cases than were planned has fewer scorers than the run pins.
         told = replace(told, inputs=replace(told.inputs, shards=plan.shards))
         spec = manifest["spec"] if manifest else {}
@@ -171,6 +174,7 @@ def desk_inputs(plan: Plan, flags: dict[str, Any]) -> Inputs:
         candidate=Compared(name=clean(plan.candidate)),
         baseline=Compared(name=clean(plan.baseline)),
         suite=Compared(name="cases", digest=plan.cases_digest),
+        recording=Compared(name="a file at this desk", digest=plan.cases_digest) if plan.recorded else None,
         policy=None,
         seed=plan.seed,
         shards=plan.shards,
@@ -190,7 +194,7 @@ def _desk_margins(plan: Plan, flags: dict[str, Any]) -> dict[str, Decimal]:
     return {name: given.get(name, given.get("", Decimal("0.02"))) for name in plan.compared}
 
 
-def _judged(plan: Plan, raw: Sequence[bytes], inputs: Inputs, margins: dict[str, Decimal]) -> tuple[Comparison, Detail]:
+def _judged(plan: Plan, raw: Sequence[tuple[str, bytes]], inputs: Inputs, margins: dict[str, Decimal]) -> tuple[Comparison, Detail]:
     from sluice.cli.report.detail import judged, merged_of  # noqa: PLC0415 - see the package
 
     try:
@@ -200,13 +204,13 @@ def _judged(plan: Plan, raw: Sequence[bytes], inputs: Inputs, margins: dict[str,
         raise _Refused(str(error)) from None
 
 
-def _unpacked(kept: bytes, digest: str) -> tuple[Plan, list[bytes]]:
+def _unpacked(kept: bytes, digest: str) -> tuple[Plan, list[tuple[str, bytes]]]:
     from sluice.scoring.kept import NotKept, unpack  # noqa: PLC0415 - see the package
     from sluice.scoring.plan import PlanRefused, read_plan  # noqa: PLC0415
 
     try:
         plan, shards = unpack(kept, digest=digest)
-        return read_plan(plan), shards
+        return read_plan(plan), [(f"shard {number} of the run's statistics", shard) for number, shard in enumerate(shards)]
     except (NotKept, PlanRefused) as error:
         raise _Refused(f"the ConfigMap with the statistics of the run: {error}") from None
 
@@ -214,13 +218,12 @@ def _unpacked(kept: bytes, digest: str) -> tuple[Plan, list[bytes]]:
 def _manifest(flags: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
     if flags["run_file"] is None:
         return asyncio.run(read_once(Access(kubeconfig=flags["kubeconfig"], context=flags["context"]), wanted_of(flags["run"], flags["namespace"])))
-    import yaml  # noqa: PLC0415 - see the package
+    from sluice.cli.manifests import ManifestRefused, only  # noqa: PLC0415 - see the package
 
     try:
-        found: dict[str, Any] = yaml.safe_load(_bytes(flags["run_file"], _RUN_BYTES))
-    except yaml.YAMLError as error:
-        raise _Refused(f"{flags['run_file']}: no YAML: {' '.join(str(error).split())[:300]}") from None
-    return found, None
+        return only(flags["run_file"], "CanaryRun", most_bytes=_RUN_BYTES, remedy="`kubectl get mcr NAME -n NAMESPACE -o yaml` writes one"), None
+    except ManifestRefused as refused:
+        raise _Refused(str(refused)) from None
 
 
 def _plan_of(path: Path) -> Plan:
@@ -232,10 +235,10 @@ def _plan_of(path: Path) -> Plan:
         raise _Refused(f"{path}: {error}") from None
 
 
-def _statistics_of(paths: Sequence[Path]) -> list[bytes]:
+def _statistics_of(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
     from sluice.scoring.wire import STATISTICS_BYTES  # noqa: PLC0415 - see the package
 
-    return [_bytes(path, STATISTICS_BYTES) for path in paths]
+    return [(str(path), _bytes(path, STATISTICS_BYTES)) for path in paths]
 
 
 def _bytes(path: Path, limit: int) -> bytes:

@@ -1,10 +1,13 @@
-"""`sluice canary verify`: does a run follow from what it names? Offline, from the run, its suite, its cases and its samples.
+"""`sluice canary verify`: does a run follow from what it names? From the run, its suite, its cases and its samples, which may be in a bucket.
+
+A run that counted recorded pairs is counted again from the recording, which has every answer: samples are needed only where somebody else scored.
 
 It ends with 0 when all of it does, 1 when something differs, 2 when files or flags cannot be used, 3 when the samples end before the decision.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 import sys
@@ -16,16 +19,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from sluice.cli.samples import files_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sluice.api.canary import CanarySpec, CanaryStatus
     from sluice.api.scoring import SuiteSpec
     from sluice.provenance.trust import TrustAnchors
+    from sluice.scoring.case import Case
     from sluice.scoring.cases import Cases
+    from sluice.scoring.compare import Repeat
     from sluice.scoring.judgement import Judgement
     from sluice.scoring.plan import Plan
     from sluice.scoring.repetition import Repeated
+    from sluice.scoring.replay.pairs import Pairs
 
 _RUN_BYTES: Final = 3 << 20
 _SAMPLES_BYTES: Final = 8 << 30
@@ -82,31 +90,47 @@ class _Read:
 @click.command()
 @click.argument("run_file", type=_FILE, metavar="RUN.yaml")
 @click.option("--suite", "suite_file", type=_FILE, required=True, help="ScoringSuite that the run names.")
-@click.option("--cases", "cases_file", type=_FILE, help="Its cases, JSON Lines. Not needed for a suite that holds its own.")
-@click.option("--samples", "samples_files", type=_FILE, multiple=True, required=True, help="Samples of the run; once for each shard that wrote its own.")
+@click.option("--cases", "cases_file", type=_FILE, help="Its cases, JSON Lines; or the recording that it counted. Not needed for a suite that holds its own.")
+@click.option("--samples", "samples", metavar="FILE|s3://…", multiple=True, help="Samples of the run; once for each shard that wrote its own.")
 @click.option("--trust-root", "trust_file", type=_FILE, help="TrustRoot with the public keys of the controller, who signs what runs decide.")
-def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples_files: tuple[Path, ...], trust_file: Path | None) -> None:
+def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples: tuple[str, ...], trust_file: Path | None) -> None:
     """Tell whether the decision of a run follows from what it names, by repeating it from its samples.
 
     \b
-    Nobody is asked, and no cluster is needed:
+    No cluster is needed, and nobody is asked but a bucket, where samples are in one:
       kubectl get mcr churn-2-1-0-canary-1 -n payments -o yaml > run.yaml
       kubectl get configmap sluice-controller-key -n sluice-system -o jsonpath='{.data.trust-root\\.json}' > keys.json
       sluice canary verify run.yaml --suite suite.yaml --cases cases.jsonl --samples samples.jsonl --trust-root keys.json
 
+    \b
+    In a bucket, with your own AWS credentials (and AWS_ENDPOINT_URL_S3, where it is not at Amazon):
+      sluice canary verify run.yaml … --samples s3://ml-audit/samples/sha256/07aa….jsonl
+
     It ends with 0 when everything is as the run says, 1 when something differs, 3 when the samples end before the decision.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
+    read, keys = _run(run_file), None if trust_file is None else _keys(trust_file)
+    suite, cases, pairs = _suite(suite_file, cases_file, recorded=read.spec.recording is not None)
+    findings = _Findings()
+    _signed(findings, read, keys)
+    _pinned(findings, read.spec, suite, cases)
+    plan = _plan(suite, cases, read.spec, read.name)
+    if samples:
+        with files_of(samples) as files:
+            code = _repeated(findings, read, plan, cases, files)
+    elif pairs is not None:
+        code = _recounted(findings, read, plan, pairs)
+    else:
+        raise click.UsageError("give the --samples of the run: without them nobody knows what was answered")
+    sys.exit(DIFFERS if findings.differs else code)
+
+
+def _repeated(findings: _Findings, read: _Read, plan: Plan, cases: Cases, samples: Sequence[Path]) -> int:
+    """Compare the run with what its samples come to; 0 when it is known whether they differ."""
     from sluice.scoring.repetition import SamplesRefused, repeat  # noqa: PLC0415 - see the package
     from sluice.scoring.suite import prepare  # noqa: PLC0415
 
-    read, keys = _run(run_file), None if trust_file is None else _keys(trust_file)
     spec, status = read.spec, read.status
-    suite, cases = _suite(suite_file, cases_file)
-    findings = _Findings()
-    _signed(findings, read, keys)
-    _pinned(findings, spec, suite, cases)
-    plan = _plan(suite, cases, spec, read.name)
-    digests = [_digest(path) for path in samples_files]
+    digests = [_digest(path) for path in samples]
     if status.samples is None:
         findings.unknown("samples", "the run does not name any: whether these are its own, nobody can tell")
     elif status.samples.digest in digests:
@@ -114,14 +138,33 @@ def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples_fi
     else:
         findings.other("samples", f"the run has {status.samples.digest}, the files {', '.join(digests)}")
     try:
-        repeated = repeat(plan, cases.all, prepare(plan, cases).metrics, _lines(samples_files))
+        repeated = repeat(plan, cases.all, prepare(plan, cases).metrics, _lines(samples))
     except SamplesRefused as error:
         findings.other("scores", str(error))
-        sys.exit(DIFFERS)
+        return 0
     findings.same("order", f"{repeated.units:,} of {plan.planned:,} units are where seed {spec.seed} puts them")
     findings.same("scores", f"{repeated.rescored:,} of {repeated.answers:,} answers, scored again from their texts")
-    code = _decided(findings, spec, status, plan, repeated)
-    sys.exit(DIFFERS if findings.differs else code)
+    return _decided(findings, spec, status, plan, repeated)
+
+
+def _recounted(findings: _Findings, read: _Read, plan: Plan, pairs: Pairs) -> int:
+    """Compare the run with what its recording comes to; 0 when it is known whether they differ."""
+    from sluice.scoring.repetition import Repeated  # noqa: PLC0415 - see the package
+    from sluice.scoring.replay.pairs import score_pairs  # noqa: PLC0415
+    from sluice.scoring.samples import Keep  # noqa: PLC0415
+    from sluice.scoring.suite import prepare  # noqa: PLC0415
+
+    metrics = prepare(plan, pairs.cases).metrics
+    if metrics.remotes:
+        raise click.UsageError(f"{', '.join(metrics.remotes)}: what judges and containers said is in the --samples of the run only")
+
+    async def unheard(_case: Case, repeats: Sequence[Repeat]) -> Sequence[Repeat]:
+        return repeats
+
+    merged = asyncio.run(score_pairs(plan, pairs, metrics, heard=unheard, sink=None, keep=Keep.DIGESTS))
+    answers = sum(len(repeats) for repeats in pairs.repeats.values())
+    findings.same("order", f"{merged.scored:,} questions, counted in the order of seed {read.spec.seed}")
+    return _decided(findings, read.spec, read.status, plan, Repeated(merged=merged, units=merged.scored, answers=answers, rescored=answers))
 
 
 def _signed(findings: _Findings, read: _Read, keys: TrustAnchors | None) -> None:
@@ -148,18 +191,21 @@ def _pinned(findings: _Findings, spec: CanarySpec, suite: SuiteSpec, cases: Case
     from sluice.api.digests import cases_digest, suite_digest  # noqa: PLC0415 - see the package
 
     findings.compare("suite", spec.suite_digest, suite_digest(suite))
-    findings.compare("cases", cases_digest(suite.cases), cases.digest)
+    if spec.recording is None:
+        findings.compare("cases", cases_digest(suite.cases), cases.digest)
+    else:
+        findings.compare("recording", spec.recording.digest, cases.digest)
 
 
 def _decided(findings: _Findings, spec: CanarySpec, status: CanaryStatus, plan: Plan, repeated: Repeated) -> int:
     """Compare the decisions; 0 when it is known whether they differ."""
-    found = _judged(spec, plan, repeated)
+    found = _judged(spec, status, plan, repeated)
     told = f"{status.decision} ({status.reason}) after {status.units or 0:,} units"
     again = f"{found.decision} ({found.reason}) after {found.units:,} units"
     if status.reason not in _BY_STATISTICS:
         findings.unknown("decision", f"{told} is no matter of statistics; by these it is {again}")
         return UNKNOWN
-    if found.decision == "Pending":
+    if found.decision == "Pending" and found.looks == len(repeated.merged.looks):
         findings.unknown("decision", f"{told}; the samples end after {found.units:,} units without one")
         return UNKNOWN
     if (str(status.decision), status.reason) != (str(found.decision), found.reason) or (found.reason != "GateHit" and status.units != found.units):
@@ -188,8 +234,8 @@ def _numbers(findings: _Findings, status: CanaryStatus, repeated: Repeated, *, l
     findings.same("numbers", f"{len(status.metrics)} mean differences")
 
 
-def _judged(spec: CanarySpec, plan: Plan, repeated: Repeated) -> Judgement:
-    from sluice.scoring.judgement import Terms, judge  # noqa: PLC0415 - see the package
+def _judged(spec: CanarySpec, status: CanaryStatus, plan: Plan, repeated: Repeated) -> Judgement:
+    from sluice.scoring.judgement import Terms, judge, up_to  # noqa: PLC0415 - see the package
 
     terms = Terms(
         margins={metric: Decimal((spec.margins or {}).get(metric, spec.margin)) for metric in plan.compared},
@@ -197,24 +243,20 @@ def _judged(spec: CanarySpec, plan: Plan, repeated: Repeated) -> Judgement:
         false_promotion_rate=Decimal(spec.false_promotion_rate),
         planned=plan.planned,
         minimum=plan.minimum,
+        sliced=bool(plan.slices),
+        waits=spec.min_duration is not None,
     )
-    return judge(repeated.merged, terms)
+    # A promotion that had to wait is one as of the newest look then. Scorers went on until they were told to end.
+    return judge(up_to(repeated.merged, units=status.units or 0) if terms.waits else repeated.merged, terms)
 
 
 def _manifest(path: Path, kind: str, remedy: str) -> Mapping[str, Any]:
-    import yaml  # noqa: PLC0415 - see the package
+    from sluice.cli.manifests import ManifestRefused, only  # noqa: PLC0415 - see the package
 
-    with path.open("rb") as file:
-        content = file.read(_RUN_BYTES + 1)
-    if len(content) > _RUN_BYTES:
-        raise _Refused(f"{path}: longer than {_RUN_BYTES:,} bytes")
     try:
-        manifest = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        raise _Refused(f"{path}: no YAML: {' '.join(str(error).split())[:300]}") from None
-    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
-        raise _Refused(f"{path}: this is no {kind}: {remedy}")
-    return manifest
+        return only(path, kind, most_bytes=_RUN_BYTES, remedy=remedy)
+    except ManifestRefused as refused:
+        raise _Refused(str(refused)) from None
 
 
 def _keys(path: Path) -> TrustAnchors:
@@ -247,9 +289,13 @@ def _run(path: Path) -> _Read:
     return _Read(spec=spec, status=status, **{field: str(metadata.get(field, "")) for field in ("namespace", "name", "uid")})
 
 
-def _suite(suite_file: Path, cases_file: Path | None) -> tuple[SuiteSpec, Cases]:
+def _suite(suite_file: Path, cases_file: Path | None, *, recorded: bool) -> tuple[SuiteSpec, Cases, Pairs | None]:
+    """The suite with its cases; or with what a run counted, which is `recorded`."""
     from sluice.cli.suite_file import read_suite  # noqa: PLC0415 - see the package
     from sluice.scoring.cases import FILE_BYTES, CasesRefused, read_cases  # noqa: PLC0415
+    from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415
+    from sluice.scoring.replay.exchange import rules_of  # noqa: PLC0415
+    from sluice.scoring.replay.pairs import PINNED, PairsRefused, read_pairs  # noqa: PLC0415
 
     suite = read_suite(suite_file)
     if cases_file is not None:
@@ -260,8 +306,11 @@ def _suite(suite_file: Path, cases_file: Path | None) -> tuple[SuiteSpec, Cases]
     else:
         raise click.UsageError("the suite keeps its cases elsewhere; fetch them and give the file with --cases")
     try:
-        return suite, read_cases(raw)
-    except CasesRefused as error:
+        if recorded:
+            pairs = read_pairs(raw, rules_of(suite.protocol, suite.scorers), bounds=PINNED)
+            return suite, pairs.cases, pairs
+        return suite, read_cases(raw), None
+    except (CasesRefused, PairsRefused, SuiteRefused) as error:
         raise _Refused(str(error)) from None
 
 
@@ -275,6 +324,7 @@ def _plan(suite: SuiteSpec, cases: Cases, spec: CanarySpec, name: str) -> Plan:
         plan = plan_run(
             suite, cases, run=name, candidate="recorded:candidate", baseline="recorded:baseline", seed=spec.seed, planned=spec.planned, minimum=spec.minimum,
             shards=shards_asked(spec.shards, planned=spec.planned, cases=cases.count), end_token=secrets.token_urlsafe(24),
+            recorded=spec.recording is not None,
         )  # fmt: skip
         prepare(plan, cases)
     except SuiteRefused as error:

@@ -36,22 +36,33 @@ Object = dict[str, Any]
 @click.argument("release", callback=release_name)
 @click.option("-n", "--namespace", required=True, help="Namespace of the release.")
 @click.option("--deployment", help="Deployment whose templates are used.  [default: the first whose template names the release]")
+@click.option("--scratch", is_flag=True, help="In the scratch namespace that the platform team has prepared.  [default: in the namespace of the release]")
 @click.option("--no-wait", is_flag=True, help="Start it, and do not follow it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be created, and create nothing.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="json: one line for each change.")
 @cluster_options
 def drill(
-    *, release: str, namespace: str, deployment: str | None, no_wait: bool, dry_run: bool, output: str, context: str | None, kubeconfig: Path | None
+    *,
+    release: str,
+    namespace: str,
+    deployment: str | None,
+    scratch: bool,
+    no_wait: bool,
+    dry_run: bool,
+    output: str,
+    context: str | None,
+    kubeconfig: Path | None,
 ) -> None:
     """Try the way back from RELEASE (mr/NAME) to its baseline, out of users' way, and follow it until it has passed or failed.
 
     \b
       sluice drill mr/churn-2-1-0 -n payments
       sluice drill mr/churn-2-1-0 -n payments --deployment churn --no-wait
+      sluice drill mr/churn-2-1-0 -n payments --scratch
 
     Ends with 0 when it passed, 1 when it failed, 3 when it cannot be told, 130 when interrupted (the drill goes on).
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
-    wanted = manifest(release, namespace, deployment)
+    wanted = manifest(release, namespace, deployment, scratch=scratch)
     if dry_run:
         click.echo(json.dumps(wanted, indent=2) if output == "json" else yaml.safe_dump(wanted, sort_keys=False).rstrip())
         return
@@ -62,11 +73,12 @@ def drill(
     sys.exit(EXIT_CODES.get(phase, 0 if no_wait else 3))
 
 
-def manifest(release: str, namespace: str, deployment: str | None) -> Object:
+def manifest(release: str, namespace: str, deployment: str | None, *, scratch: bool = False) -> Object:
     """Return the ReleaseDrill; the API server completes its name."""
     from sluice.rollout.canary_pods import run_name  # noqa: PLC0415 - see the package
 
     spec: Object = {"release": {"name": release}} | ({"deployment": {"name": deployment}} if deployment else {})
+    spec |= {"place": "ScratchNamespace"} if scratch else {}
     stem = run_name(release, 0).rpartition("-")[0]
     metadata = {"generateName": f"{stem}-" if stem[:1].isalpha() else f"drill-{stem}-", "namespace": namespace}
     return {"apiVersion": API_VERSION, "kind": "ReleaseDrill", "metadata": metadata, "spec": spec}

@@ -22,6 +22,7 @@ from sluice.provenance.errors import quoted
 
 TOKEN_VARIABLE: Final = "SIGSTORE_ID_TOKEN"  # noqa: S105 - the name of a variable
 _TOKEN_BYTES: Final = 1 << 16
+_NOBODY: Final = f"nobody says who signs: give --identity-token-file, set {TOKEN_VARIABLE}, run it in a CI job that may have tokens, or at a terminal"
 # Three parts in base64url (RFC 7515 section 7.1). Libraries skip other characters, and a line feed would end a header.
 _FORM: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
@@ -37,7 +38,16 @@ class TokenSource:
     """The OIDC provider (URL) where people log in; None: the instance has none."""
 
     def obtain(self) -> IdentityToken:
-        """A token that is valid now: of the file, else of the environment, else of the CI job, else of whoever sits at the terminal.
+        """A token that is valid now: the one that is given, else of whoever sits at the terminal. Raises CannotTell, OSError."""
+        token = self.given()
+        if token is not None:
+            return token
+        if self.login is None:
+            raise CannotTell(_NOBODY)
+        return self._asked(self.login)
+
+    def given(self) -> IdentityToken | None:
+        """A token that is valid now and needs no login: of the file, else of the environment, else of the CI job; None: somebody could log in.
 
         Raises CannotTell, OSError.
         """
@@ -52,9 +62,9 @@ class TokenSource:
             raise CannotTell(f"this CI job gives no identity token: {quoted(error)}") from error
         if ambient is not None:
             return self._parsed(ambient, "the CI job")
-        if self.login is not None and sys.stdin.isatty():
-            return self._asked(self.login)
-        raise CannotTell(f"nobody says who signs: give --identity-token-file, set {TOKEN_VARIABLE}, run it in a CI job that may have tokens, or at a terminal")
+        if not sys.stdin.isatty():
+            raise CannotTell(_NOBODY)
+        return None
 
     def _parsed(self, text: str, where: str) -> IdentityToken:
         if not _FORM.fullmatch(token := text.strip()):

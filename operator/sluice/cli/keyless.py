@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from sigstore.dsse import Statement
+from sigstore.oidc import IdentityToken
 from sigstore.sign import SigningContext
 
 from sluice.cli.identity_token import TokenSource
@@ -32,11 +33,11 @@ DEADLINE_SECONDS: Final = 90.0
 class KeylessSigner:
     """Signs as whoever the tokens of a source name."""
 
-    def __init__(self, instance: Instance, tokens: TokenSource, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
-        """Get a token at once, so that there is one. Raises CannotTell, OSError."""
+    def __init__(self, instance: Instance, tokens: TokenSource, *, token: IdentityToken | None = None, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        """Get a token at once, so that there is one, unless `token` is the first. Raises CannotTell, OSError."""
         self._instance = instance
         self._tokens = tokens
-        self._token = tokens.obtain()
+        self._token = token or tokens.obtain()
         self._deadline_seconds = deadline_seconds
 
     def sign(self, statement: bytes) -> Signed:

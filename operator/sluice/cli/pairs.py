@@ -11,13 +11,10 @@ import click
 
 if TYPE_CHECKING:
     from sluice.scoring.plan import Plan
-    from sluice.scoring.replay.pairs import Pairs
+    from sluice.scoring.replay.pairs import Bounds, Pairs
     from sluice.scoring.samples import Keep, Sink
     from sluice.scoring.suite import Prepared
     from sluice.scoring.tally import Merged
-
-CANDIDATE = "recorded:candidate"
-BASELINE = "recorded:baseline"
 
 
 class _Refused(click.ClickException):
@@ -26,28 +23,29 @@ class _Refused(click.ClickException):
     exit_code = 2
 
 
-def plan_of(suite_file: Path, pairs_file: Path, *, seed: int, planned: int, scorers: Mapping[str, Sequence[str]]) -> tuple[Plan, Pairs, Prepared]:
+def plan_of(
+    suite_file: Path, pairs_file: Path, *, seed: int, planned: int, scorers: Mapping[str, Sequence[str]], bounds: Bounds | None = None
+) -> tuple[Plan, Pairs, Prepared]:
     """Read both, and plan to count every unit, or `planned`; `scorers` says where judges and containers answer. What was left out is said.
 
-    Raises SuiteRefused, OSError.
+    `bounds` of the pairs; absent: what fits at a desk. Raises SuiteRefused, OSError.
     """
     from sluice.cli.suite_file import read_suite  # noqa: PLC0415 - see the package
-    from sluice.scoring.interpret import limits_of, metrics_of, protocol_of  # noqa: PLC0415
-    from sluice.scoring.plan import plan_run  # noqa: PLC0415
-    from sluice.scoring.replay.exchange import Rules  # noqa: PLC0415
-    from sluice.scoring.replay.pairs import FILE_BYTES, PairsRefused, read_pairs  # noqa: PLC0415
+    from sluice.scoring.plan import RECORDED_BASELINE, RECORDED_CANDIDATE, plan_run  # noqa: PLC0415
+    from sluice.scoring.replay.exchange import rules_of  # noqa: PLC0415
+    from sluice.scoring.replay.pairs import AT_A_DESK, PairsRefused, read_pairs  # noqa: PLC0415
     from sluice.scoring.suite import prepare  # noqa: PLC0415
 
     # How often a question came is what the recording says.
     suite = read_suite(suite_file).model_copy(update={"repeats": 1})
-    rules = Rules(protocol=protocol_of(suite.protocol), limits=limits_of(suite.protocol), metrics=metrics_of(suite.scorers))
+    rules, most = rules_of(suite.protocol, suite.scorers), bounds or AT_A_DESK
     try:
         with pairs_file.open("rb") as file:
-            pairs = read_pairs(file.read(FILE_BYTES + 1), rules)
+            pairs = read_pairs(file.read(most.size + 1), rules, bounds=most)
     except PairsRefused as error:
         raise _Refused(f"{pairs_file}: {error}") from None
     plan = plan_run(
-        suite, pairs.cases, run="desk", candidate=CANDIDATE, baseline=BASELINE, seed=seed, planned=planned, minimum=None,
+        suite, pairs.cases, run="desk", candidate=RECORDED_CANDIDATE, baseline=RECORDED_BASELINE, recorded=True, seed=seed, planned=planned, minimum=None,
         shards=1, end_token=secrets.token_urlsafe(24), scorer_endpoints=scorers,
     )  # fmt: skip
     prepared = prepare(plan, pairs.cases)

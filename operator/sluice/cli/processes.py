@@ -106,8 +106,16 @@ _CONTROLLER_FLAGS = (
     click.option("--concurrency", type=int, help="Objects looked at at once."),
     click.option("--scorer-image", envvar="SCORER_IMAGE", metavar="IMAGE", help="What canary scorers run: this image, by digest.  [env: SCORER_IMAGE]"),
     click.option("--scorer-queue", metavar="NAME", help="Kueue LocalQueue that scoring Jobs wait in, in each namespace with releases; default: none."),
-    click.option("--samples-repository", metavar="REPOSITORY", help="OCI repository that keeps every answer of a canary run; default: none is kept."),
-    click.option("--samples-auth-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Docker configuration with credentials for it."),
+    click.option(
+        "--samples-repository",
+        metavar="PLACE",
+        help="OCI repository, or s3://BUCKET/PREFIX, that keeps every answer of a canary run; default: none is kept.",
+    ),
+    click.option(
+        "--samples-auth-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Docker configuration with credentials for a registry."
+    ),
+    click.option("--samples-endpoint", metavar="URL", help="Where the bucket's S3 is, where that is not Amazon.  [env: AWS_ENDPOINT_URL_S3]"),
+    click.option("--samples-region", metavar="REGION", help="The region that the bucket is in.  [env: AWS_REGION]"),
     click.option("--samples-keep", type=click.Choice(["digests", "texts"]), help="What is kept of an answer: its digest, or what it says too."),
     click.option(
         "--evidence-registry",

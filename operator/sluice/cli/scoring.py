@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from sluice.cli.address import Address
+
 if TYPE_CHECKING:
     from sluice.scoring.cases import Cases
     from sluice.scoring.plan import Plan
     from sluice.scoring.process import Scoring
+    from sluice.scoring.replay.pairs import Pairs
     from sluice.scoring.tally import Merged
 
 log: Final = logging.getLogger(__name__)
@@ -43,16 +46,6 @@ class _Failed(click.ClickException):
     """Nobody can say what the comparison would have come to."""
 
     exit_code = 3
-
-
-class _Address(click.ParamType[tuple[str, int]]):
-    name = "host:port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:  # noqa: ANN401 - click's signature
-        host, _, port = str(value).rpartition(":")
-        if not port.isdecimal() or not host or int(port) > 65535:  # noqa: PLR2004 - the largest port
-            self.fail(f"{value!r} is no address; write HOST:PORT, such as 127.0.0.1:8090", param, ctx)
-        return host.strip("[]"), int(port)
 
 
 def read_margins(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, Decimal]:
@@ -85,7 +78,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--plan", "plan_file", type=_FILE, help="Plan of a run, as the controller mounts it.")
 @click.option("--cases", "cases_file", type=_FILE, help="Cases, JSON Lines. Not needed for a suite that holds its own.")
 @click.option("--shard", type=int, envvar="JOB_COMPLETION_INDEX", default=0, show_default=True, help="Which shard of the plan.  [env: JOB_COMPLETION_INDEX]")
-@click.option("--listen", type=_Address(), help="Serve /v1/statistics there, and stay until POST /v1/end.")
+@click.option("--listen", type=Address(), help="Serve /v1/statistics there, and stay until POST /v1/end.")
 @click.option("--once", is_flag=True, help="Score everything, print what it comes to, and end.")
 @click.option("--suite", "suite_file", type=_FILE, help="ScoringSuite manifest, instead of a plan.")
 @click.option("--candidate", metavar="URL", help="With --suite: where the candidate answers.")
@@ -146,6 +139,7 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
     from sluice.scoring.cases import CasesRefused  # noqa: PLC0415
     from sluice.scoring.interpret import SuiteRefused  # noqa: PLC0415
     from sluice.scoring.plan import REFUSED, PlanRefused  # noqa: PLC0415
+    from sluice.scoring.replay.pairs import PairsRefused  # noqa: PLC0415
 
     logging.basicConfig(stream=sys.stderr, level=flags["log_level"].upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if flags["once"] == (flags["listen"] is not None):
@@ -157,7 +151,7 @@ def score(**flags: Any) -> None:  # noqa: ANN401 - click's options
         if flags["once"]:
             _once(scoring.plan, partial(_asked, scoring), flags)
         _serve(scoring, flags)
-    except (PlanRefused, CasesRefused, SuiteRefused) as error:
+    except (PlanRefused, CasesRefused, PairsRefused, SuiteRefused) as error:
         if flags["once"]:
             raise _Refused(str(error)) from None
         # The last line of a scorer's log is what its Job is asked about.
@@ -176,7 +170,7 @@ def _scoring(flags: dict[str, Any]) -> Scoring:
 
     if (flags["plan_file"] is None) == (flags["suite_file"] is None):
         raise click.UsageError("give --plan, or --suite with --candidate and --baseline")
-    plan, cases = _planned(flags) if flags["plan_file"] else _from_suite(flags)
+    plan, cases, pairs = _planned(flags) if flags["plan_file"] else (*_from_suite(flags), None)
     if not 0 <= flags["shard"] < plan.shards:
         raise click.UsageError(f"shard {flags['shard']} is none of the {plan.shards} of this plan; they count from 0")
     if flags["once"] and plan.shards != 1:
@@ -184,16 +178,22 @@ def _scoring(flags: dict[str, Any]) -> Scoring:
     token = None if flags["token_file"] is None else _token(flags["token_file"])
     judge_tokens = {name: _token(path) for name, path in flags["judge_token_files"]}
     sink = None if flags["samples"] is None else FileSink(flags["samples"], limit=None if flags["once"] else SAMPLES_BYTES)
-    return Scoring(plan=plan, cases=cases, token=token, judge_tokens=judge_tokens, sink=sink, keep=Keep(flags["keep"]))
+    return Scoring(plan=plan, cases=cases, pairs=pairs, token=token, judge_tokens=judge_tokens, sink=sink, keep=Keep(flags["keep"]))
 
 
-def _planned(flags: dict[str, Any]) -> tuple[Plan, Cases]:
+def _planned(flags: dict[str, Any]) -> tuple[Plan, Cases, Pairs | None]:
     from sluice.scoring.cases import FILE_BYTES, read_cases  # noqa: PLC0415
     from sluice.scoring.plan import PLAN_BYTES, read_plan  # noqa: PLC0415
+    from sluice.scoring.replay.exchange import rules_of  # noqa: PLC0415
+    from sluice.scoring.replay.pairs import PINNED, read_pairs  # noqa: PLC0415
 
     if flags["cases_file"] is None:
         raise click.UsageError("a plan names its cases by digest only; give the file with --cases")
-    return read_plan(_read(flags["plan_file"], PLAN_BYTES)), read_cases(_read(flags["cases_file"], FILE_BYTES))
+    plan = read_plan(_read(flags["plan_file"], PLAN_BYTES))
+    if plan.recorded:
+        pairs = read_pairs(_read(flags["cases_file"], PINNED.size), rules_of(plan.protocol, plan.scorers), bounds=PINNED)
+        return plan, pairs.cases, pairs
+    return plan, read_cases(_read(flags["cases_file"], FILE_BYTES)), None
 
 
 def _from_suite(flags: dict[str, Any]) -> tuple[Plan, Cases]:
@@ -209,6 +209,8 @@ def _from_suite(flags: dict[str, Any]) -> tuple[Plan, Cases]:
         raw = _read(flags["cases_file"], FILE_BYTES)
     elif suite.cases.inline is not None:
         raw = suite.cases.inline.encode()
+    elif suite.cases.recorded is not None:
+        raise click.UsageError("the suite counts recorded pairs; give the recording with --pairs, instead of addresses")
     else:
         raise click.UsageError("the suite keeps its cases elsewhere; fetch them and give the file with --cases")
     cases = read_cases(raw)
@@ -279,6 +281,7 @@ def _once(plan: Plan, score: Callable[[], Merged], flags: dict[str, Any]) -> NoR
             false_promotion_rate=Decimal(flags["false_promotion_rate"]),
             planned=plan.planned,
             minimum=plan.minimum,
+            sliced=bool(plan.slices),
         )
         for name in plan.compared:
             terms.design(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,10 +23,18 @@ if TYPE_CHECKING:
 
 _PREDICATE_BYTES: Final = 256 << 10
 _SHORT: Final = 10
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+")
+
+
+def _uri(_context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A type is compared letter by letter: one without its scheme would be nobody's."""
+    if not _URI.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no URI; write it whole, such as https://slsa.dev/provenance/v1", param=parameter)
+    return value
 
 
 @click.command("statement")
-@click.option("--predicate-type", required=True, metavar="URI", help="What kind of statement it is.")
+@click.option("--predicate-type", required=True, metavar="URI", callback=_uri, help="What kind of statement it is.")
 @click.option("--predicate", "predicate_file", type=FILE, required=True, help="What it says: a JSON object.")
 @click.option(
     "--subject", "subjects", multiple=True, required=True, metavar="NAME=FILE|sha256:…",
@@ -50,7 +59,8 @@ def sign_statement(
         --subject churn=sha256:4f2a… --key ci.pem --bundle provenance.sigstore.json
       sluice sign statement … --keyless --trust-config sigstore.json --bundle provenance.sigstore.json
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
-    from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415 - see the package
+    from sluice.evidence.facts import check_content  # noqa: PLC0415 - see the package
+    from sluice.provenance.errors import ProvenanceError, Reason  # noqa: PLC0415
     from sluice.provenance.statement import STATEMENT_TYPE, parse_statement  # noqa: PLC0415
     from sluice.provenance.strict_json import parse_object  # noqa: PLC0415
 
@@ -71,9 +81,14 @@ def sign_statement(
         payload = json.dumps(statement, separators=(",", ":"), ensure_ascii=False).encode()
         try:
             # What nobody would read is not signed.
-            parse_statement(payload)
+            parsed = parse_statement(payload)
         except ProvenanceError as error:
             raise click.UsageError(str(error)) from error
+        try:
+            check_content(parsed)
+        except ProvenanceError as error:
+            # Others may read it.
+            click.echo(f"note: as evidence this counts for nothing, since no cluster reads it ({error.reason}): {error}", err=True)
         signed = who.signer().sign(payload)
         write_bundle(bundle_file, signed.bundle)
         tell(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -55,6 +55,11 @@ class SignerChoice:
     token_file: Path | None
     client_id: str | None
 
+    @property
+    def given(self) -> bool:
+        """Whether any of the options was given."""
+        return any(bool(getattr(self, each.name)) for each in fields(self))
+
     def signer(self) -> StatementSigner:
         """Read who signs. Keyless: also find the identity, so that what cannot be signed shows before a large model is hashed.
 
@@ -95,9 +100,14 @@ class SignerChoice:
         from sluice.cli.keyless import KeylessSigner  # noqa: PLC0415
         from sluice.cli.sigstore_instance import private_instance, public_instance  # noqa: PLC0415
 
-        instance = public_instance() if self.trust_config_file is None else private_instance(self.trust_config_file)
-        tokens = TokenSource(file=self.token_file, client_id=self.client_id or DEFAULT_CLIENT_ID, login=instance.login)
-        return KeylessSigner(instance, tokens)
+        tokens = TokenSource(file=self.token_file, client_id=self.client_id or DEFAULT_CLIENT_ID, login=None)
+        if self.trust_config_file is not None:
+            instance = private_instance(self.trust_config_file)
+            return KeylessSigner(instance, replace(tokens, login=instance.login))
+        # Where nobody can sign, nobody is asked where to.
+        token = tokens.given()
+        instance = public_instance()
+        return KeylessSigner(instance, replace(tokens, login=instance.login), token=token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,8 @@ def check(suite_file: Path, cases_file: Path | None) -> None:
     from sluice.scoring.suite import check_fits, reach  # noqa: PLC0415
 
     spec = read_suite(suite_file)
+    if spec.cases.recorded is not None:
+        raise click.UsageError("the suite counts recorded pairs, which `sluice sign pairs` looks at; it has no cases of its own")
     raw = _cases(spec, cases_file)
     faults: list[str] = []
     fitting: list[Case] = []
@@ -93,11 +95,12 @@ def check(suite_file: Path, cases_file: Path | None) -> None:
 
 
 @suite.command()
-@click.option("--cases", "cases_file", type=_FILE, required=True, help="Cases, JSON Lines.")
+@click.option("--cases", "cases_file", type=_FILE, help="Cases, JSON Lines.")
+@click.option("--pairs", "pairs_file", type=_FILE, help="Instead: recorded pairs, JSON Lines.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder to write the image into (an OCI image layout); it must not exist.")
 @click.option("--repository", default="registry.example.com/cases", show_default=True, help="Where it will be pushed, for the lines that are printed.")
-def pack(cases_file: Path, output: Path, repository: str) -> None:
-    """Pack cases as an image that nodes fetch by digest, and print what to write into the suite.
+def pack(cases_file: Path | None, pairs_file: Path | None, output: Path, repository: str) -> None:
+    """Pack cases as an image that nodes fetch by digest, and print what to write into the suite; or recorded pairs, for `sluice sign pairs`.
 
     The same file always gives the same digest. Push it with a tool that leaves it as it is:
 
@@ -105,14 +108,14 @@ def pack(cases_file: Path, output: Path, repository: str) -> None:
       crane push FOLDER REPOSITORY:TAG
       skopeo copy --preserve-digests oci:FOLDER docker://REPOSITORY:TAG
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
-    from sluice.scoring.cases import FILE_BYTES, CasesRefused, read_cases  # noqa: PLC0415
     from sluice.scoring.cases_image import layout_of  # noqa: PLC0415
 
-    raw = _read(cases_file, FILE_BYTES)
-    try:
-        cases = read_cases(raw)
-    except CasesRefused as error:
-        raise _Refused(f"{cases_file}: {error}") from None
+    if cases_file is not None and pairs_file is None:
+        raw, words = _of_cases(cases_file)
+    elif pairs_file is not None and cases_file is None:
+        raw, words = _of_pairs(pairs_file)
+    else:
+        raise click.UsageError("give --cases, or --pairs")
     layout = layout_of(raw)
     try:
         output.mkdir(parents=True)
@@ -122,7 +125,29 @@ def pack(cases_file: Path, output: Path, repository: str) -> None:
         path = output / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    click.echo(f"cases:\n  oci:\n    reference: {repository}@{layout.digest}\n    digest: {cases.digest}\n    count: {cases.count}")
+    click.echo(words.format(reference=f"{repository}@{layout.digest}"))
+
+
+def _of_cases(path: Path) -> tuple[bytes, str]:
+    """The bytes, and what to write into the suite."""
+    from sluice.scoring.cases import FILE_BYTES, CasesRefused, read_cases  # noqa: PLC0415
+
+    raw = _read(path, FILE_BYTES)
+    try:
+        cases = read_cases(raw)
+    except CasesRefused as error:
+        raise _Refused(f"{path}: {error}") from None
+    return raw, f"cases:\n  oci:\n    reference: {{reference}}\n    digest: {cases.digest}\n    count: {cases.count}"
+
+
+def _of_pairs(path: Path) -> tuple[bytes, str]:
+    """The same of recorded pairs, which are read when they are signed."""
+    from sluice.scoring.replay.pairs import PINNED  # noqa: PLC0415
+
+    raw = _read(path, PINNED.size)
+    if len(raw) > PINNED.size:
+        raise _Refused(f"{path}: longer than the {PINNED.size >> 20} MiB that a scorer reads; take a random part of the requests")
+    return raw, "sluice sign pairs --reference {reference}"
 
 
 def _cases(spec: SuiteSpec, cases_file: Path | None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,22 +21,28 @@ class SuiteFileRefused(click.ClickException):
 
 def read_suite(path: Path) -> SuiteSpec:
     """Read the spec of the suite in a manifest. Raises SuiteFileRefused, OSError."""
-    import yaml  # noqa: PLC0415 - see the package
+    return _read(path)[1]
 
-    from sluice.api.scoring import SuiteSpec  # noqa: PLC0415
+
+def read_named_suite(path: Path) -> tuple[str, SuiteSpec]:
+    """Read its name, too. Raises SuiteFileRefused, OSError."""
+    manifest, spec = _read(path)
+    name = (manifest.get("metadata") or {}).get("name")
+    if not isinstance(name, str) or not name:
+        raise SuiteFileRefused(f"{path}: the suite has no name; write metadata.name, as it is on the cluster")
+    return name, spec
+
+
+def _read(path: Path) -> tuple[dict[str, Any], SuiteSpec]:
+    from sluice.api.scoring import SuiteSpec  # noqa: PLC0415 - see the package
+    from sluice.cli.manifests import ManifestRefused, only  # noqa: PLC0415
     from sluice.decision.reading import Unreadable, read  # noqa: PLC0415
 
-    with path.open("rb") as file:
-        content = file.read(SUITE_BYTES + 1)
-    if len(content) > SUITE_BYTES:
-        raise SuiteFileRefused(f"{path}: longer than {SUITE_BYTES:,} bytes")
     try:
-        manifest = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        raise SuiteFileRefused(f"{path}: no YAML: {' '.join(str(error).split())[:300]}") from None
-    if not isinstance(manifest, dict) or manifest.get("kind") != "ScoringSuite":
-        raise SuiteFileRefused(f"{path}: this is no ScoringSuite; write `kind: ScoringSuite` and its spec")
+        manifest = only(path, "ScoringSuite", most_bytes=SUITE_BYTES, remedy="write `kind: ScoringSuite` and its spec")
+    except ManifestRefused as refused:
+        raise SuiteFileRefused(str(refused)) from None
     spec = read(SuiteSpec, manifest)
     if isinstance(spec, Unreadable):
         raise SuiteFileRefused(f"{path}: {spec}")
-    return spec
+    return manifest, spec

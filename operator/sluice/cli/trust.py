@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
         if accept_undated:
             spec["certificateAuthorities"]["undated"] = "Accept"
     elif any("BEGIN" in text for text in texts.values()):
-        spec = {"keys": [{"name": _label(path), "pem": text} for path, text in texts.items()]}
+        spec = {"keys": [{"name": name, "pem": texts[path]} for name, path in _labelled(texts).items()]}
     elif len(files) == 1:
         spec = {"sigstore": {"trustedRoot": trusted_root_in(files[0], texts[files[0]])}}
     else:
@@ -61,8 +62,8 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
     if "certificateAuthorities" not in spec and (timestamps is not None or accept_undated):
         raise click.UsageError("--timestamp-authority and --accept-undated go with CA certificates")
     document = {"apiVersion": API_VERSION, "kind": "TrustRoot", "metadata": {"name": name}, "spec": spec}
-    _material(document, where=", ".join(map(str, files)))
-    click.echo(_as_yaml(document))
+    checked(document, where=", ".join(map(str, files)))
+    click.echo(as_yaml(document))
 
 
 @trust.command()
@@ -85,7 +86,7 @@ def show(*, file: Path, output: str) -> None:
         _print(answer, output)
 
 
-def _as_yaml(document: dict[str, Any]) -> str:
+def as_yaml(document: dict[str, Any]) -> str:
     """YAML in which text of several lines, such as a PEM, stands as it is read."""
     import yaml  # noqa: PLC0415 - see the package
 
@@ -126,19 +127,32 @@ def _read(path: Path) -> Material:
     document = material_in(path, text)
     if document is None:
         document = {"kind": "TrustRoot", "metadata": {"name": path.stem}, "spec": {"sigstore": {"trustedRoot": trusted_root_in(path, text)}}}
-    return _material(document, where=str(path))
+    return checked(document, where=str(path))
 
 
-def _material(document: dict[str, Any], *, where: str) -> Material:
+def checked(document: dict[str, Any], *, where: str) -> Material:
+    """What is trusted in a TrustRoot, which a cluster would take. Raises BadTrust."""
     from sluice.cli.trust_material import Material  # noqa: PLC0415 - see the package
+    from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415
 
     try:
         return Material.of(document)
-    except ValueError as error:
+    except (ValueError, ProvenanceError) as error:
         raise BadTrust(f"{where}: {error}") from error
 
 
-def _label(path: Path) -> str:
+def _labelled(paths: Iterable[Path]) -> dict[str, Path]:
+    """The files by the names of their keys. Raises UsageError where two would have the same."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        label = label_of(path)
+        if label in found:
+            raise click.UsageError(f"{found[label]} and {path} would both be key {label!r}: rename one of them")
+        found[label] = path
+    return found
+
+
+def label_of(path: Path) -> str:
     """The name of a key: that of its file, as far as a name may be spelled so."""
     kept = "".join(character if character.isalnum() and character.isascii() else "-" for character in path.stem.lower())
     return kept.strip("-")[:63].strip("-") or "key"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sluice.api.trust import TrustRootSpec
 from sluice.decision.reading import Unreadable, read
 from sluice.decision.records import TrustRoot
 from sluice.provenance.digests import sha256_of
+from sluice.provenance.errors import Reason, closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Material:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Material:
-        """Read a TrustRoot. Raises ValueError: it cannot be used."""
+        """Read a TrustRoot. Raises ValueError and ProvenanceError: it cannot be used, or not be shown."""
         metadata = document.get("metadata")
         name = str(metadata.get("name") if isinstance(metadata, dict) else "")
         root, spec = TrustRoot.of(name, document), read(TrustRootSpec, document)
@@ -53,9 +54,10 @@ class Material:
 def _of_sigstore(document: Mapping[str, Any]) -> Iterator[str]:
     """The lines of a `trusted_root.json` that was read before, so that it is of the right form."""
     for what, member in (("certificate authority", "certificateAuthorities"), ("timestamp authority", "timestampAuthorities")):
-        for authority in document.get(member) or ():
-            chain = [x509.load_der_x509_certificate(base64.b64decode(each["rawBytes"])) for each in authority["certChain"]["certificates"]]
-            yield f"{what} {_chain(chain)}, {_window(authority.get('validFor'))}"
+        for index, authority in enumerate(document.get(member) or ()):
+            encoded = [base64.b64decode(each["rawBytes"]) for each in authority["certChain"]["certificates"]]
+            named = [_named(der, where=f"sigstore.trustedRoot: {member}[{index}].certChain.certificates[{place}]") for place, der in enumerate(encoded)]
+            yield f"{what} {' below '.join(named)}, {_window(authority.get('validFor'))}"
     for what, member in (("transparency log", "tlogs"), ("certificate transparency log", "ctlogs")):
         for log in document.get(member) or ():
             key = log["publicKey"]
@@ -66,12 +68,14 @@ def _of_sigstore(document: Mapping[str, Any]) -> Iterator[str]:
 def _of_pem(what: str, pem: str) -> Iterator[str]:
     for certificate in x509.load_pem_x509_certificates(pem.encode()) if pem else ():
         start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        yield f"{what} {_chain([certificate])}, {start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}"
+        named = _named(certificate.public_bytes(serialization.Encoding.DER), where=what)
+        yield f"{what} {named}, {start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _chain(chain: Sequence[x509.Certificate]) -> str:
-    named = [f"{one.subject.rfc4514_string()} {sha256_of(one.public_bytes(serialization.Encoding.DER))}" for one in chain]
-    return " below ".join(named)
+def _named(der: bytes, *, where: str) -> str:
+    """A certificate by its subject and its digest. Raises ProvenanceError: what verifies asks for keys and windows, so nobody may have read the name before."""
+    with closed(Reason.TrustRootMalformed, f"{where}: the subject of the certificate does not parse"):
+        return f"{x509.load_der_x509_certificate(der).subject.rfc4514_string()} {sha256_of(der)}"
 
 
 def _window(window: Mapping[str, Any] | None) -> str:

@@ -133,12 +133,15 @@ def _read_trust_root(path: Path) -> tuple[TrustAnchors, Revocations | None]:
 
 def material_in(path: Path, text: str) -> dict[str, Any] | None:
     """The TrustRoot that `text`, the content of `path`, is; None for what may be a trusted_root.json. Raises BadTrust."""
-    import yaml  # noqa: PLC0415 - see the package
+    from sluice.cli.manifests import ManifestRefused, check_rules, documents  # noqa: PLC0415 - see the package
 
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise BadTrust(f"{path}: neither YAML nor JSON: {' '.join(str(error).split())[:300]}") from None
+        found = [document for document in documents(text) if document is not None]
+    except ManifestRefused as error:
+        raise BadTrust(f"{path}: {error}") from None
+    if len(found) > 1:
+        raise BadTrust(f"{path}: there are {len(found)} documents in it; one is read")
+    document = found[0] if found else None
     if not isinstance(document, dict):
         hint = (
             "; a key is given with --key, certificates with --certificate-chain, and `sluice trust import` makes a TrustRoot of them" if "BEGIN" in text else ""
@@ -146,7 +149,13 @@ def material_in(path: Path, text: str) -> dict[str, Any] | None:
         raise BadTrust(f"{path}: this is no TrustRoot and no trusted_root.json{hint}")
     if "kind" in document and document["kind"] != "TrustRoot":
         raise BadTrust(f"{path}: this is a {str(document['kind'])[:80]}, and no TrustRoot")
-    return document if "kind" in document else None
+    if "kind" not in document:
+        return None
+    try:
+        check_rules(document)
+    except ManifestRefused as error:
+        raise BadTrust(f"{path}: {error}") from None
+    return document
 
 
 def trusted_root_in(path: Path, text: str) -> str:

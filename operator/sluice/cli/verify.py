@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
         "bundle": "verify_bundle.verify_bundle_file",
         "image": "verify_image.verify_image",
         "model": "verify_model.verify_model",
+        "record": "verify_record.verify_record",
         "release": "verify_release.verify_release",
     },
 )
@@ -97,16 +98,22 @@ def _files(error: Exception) -> dict[str, JsonValue]:
 
 
 def tell(answer: Mapping[str, JsonValue], output: str) -> None:
-    """Print an answer: whether it is `verified` (or `signed`) first, then what is known, one line for each member or entry of a list."""
+    """Print an answer: whether it is `verified` (or `signed`) first, then what is known, one line for each member or entry of a list.
+
+    At once, so that who reads the first line only has let the others pass, too. Raises CannotTell: nobody takes it.
+    """
     if output == "json":
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        text = json.dumps(answer, indent=2, ensure_ascii=False)
     elif output == "yaml":
         import yaml  # noqa: PLC0415 - see the package
 
-        click.echo(yaml.safe_dump(dict(answer), sort_keys=False, allow_unicode=True).rstrip())
+        text = yaml.safe_dump(dict(answer), sort_keys=False, allow_unicode=True).rstrip()
     else:
-        for line in lines(answer):
-            click.echo(line)
+        text = "\n".join(lines(answer))
+    try:
+        click.echo(text)
+    except OSError as error:
+        raise CannotTell(f"the answer cannot be printed: {error.strerror}") from error
 
 
 def lines(answer: Mapping[str, Any]) -> Iterator[str]:

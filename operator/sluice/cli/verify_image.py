@@ -16,7 +16,7 @@ import click
 
 from sluice.cli.trusted import FILE, Trusted, trust_options, trusted
 from sluice.cli.verify import NOT_VERIFIED, OUTPUT, BadTrust, CannotTell, answering, tell
-from sluice.cli.verify_bundle import read_file, verified
+from sluice.cli.verify_bundle import OF_TYPE, of_type, read_file, verified
 
 if TYPE_CHECKING:
     from sluice.api.strict_json import JsonObject, JsonValue
@@ -34,6 +34,7 @@ Candidate = tuple[str, "bytes | NotFetched"]
 @click.option("--bundle", "bundle_files", type=FILE, multiple=True, help="A bundle about the image, instead of asking its registry; repeatable.")
 @click.option("--plain-http/--no-plain-http", default=None, help="The registry has no TLS.  [default: only one on this machine]")
 @click.option("--registry-ca", "ca_file", type=FILE, help="Certificates of authorities, PEM, that the registry's may come from, beside the system's.")
+@OF_TYPE
 @trust_options
 @OUTPUT
 def verify_image(
@@ -42,6 +43,7 @@ def verify_image(
     bundle_files: tuple[Path, ...],
     plain_http: bool | None,
     ca_file: Path | None,
+    predicate_type: str | None,
     trust_root_file: Path | None,
     key_files: tuple[Path, ...],
     certificate_files: tuple[Path, ...],
@@ -56,7 +58,8 @@ def verify_image(
       sluice verify image registry.example.com/churn@sha256:4f2a… --key release.pub --bundle provenance.json
 
     The registry is asked for the bundles that refer to the image (OCI 1.1, or the tag that stands in for it), with the account of `docker login`. With --bundle
-    nothing is asked. The image itself is not fetched: its digest says what it is. One bundle that verifies is enough.
+    nothing is asked. The image itself is not fetched: its digest says what it is. One bundle that verifies is enough; with
+    --predicate-type, one of this kind: a list of packages is no provenance.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     with answering(output):
         named = _IMAGE.fullmatch(image)
@@ -69,7 +72,7 @@ def verify_image(
         more = False
         if not bundle_files:
             candidates, more = _attached(f"{named['name']}@{named['digest']}", plain_http=plain_http, ca_file=ca_file)
-        judged = [_judged(name, content, named["digest"], trust) for name, content in candidates]
+        judged = [_judged(name, content, named["digest"], trust, predicate_type=predicate_type) for name, content in candidates]
         _end(image, judged, more=more, output=output)
 
 
@@ -98,7 +101,7 @@ def _attached(image: str, *, plain_http: bool | None, ca_file: Path | None) -> t
     return [(str(manifest), content) for manifest, content in found.found], found.more
 
 
-def _judged(name: str, content: bytes | NotFetched, digest: str, trust: Trusted) -> JsonObject:
+def _judged(name: str, content: bytes | NotFetched, digest: str, trust: Trusted, *, predicate_type: str | None) -> JsonObject:
     """What one candidate comes to. `verified` is None where it could not be read: that says nothing about it."""
     from sluice.decision.discovery_reasons import DiscoveryReason  # noqa: PLC0415 - see the package
     from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415
@@ -107,7 +110,7 @@ def _judged(name: str, content: bytes | NotFetched, digest: str, trust: Trusted)
         read = content.reason is DiscoveryReason.NotABundle
         return {"source": name, "verified": False if read else None, "reason": str(content.reason), "message": str(content)}
     try:
-        return {"source": name} | verified(content, digest, trust)
+        return {"source": name} | of_type(predicate_type, verified(content, digest, trust))
     except ProvenanceError as error:
         return {"source": name, "verified": False, "reason": str(error.reason), "message": str(error)}
 

@@ -9,7 +9,7 @@ import click
 
 from sluice.cli.hashing_bar import hashing_bar
 from sluice.cli.trusted import FILE, trust_options, trusted
-from sluice.cli.verify import OUTPUT, answering, tell
+from sluice.cli.verify import OUTPUT, CannotTell, answering, tell
 
 if TYPE_CHECKING:
     from sluice.provenance.bundle import VerifiedEnvelope
@@ -57,6 +57,8 @@ def verify_model(
     with answering(output):
         trust = trusted(trust_root_file=trust_root_file, key_files=key_files, certificate_files=certificate_files, identity=identity, issuer=issuer)
         bundle = bundle_file or beside(model)
+        if not bundle.exists():
+            raise CannotTell(f"there is no {bundle}; say where the signature is, with --bundle FILE")
         envelope = trust.verify(read_bundle_file(bundle), limit=BUNDLE_BYTES)
         manifest = parse_model_manifest(parse_statement(envelope.payload, limit=BUNDLE_BYTES), limit=DISK_FILE_LIMIT)
         with hashing_bar(model, quiet=output != "table") as progress:

@@ -112,7 +112,7 @@ def _manifest(bundle_file: Path, digest: str, trust_root_file: Path | None, iden
         payload = trust.verify(raw, limit=BUNDLE_BYTES).payload
     manifest = parse_model_manifest(parse_statement(payload, limit=BUNDLE_BYTES), limit=DISK_FILE_LIMIT)
     if manifest.digest != digest:
-        raise ProvenanceError(Reason.ManifestMalformed, f"the release pins {digest}, the signed list is {manifest.digest}")
+        raise ProvenanceError(Reason.ArtifactMismatch, f"the release pins {digest}, the signed list is {manifest.digest}")
     return manifest
 
 

@@ -57,6 +57,10 @@ class Unavailable(ApiError):
     """
 
 
+class WebhookSilent(Unavailable):
+    """500: a webhook that somebody else registered has to be asked first, and does not answer. Nothing was written, and asking again soon does not help."""
+
+
 class TooLarge(ApiError):
     """The answer is larger than this client is willing to read."""
 
@@ -67,6 +71,9 @@ class Malformed(ApiError):
 
 _PATCH_REFUSED: Final = "the server rejected our request due to an error in our request"
 """All that the API server (1.36) says when the operations of a JSON Patch cannot be carried out; validation errors carry details."""
+
+_NO_WEBHOOK: Final = "failed calling webhook"
+"""What the API server (1.36) says of one that fails closed, is asked and gives no answer; it is an internal error, as any."""
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
     400: Invalid,
@@ -92,4 +99,6 @@ def error_from(status: int, body: object) -> ApiError:
     kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ApiError)  # noqa: PLR2004 - server errors, RFC 9110 section 15.6
     if status == 422 and message == _PATCH_REFUSED and not fields.get("details"):  # noqa: PLR2004 - of its kind, the only one without details
         kind, message = DoesNotFit, "the JSON Patch does not fit the object as it is now"
+    if status == 500 and _NO_WEBHOOK in message:  # noqa: PLR2004 - of its kind, too
+        kind = WebhookSilent
     return kind(status, reason, message)

@@ -13,16 +13,21 @@ from collections.abc import Callable
 from typing import Final
 
 from sluice.cluster.client import ApiClient
-from sluice.cluster.reflector import Reflector
+from sluice.cluster.reflector import Reflector, whole
 from sluice.cluster.resource import (
     APPROVALS,
     CANARY_RUNS,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
     DRILLS,
     EVIDENCE,
     MONITORS,
     NAMESPACES,
+    NETWORK_POLICIES,
     POLICIES,
     RELEASES,
+    ROLE_BINDINGS,
+    ROLES,
     SCORING_SUITES,
     TRUST_ROOTS,
     WAIVERS,
@@ -30,14 +35,20 @@ from sluice.cluster.resource import (
 )  # fmt: skip
 from sluice.cluster.store import Object, Store
 from sluice.cluster.verification import Verification
+from sluice.decision.objects import STATUS_READ, Learnt
 from sluice.decision.records import Key
-from sluice.decision.world import STATUS_READ, Learnt, World
+from sluice.decision.world import World
 
-RESOURCES: Final[dict[str, Resource]] = {
+GRANTING: Final[dict[str, Resource]] = {resource.kind: resource for resource in (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, NETWORK_POLICIES)}
+"""What grants something, by kind. They are others', and there may be many: of each only that is kept which is read."""
+RESOURCES: Final[dict[str, Resource]] = GRANTING | {
     resource.kind: resource
     for resource in (NAMESPACES, RELEASES, EVIDENCE, APPROVALS, WAIVERS, POLICIES, TRUST_ROOTS, SCORING_SUITES, CANARY_RUNS, MONITORS, DRILLS)
 }
 """What is watched, by kind."""
+
+_GRANTS: Final = ("rules", "roleRef", "subjects", "spec")
+"""What is read of an object that grants something."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -60,7 +71,9 @@ class WorldFeed:
         self.world = World(defers=True) if world is None else world
         self._on_touched = on_touched
         self._on_object = on_object
-        self._reflectors = {kind: Reflector(client, RESOURCES[kind], on_change=self._changed) for kind in self.world.kinds}
+        self._reflectors = {
+            kind: Reflector(client, RESOURCES[kind], on_change=self._changed, project=_lean if kind in GRANTING else whole) for kind in self.world.kinds
+        }
         self._unsound: dict[tuple[str, Key], str] = {}
         self._verification = Verification(self.world, self._learnt)
         self._first: set[str] | None = None
@@ -107,8 +120,11 @@ class WorldFeed:
     async def _catch_up(self) -> None:
         """Wait until what was there in the beginning is verified. What comes later is waited for by nobody but its release."""
         await asyncio.gather(*(reflector.wait_synced() for reflector in self._reflectors.values()))
+        touched = self.world.listed_all()
         self._first = set(self.world.wanted)
         self._look_at_first()
+        if touched and self._on_touched is not None:
+            self._on_touched(touched)
 
     def _look_at_first(self) -> None:
         if self._first is not None and not any(key in self.world.wanted for key in self._first):
@@ -145,4 +161,12 @@ class WorldFeed:
 def _essence(kind: str, obj: Object) -> tuple[object, ...]:
     """What the world reads of an object."""
     status = obj.get("status") or {}
+    if kind in GRANTING:
+        return tuple(obj.get(field) for field in _GRANTS)
     return obj["metadata"].get("labels"), obj.get("spec"), *(status.get(field) for field in STATUS_READ.get(kind, ()))
+
+
+def _lean(obj: Object) -> Object:
+    """Keep what is read of an object that grants something."""
+    metadata = {field: value for field, value in obj["metadata"].items() if field in {"namespace", "name", "uid", "resourceVersion"}}
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata} | {field: obj[field] for field in _GRANTS if field in obj}

@@ -84,6 +84,12 @@ SECRETS: Final = Resource(group="", version="v1", plural="secrets", kind="Secret
 ENDPOINT_SLICES: Final = Resource(group="discovery.k8s.io", version="v1", plural="endpointslices", kind="EndpointSlice")
 SERVICES: Final = Resource(group="", version="v1", plural="services", kind="Service")
 NETWORK_POLICIES: Final = Resource(group="networking.k8s.io", version="v1", plural="networkpolicies", kind="NetworkPolicy")
+ROLES: Final = Resource(group="rbac.authorization.k8s.io", version="v1", plural="roles", kind="Role")
+ROLE_BINDINGS: Final = Resource(group="rbac.authorization.k8s.io", version="v1", plural="rolebindings", kind="RoleBinding")
+CLUSTER_ROLES: Final = Resource(group="rbac.authorization.k8s.io", version="v1", plural="clusterroles", kind="ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDINGS: Final = Resource(
+    group="rbac.authorization.k8s.io", version="v1", plural="clusterrolebindings", kind="ClusterRoleBinding", namespaced=False
+)
 LEASES: Final = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
 EVENTS: Final = Resource(group="events.k8s.io", version="v1", plural="events", kind="Event")
 

@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Final
 
-from sluice.decision.world import Learnt, World
+from sluice.decision.objects import Learnt
+from sluice.decision.world import World
 from sluice.evidence.fact_cache import Check, Outcome
 
 AT_ONCE: Final = 64

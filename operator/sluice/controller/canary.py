@@ -19,19 +19,20 @@ from pydantic import ValidationError
 from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec, StatisticsStatus
 from sluice.api.exposure import ExposureStatus
 from sluice.cluster.client import ApiClient, Object
-from sluice.cluster.errors import ApiError, Forbidden, Invalid
+from sluice.cluster.errors import ApiError, Forbidden, Invalid, WebhookSilent
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import CANARY_RUNS
+from sluice.controller.canary_demand import demand
 from sluice.controller.canary_exposure import begin, is_exposing, schedule_of, seen_of, standing_of
 from sluice.controller.canary_inputs import Inputs, resolve
 from sluice.controller.canary_metrics import CanaryMetrics, step_of
+from sluice.controller.canary_minimum import too_early
 from sluice.controller.canary_samples import SampleKeeper
-from sluice.controller.canary_start import asked_for
 from sluice.controller.canary_status import FINAL, Seen, completed, decision_of, recorded, status_of_run
 from sluice.controller.writing import write_status
 from sluice.decision.gate import Action, Decision, decide_canary_pod, decide_pod
-from sluice.decision.model import Allowance, Release
+from sluice.decision.model import Release
 from sluice.decision.monitors import alarms_of
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
@@ -40,13 +41,15 @@ from sluice.decision.run_reasons import RunReason
 from sluice.decision.runs import Run
 from sluice.provenance.signing import SigningKey
 from sluice.rollout.actuation import Judge
-from sluice.rollout.canary import Progress, Scoring, Tools, Waiting, advance
+from sluice.rollout.canary import advance
+from sluice.rollout.comparison import Progress, Scoring, Tools, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.exposure import Hands, expose, pause
 from sluice.rollout.kept_statistics import keep, statistics_name
 from sluice.rollout.nodes import Doubt, unanswered, waits_for
 from sluice.rollout.owned import found, typed
 from sluice.rollout.readings import Readings
+from sluice.rollout.recorded import count
 from sluice.rollout.routing import PodRouter, Router
 from sluice.rollout.scoring_job import ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
@@ -121,7 +124,8 @@ class CanaryReconciler:
         except Ending as end:
             seen = Seen(phase=CanaryPhase.DECIDED, decision=end.decision, reason=end.reason, message=str(end), judgement=memory.judgement)
         scored = memory.merged.scored if memory.merged else None
-        self._metrics.stands(key, replace(step_of(run, scored=scored), phase=seen.phase, planned=seen.planned or 0))
+        waits = seen.reason == RunReason.MinDurationNotOver
+        self._metrics.stands(key, replace(step_of(run, scored=scored), phase=seen.phase, planned=seen.planned or 0, waits=waits))
         if memory.merged is not None:
             self._metrics.counted(key, memory.merged)
         if seen.decision in FINAL or (seen.phase is CanaryPhase.EXPOSING and not is_exposing(run)):
@@ -155,15 +159,15 @@ class CanaryReconciler:
         blind = self._feed.blind(max_age_seconds=self._max_age_seconds)
         if blind or Key.of(run) not in self._feed.world.canaries.runs:
             return _waiting(Waiting(reason=str(Reason.NotReady), message=f"the controller cannot decide now: {blind or 'it has not seen this run yet'}"))
-        self._demand(run, spec)
-        inputs = await resolve(run, spec, self._feed.world, self._client)
+        inputs = self._demand(run, spec) or await resolve(run, spec, self._feed.world, self._client)
         if isinstance(inputs, Waiting):
             return _waiting(inputs)
         tools = Tools(client=self._client, judge=self._judge_for(Key.of(run)), scorers=self._scorers, image=self._image, start_seconds=self._start_seconds)
         try:
-            progress = await advance(run, inputs.comparison, tools, memory.readings, now=datetime.now(UTC))
-        except (Forbidden, Invalid) as error:
-            # A quota, a policy of somebody else, an object that is too large: people can mend that, and have to be told.
+            step = count if inputs.comparison.recorded else advance
+            progress = await step(run, inputs.comparison, tools, memory.readings, now=datetime.now(UTC))
+        except (Forbidden, Invalid, WebhookSilent) as error:
+            # A quota, a policy of somebody else or a webhook that is down, an object that is too large: people can mend that, and have to be told.
             return _waiting(Waiting(reason=RunReason.RefusedByCluster, message=f"the API server refuses what the run needs: {error}"))
         seen = await self._judged(progress, inputs, memory)
         return begin(seen, now=datetime.now(UTC)) if seen.decision is CanaryDecision.PROMOTE and spec.exposure else seen
@@ -190,16 +194,9 @@ class CanaryReconciler:
         alarms = alarms_of(self._feed.world.case(known)) if isinstance(known, Release) else ()
         return alarms[0].message if alarms else ""
 
-    def _demand(self, run: Object, spec: CanarySpec) -> None:
-        """End a run that nobody asks for any more. What the release itself lacks is found at its Pods."""
+    def _demand(self, run: Object, spec: CanarySpec) -> Waiting | None:
         release = Key(namespace=run["metadata"]["namespace"], name=spec.release.name)
-        verdict = self._feed.world.verdict(release, now=datetime.now(UTC))
-        if verdict is None:
-            raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.ReleaseGone, f"there is no ModelRelease {spec.release.name} any more")
-        if verdict.allows is Allowance.CANARY and not asked_for(run, verdict.due):
-            raise Ending(
-                CanaryDecision.INCONCLUSIVE, RunReason.NotAskedFor, "policy, suite or baseline is another one now, and this comparison would count for nothing"
-            )
+        return demand(run, spec, self._feed.world.verdict(release, now=datetime.now(UTC)))
 
     async def _judged(self, progress: Progress, inputs: Inputs, memory: _Memory) -> Seen:
         if isinstance(progress, Waiting):
@@ -215,6 +212,8 @@ class CanaryReconciler:
         if decision is CanaryDecision.ROLL_BACK and judgement.reason != RunReason.GateHit and unanswered(progress.merged):
             waits = await waits_for(self._client, progress.node, memory.doubt, now=datetime.now(UTC))
             decision = CanaryDecision.PENDING if waits else decision
+        early = too_early(progress.started_at, inputs.least, now=datetime.now(UTC)) if decision is CanaryDecision.PROMOTE else ""
+        decision = CanaryDecision.PENDING if early else decision
         decided = decision in FINAL
         shown: tuple[Standing, ...] = ()
         if decided or time.monotonic() - memory.told_at >= WAIT_SECONDS:
@@ -222,8 +221,8 @@ class CanaryReconciler:
         return Seen(
             phase=CanaryPhase.DECIDED if decided else CanaryPhase.SCORING,
             decision=decision,
-            reason=judgement.reason if decided else RunReason.Scoring,
-            message="; ".join(part for part in (judgement.message, "" if decided else waits) if part),
+            reason=RunReason.MinDurationNotOver if early else judgement.reason if decided else RunReason.Scoring,
+            message="; ".join(part for part in (judgement.message, early, "" if decided else waits) if part),
             planned=inputs.terms.planned,
             judgement=judgement,
             standings=shown,

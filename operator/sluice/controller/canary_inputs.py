@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Final
 
 from sluice.api.canary import BaselinePods, CanaryDecision, CanarySpec
 from sluice.api.durations import parse_duration
+from sluice.api.recording import ConfigMapFile, Recording
 from sluice.api.scoring import SuiteSpec
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.resource import CONFIG_MAPS
@@ -22,7 +23,7 @@ from sluice.decision.records import Key
 from sluice.decision.run_reasons import RunReason
 from sluice.decision.runs import Suite
 from sluice.decision.world import World
-from sluice.rollout.canary import Comparison, Endpoints, Plan, Waiting
+from sluice.rollout.comparison import Comparison, Endpoints, Plan, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.owned import found
 from sluice.rollout.remote_scorers import JudgePods, Sidecar, Token
@@ -32,6 +33,8 @@ from sluice.scoring.cases import Cases, CasesRefused, StatedCases, read_cases
 from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.judgement import Terms
 from sluice.scoring.plan import container_ports, plan_run, read_plan, shards_asked
+from sluice.scoring.replay.exchange import rules_of
+from sluice.scoring.replay.pairs import PINNED, PairsRefused, read_pairs
 from sluice.scoring.suite import prepare
 
 _KEPT: Final = 16
@@ -44,6 +47,8 @@ class Inputs:
 
     comparison: Comparison
     terms: Terms
+    least: timedelta
+    """How long cases are asked at least before it is promoted."""
 
 
 def end_token(run: Object) -> str:
@@ -62,14 +67,14 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
         raise Ending(
             CanaryDecision.INCONCLUSIVE, RunReason.SuiteChanged, f"ScoringSuite {spec.suite.name} is not the one of digest {spec.suite_digest} any more"
         )
-    cases = await cases_of(suite.spec, namespace, client)
+    cases = await (cases_of(suite.spec, namespace, client) if spec.recording is None else recording_of(spec.recording, namespace, client))
     if isinstance(cases, Waiting):
         return cases
     judges = _judges(run, suite.spec, world)
     if isinstance(judges, Waiting):
         return judges
     try:
-        known = _read(cases) if isinstance(cases, str) else cases.stated
+        known = _known(cases, spec)
         shards = shards_asked(spec.shards, planned=spec.planned, cases=known.count)
         plan = partial(
             plan_run,
@@ -81,12 +86,13 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             minimum=spec.minimum,
             shards=shards,
             end_token=end_token(run),
+            recorded=spec.recording is not None,
         )
         # What is asked and when it is looked at does not depend on where the models are.
         anywhere = plan(candidate="http://candidate", baseline="http://baseline", scorer_endpoints={judge.metric: ["http://judge:80"] for judge in judges})
         if isinstance(cases, str):
             _check(anywhere.as_json(), cases)
-    except (CasesRefused, SuiteRefused) as error:
+    except (CasesRefused, PairsRefused, SuiteRefused) as error:
         raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, f"ScoringSuite {suite.name}: {error}") from None
     margins = {metric: Decimal((spec.margins or {}).get(metric, spec.margin)) for metric in anywhere.compared}
 
@@ -109,6 +115,7 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             plan=at,
             containers=_containers(suite.spec),
             judges=judges,
+            recorded=spec.recording is not None,
         ),
         terms=Terms(
             margins=margins,
@@ -116,7 +123,10 @@ async def resolve(run: Object, spec: CanarySpec, world: World, client: ApiClient
             false_promotion_rate=Decimal(spec.false_promotion_rate),
             planned=anywhere.planned,
             minimum=anywhere.minimum,
+            sliced=bool(anywhere.slices),
+            waits=spec.min_duration is not None,
         ),
+        least=parse_duration(spec.min_duration or ""),
     )
 
 
@@ -164,16 +174,36 @@ async def cases_of(suite: SuiteSpec, namespace: str, client: ApiClient) -> str |
     if cases.oci is not None:
         return CasesImage(reference=cases.oci.reference, path=cases.oci.path, stated=StatedCases(digest=cases.oci.digest, count=cases.oci.count))
     if cases.config_map is None:
-        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, "spec.cases of the suite: set exactly one of inline, configMap, oci")
-    source = cases.config_map
-    there = await found(client, CONFIG_MAPS.path(namespace, source.name))
-    text = ((there or {}).get("data") or {}).get(source.key)
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, "spec.cases of the suite names no cases that could be asked")
+    return await _text(cases.config_map, cases.config_map.digest, namespace, client, by="the suite names")
+
+
+async def recording_of(recording: Recording, namespace: str, client: ApiClient) -> str | CasesImage | Waiting:
+    """Give recorded pairs in the same way."""
+    if recording.oci is not None:
+        stated = StatedCases(digest=recording.digest, count=recording.count)
+        return CasesImage(reference=recording.oci.reference, path=recording.oci.path, stated=stated)
+    if recording.config_map is None:
+        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.RunInvalid, "spec.recording: set exactly one of configMap, oci")
+    return await _text(recording.config_map, recording.digest, namespace, client, by="whoever signed the recording names")
+
+
+async def _text(place: ConfigMapFile, digest: str, namespace: str, client: ApiClient, *, by: str) -> str | Waiting:
+    there = await found(client, CONFIG_MAPS.path(namespace, place.name))
+    text = ((there or {}).get("data") or {}).get(place.key)
     if not isinstance(text, str):
-        return Waiting(reason=RunReason.CasesNotFound, message=f"there is no ConfigMap {source.name} with text under {source.key}")
-    digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-    if digest != source.digest:
-        return Waiting(reason=RunReason.CasesNotFound, message=f"{source.key} of ConfigMap {source.name} has digest {digest}; the suite names {source.digest}")
+        return Waiting(reason=RunReason.CasesNotFound, message=f"there is no ConfigMap {place.name} with text under {place.key}")
+    own = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    if own != digest:
+        return Waiting(reason=RunReason.CasesNotFound, message=f"{place.key} of ConfigMap {place.name} has digest {own}; {by} {digest}")
     return text
+
+
+def _known(cases: str | CasesImage, spec: CanarySpec) -> Cases | StatedCases:
+    """What is known of them before scorers have read them. What a recording holds depends on the suite, so whoever signed it says."""
+    if spec.recording is not None:
+        return StatedCases(digest=spec.recording.digest, count=spec.recording.count)
+    return _read(cases) if isinstance(cases, str) else cases.stated
 
 
 @lru_cache(maxsize=_KEPT)
@@ -184,4 +214,5 @@ def _read(text: str) -> Cases:
 @lru_cache(maxsize=_KEPT)
 def _check(plan: bytes, text: str) -> None:
     """Find what a scorer would refuse, before there is one. Raises SuiteRefused; what was found right is kept by the plan's bytes."""
-    prepare(read_plan(plan), _read(text))
+    planned = read_plan(plan)
+    prepare(planned, read_pairs(text.encode(), rules_of(planned.protocol, planned.scorers), bounds=PINNED).cases if planned.recorded else _read(text))

@@ -50,6 +50,8 @@ class Step:
     decided: float | None = None
     planned: int = 0
     scored: int = 0
+    waits: bool = False
+    """It waits for nothing but time, which goes by: it does not stand still."""
     complete: bool = False
     """It has decided, and nothing that it made is left."""
 
@@ -99,7 +101,7 @@ class CanaryMetrics:
         now = self._clock()
         with self._lock:
             before = self._known.get(key)
-            further = before is None or (step.phase, step.scored) != (before.step.phase, before.step.scored)
+            further = before is None or step.waits or (step.phase, step.scored) != (before.step.phase, before.step.scored)
             after = _Known(
                 step=step, progressed=now if before is None or further else before.progressed,
                 void=before.void if before else 0, missing=before.missing if before else {},

@@ -1,6 +1,6 @@
-"""What every answer of a run was, kept beyond the run: fetched from the scorers once it has decided, and pushed to a repository of the installation.
+"""What every answer of a run was, kept beyond the run: fetched from the scorers once it has decided, and put where the installation says.
 
-Scorers live beside tenants, so they have no credentials and no way out; the controller fetches, with the token of the plan, and pushes. Only after a decision
+Scorers live beside tenants, so they have no credentials and no way out; the controller fetches, with the token of the plan, and uploads. Only after a decision
 is written, and for a bounded time: an upload that fails never changes a decision, nor delays one. Then the run has no samples, and an event says why.
 """
 
@@ -16,24 +16,20 @@ from sluice.api.canary import SamplesStatus
 from sluice.api.names import CANARY_LABEL
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.events import EventRecorder
-from sluice.cluster.registry import RegistryRefused, Repository, push
 from sluice.cluster.resource import CANARY_RUNS, JOBS, PODS
 from sluice.controller.canary_inputs import end_token
 from sluice.controller.conditions import Moment
+from sluice.controller.samples_places import NotKept, Place
 from sluice.controller.writing import write_status
 from sluice.decision.records import Key
 from sluice.rollout.owned import found, typed
 from sluice.rollout.scoring_job import job_name
 from sluice.rollout.statistics_client import StatisticsClient, scorers_of
-from sluice.scoring.samples import SAMPLES_BYTES
+from sluice.scoring.samples import RUN_BYTES, SAMPLES_BYTES
 
-ARTIFACT_TYPE: Final = "application/vnd.sluice.canary-samples.v1"
-MEDIA_TYPE: Final = "application/vnd.sluice.canary-samples.v1+jsonl"
 ATTEMPTS: Final = 3
 FETCH_SECONDS: Final = 30.0
 """For all shards together: so long may what is left of a run stay for its samples."""
-RUN_BYTES: Final = 4 * SAMPLES_BYTES
-"""Of all shards together: what one controller holds in memory for a run."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -45,19 +41,19 @@ class _Kept:
 
 
 class SampleKeeper:
-    """Keeps the samples of runs that have decided. `repository` None: nobody said where, and there are none."""
+    """Keeps the samples of runs that have decided. `place` None: nobody said where, and there are none."""
 
-    def __init__(self, *, client: ApiClient, scorers: StatisticsClient, events: EventRecorder, repository: Repository | None) -> None:
+    def __init__(self, *, client: ApiClient, scorers: StatisticsClient, events: EventRecorder, place: Place | None) -> None:
         self._client = client
         self._scorers = scorers
         self._events = events
-        self._repository = repository
+        self._place = place
         self._attempts: dict[str, int] = {}
 
     async def keep(self, run: Object) -> bool:
-        """Fetch and push, unless that is done; return whether it is over, for better or worse. Raises `ApiError` for what is not about samples."""
+        """Fetch and upload, unless that is done; return whether it is over, for better or worse. Raises `ApiError` for what is not about samples."""
         uid = run["metadata"]["uid"]
-        if self._repository is None or (run.get("status") or {}).get("samples") or self._attempts.get(uid, 0) >= ATTEMPTS:
+        if self._place is None or (run.get("status") or {}).get("samples") or self._attempts.get(uid, 0) >= ATTEMPTS:
             return True
         try:
             async with asyncio.timeout(FETCH_SECONDS):
@@ -71,16 +67,15 @@ class SampleKeeper:
             return True
         self._attempts[uid] = self._attempts.get(uid, 0) + 1
         try:
-            annotations = {"org.opencontainers.image.title": "samples.jsonl", "sluice.dev/run": str(Key.of(run)), "sluice.dev/shards": str(kept.shards)}
-            reference = await push(self._repository, artifact_type=ARTIFACT_TYPE, media_type=MEDIA_TYPE, content=kept.content, annotations=annotations)
-        except RegistryRefused as error:
+            uri = await self._place.put(kept.content, run=str(Key.of(run)), shards=kept.shards)
+        except NotKept as error:
             log.warning("canary run %s: its samples are not kept, attempt %d of %d: %s", Key.of(run), self._attempts[uid], ATTEMPTS, error)
             if self._attempts[uid] < ATTEMPTS:
                 return False
             note = f"what every answer was is not kept: {error}"
             await self._events.record(run, type_="Warning", reason="SamplesNotKept", action="KeepSamples", note=note)
             return True
-        samples = SamplesStatus(digest="sha256:" + hashlib.sha256(kept.content).hexdigest(), uri=f"oci://{reference}")
+        samples = SamplesStatus(digest="sha256:" + hashlib.sha256(kept.content).hexdigest(), uri=uri)
         await write_status(self._client, CANARY_RUNS, run, lambda moment: _with(samples, moment))
         return True
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from sluice.api.base import NameRef
 from sluice.api.canary import CanarySpec, Workload
 from sluice.api.exposure import OnShareTooSmall, Stage
+from sluice.api.recording import Recording
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict
 from sluice.cluster.resource import CANARY_RUNS
@@ -62,7 +63,9 @@ async def start_runs(client: ApiClient, release: Key, verdict: Verdict) -> None:
 def run_for(due: Due, namespace: str, *, workload: Waits, number: int) -> Object:
     """Make a run: everything that its result depends on, by value or digest."""
     terms = due.terms
-    seed = hashlib.sha256(f"{due.release_digest} {due.suite_digest} {number}".encode()).hexdigest()[:_SEED_DIGITS]
+    # Nobody can know the order of a recording before it is signed.
+    recorded = [due.recording.digest] if due.recording else []
+    seed = hashlib.sha256(" ".join([due.release_digest, due.suite_digest, str(number), *recorded]).encode()).hexdigest()[:_SEED_DIGITS]
     spec = CanarySpec(
         release=NameRef(name=due.release),
         release_digest=due.release_digest,
@@ -70,17 +73,19 @@ def run_for(due: Due, namespace: str, *, workload: Waits, number: int) -> Object
         baseline_digest=due.baseline_digest,
         suite=NameRef(name=due.suite),
         suite_digest=due.suite_digest,
+        recording=due.recording,
         policy=due.policy,
         requirement=due.requirement,
         workload=Workload(api_version=KINDS[workload.kind].api_version, kind=workload.kind, name=workload.name),
         seed=int(seed, 16),
-        shards=shards_for(terms.planned),
+        shards=1 if due.recording else shards_for(terms.planned),
         planned=terms.planned,
         minimum=terms.minimum,
         margin=f"{terms.margin:f}",
         margins={name: f"{margin:f}" for name, margin in terms.margins.items()} or None,
         false_rollback_rate=f"{terms.false_rollback_rate:f}",
         false_promotion_rate=f"{terms.false_promotion_rate:f}",
+        min_duration=terms.min_duration,
         max_duration=terms.max_duration,
         baseline_pods=terms.baseline_pods,
         exposure=[Stage(share=f"{stage.share:f}", for_=stage.written) for stage in terms.exposure] or None,
@@ -97,9 +102,14 @@ def pins(run: Object, due: Due) -> bool:
         spec = CanarySpec.model_validate(run.get("spec"))
     except ValidationError:
         return True
-    pinned = (spec.release_digest, spec.baseline.name, spec.baseline_digest, spec.suite.name, spec.suite_digest)
-    asked = (due.release_digest, due.baseline, due.baseline_digest, due.suite, due.suite_digest)
+    pinned = (spec.release_digest, spec.baseline.name, spec.baseline_digest, spec.suite.name, spec.suite_digest, _file(spec.recording))
+    asked = (due.release_digest, due.baseline, due.baseline_digest, due.suite, due.suite_digest, _file(due.recording))
     return pinned == asked and Terms.of_run(spec) == due.terms
+
+
+def _file(recording: Recording | None) -> str | None:
+    """A recording that is signed again, or kept elsewhere, is the same one."""
+    return recording.digest if recording else None
 
 
 def asked_for(run: Object, dues: Iterable[Due]) -> bool:

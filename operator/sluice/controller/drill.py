@@ -18,13 +18,13 @@ from pydantic import ValidationError
 from sluice.api.base import parse_time
 from sluice.api.drill import DrillPhase, DrillSpec
 from sluice.cluster.client import ApiClient, Object
-from sluice.cluster.errors import Forbidden, Invalid
+from sluice.cluster.errors import Forbidden, Invalid, WebhookSilent
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import DRILLS
 from sluice.controller.drill_evidence import prove
 from sluice.controller.drill_metrics import DrillMetrics
-from sluice.controller.drill_plan import Blocked, KeptTemplates, pins_for
+from sluice.controller.drill_plan import Blocked, KeptLists, KeptTemplates, pins_for
 from sluice.controller.drill_status import FINAL, Pins, Told, completed, is_complete, phase_of, pins_of, status_of_drill
 from sluice.controller.writing import write_status
 from sluice.decision.drill_reasons import DrillReason
@@ -33,10 +33,12 @@ from sluice.decision.model import Release
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
+from sluice.decision.scratch import home_of, is_scratch_for
 from sluice.provenance.signing import SigningKey
 from sluice.rollout.actuation import Judge
-from sluice.rollout.drill import FOLLOW_SECONDS, DrillFailed, Stopwatch, Tools, advance, tidy_up
+from sluice.rollout.drill import FOLLOW_SECONDS, DrillFailed, Stopwatch, Tools, advance
 from sluice.rollout.drill_objects import name_problem
+from sluice.rollout.drill_site import sweep, tidy_up
 from sluice.rollout.owned import found, typed
 from sluice.rollout.routing import PodRouter
 
@@ -78,9 +80,10 @@ class DrillReconciler:
         """Look at one drill; return in how many seconds to look again. Raises `ApiError`."""
         there = await found(self._client, DRILLS.path(key.namespace, key.name))
         if there is None or "deletionTimestamp" in there["metadata"]:
-            # What it made goes with it.
+            # What it made goes with it, but for what is in a scratch namespace.
             self._memories.pop(key, None)
-            return None
+            scratch = any(is_scratch_for(item, key.namespace) for item in self._feed.world.namespaces.values())
+            return await self.sweep(key) if scratch else None
         drill = typed(there, DRILLS)
         if phase_of(drill) in FINAL:
             return await self._finish(drill)
@@ -91,14 +94,20 @@ class DrillReconciler:
             told = await self._looked(drill, memory)
         except DrillFailed as end:
             told = Told(phase=DrillPhase.FAILED, reason=end.reason, message=str(end))
-        except (Forbidden, Invalid) as error:
-            # A quota, a policy of somebody else: people can mend that, and have to be told.
+        except (Forbidden, Invalid, WebhookSilent) as error:
+            # A quota, a policy of somebody else or a webhook that is down: people can mend that, and have to be told.
             message = f"the API server refuses what the drill needs: {error}"
             told = self._over_time(drill, Told(phase=phase_of(drill), reason=DrillReason.RefusedByCluster, message=message))
         await self._tell(drill, told, memory)
         if told.phase in FINAL:
             return 0.0
         return WAIT_SECONDS if told.phase is DrillPhase.PENDING else LOOK_SECONDS
+
+    async def sweep(self, _: Key) -> float | None:
+        """Delete what drills have left in scratch namespaces that were deleted while nobody led. Raises `ApiError`."""
+        namespaces = self._feed.world.namespaces
+        swept = await sweep(self._client, governed=lambda name: name in namespaces and namespaces[name].governed)
+        return _TIDY_SECONDS if swept else None
 
     async def _looked(self, drill: Object, memory: _Memory) -> Told:
         namespace, phase, pins = drill["metadata"]["namespace"], phase_of(drill), pins_of(drill)
@@ -126,6 +135,7 @@ class DrillReconciler:
         tools = Tools(
             client=self._client, judge=self._judge_for(key), router=PodRouter(self._client),
             templates=KeptTemplates(client=self._client, namespace=namespace, release=spec.release.name, pins=pins),
+            lists=KeptLists(client=self._client, namespace=namespace, release=spec.release.name, pins=pins, world=self._feed.world),
             start_seconds=self._start_seconds, clock=time.monotonic,
         )  # fmt: skip
         progress = await advance(drill, phase, memory.watch, tools)
@@ -196,14 +206,14 @@ class DrillReconciler:
         def judge_pod(pod: PodView, namespace: str) -> Decision:
             world, now = self._feed.world, datetime.now(UTC)
             blind = self._feed.blind(max_age_seconds=self._max_age_seconds)
-            known, drill = world.namespaces.get(namespace), world.drills.get(key)
+            known, home, drill = world.namespaces.get(namespace), world.namespaces.get(key.namespace), world.drills.get(key)
             # What it has pinned comes back by our watch, a moment after it was written.
-            if blind or known is None or drill is None or not drill.release_digest:
+            if blind or known is None or home is None or drill is None or not drill.release_digest:
                 why = blind or f"it does not know namespace {namespace}, or what drill {key.name} has pinned, yet"
                 return Decision(action=Action.HOLD, reason=Reason.NotReady, message=f"the controller cannot decide now: {why}", remedy="wait a minute")
-            subject = None if pod.release is None else world.subject(namespace, pod.release, now=now)
+            subject = None if pod.release is None else world.subject(home_of(pod, known), pod.release, now=now, where=namespace)
             if pod.drill is None:
                 return decide_pod(pod, known, subject, serves={})
-            return decide_drill_pod(pod, known, subject, drill)
+            return decide_drill_pod(pod, known, subject, drill, home=home)
 
         return judge_pod

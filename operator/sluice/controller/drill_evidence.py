@@ -7,7 +7,6 @@ about this very drill.
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 from datetime import datetime
 from decimal import Decimal
@@ -41,11 +40,12 @@ async def prove(drill: Object, release: Release, pins: Pins, key: SigningKey, cl
     measured = {field: int(Decimal(status["measured"][field]) * 1000) for field in ("restoreSeconds", "outSeconds", "backSeconds")}
     said = RollbackDrill(
         namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"], release=release.name, release_digest=pins.release_digest,
-        baseline=pins.baseline, baseline_digest=pins.baseline_digest, deployment=pins.deployment, cluster=await _cluster(client),
+        baseline=pins.baseline, baseline_digest=pins.baseline_digest, deployment=pins.deployment, scratch_namespace=pins.scratch_namespace,
+        cluster=await _cluster(client),
         started_at=parse_time(status["startedAt"]), finished_at=now, restore_ms=measured["restoreSeconds"], out_ms=measured["outSeconds"],
         back_ms=measured["backSeconds"],
     )  # fmt: skip
-    bundle = key.sign(predicate_type=PREDICATE_TYPE, subjects=_subjects(release), predicate=said.predicate())
+    bundle = key.sign(predicate_type=PREDICATE_TYPE, subjects=subjects_of(release), predicate=said.predicate())
     name = f"{metadata['name']}-{metadata['uid'][:_UID_LENGTH]}"
     content = {
         "apiVersion": EVIDENCE.api_version,
@@ -62,7 +62,7 @@ async def prove(drill: Object, release: Release, pins: Pins, key: SigningKey, cl
     return DrillEvidence(name=name, bundle_digest=sha256_of(bundle))
 
 
-def _subjects(release: Release) -> dict[str, str]:
+def subjects_of(release: Release) -> dict[str, str]:
     """The artifacts of a release, and what carries them, by name: evidence is found by these."""
     named = {artifact.digest: artifact.name for artifact in release.spec.artifacts}
     return {named.get(digest, f"carrier-{number}"): digest for number, digest in enumerate(sorted(release.digests)) if digest.startswith("sha256:")}
@@ -77,7 +77,7 @@ def _ours(evidence: Object, uid: str, key: SigningKey) -> bytes:
     try:
         bundle = base64.b64decode(evidence["spec"]["bundle"]["inline"], validate=True)
         drill = parse_drill(parse_statement(verify_bundle(bundle, TrustAnchors.keys("own", {"own": key.public_pem})).payload))
-    except (ProvenanceError, binascii.Error, KeyError):
+    except (ProvenanceError, ValueError, KeyError):
         raise DrillFailed(DrillReason.NameTaken, f"there is a ReleaseEvidence {name} already that the controller has not signed: delete it") from None
     if drill.uid != uid:
         raise DrillFailed(DrillReason.NameTaken, f"there is a ReleaseEvidence {name} already, of another drill: delete it")

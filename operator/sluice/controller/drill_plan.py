@@ -1,26 +1,28 @@
-"""What a drill is about: which release and baseline, of which Deployment, and where their templates are.
+"""What a drill is about: which release and baseline, of which Deployment, where their templates are, and where it is done.
 
-A drill is done in the namespace of its release, not in a scratch namespace: the templates name Secrets, ConfigMaps, volumes and service accounts of just this
-namespace, which the controller cannot read and shall not, and without which a start proves nothing.
+That is the namespace of its release, unless it asks for a scratch namespace: the templates name Secrets, ConfigMaps, volumes and service accounts of just this
+namespace, which the controller cannot read and shall not copy. A scratch namespace is one in which the platform team has put its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sluice.api.drill import DrillSpec
+from sluice.api.drill import DrillSpec, Place
 from sluice.api.names import RELEASE_LABEL
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.resource import DEPLOYMENTS, REPLICA_SETS
 from sluice.controller.drill_status import Pins
+from sluice.controller.weights_lists import keep_lists
 from sluice.decision.drill_reasons import DrillReason
 from sluice.decision.model import Allowance, Release
 from sluice.decision.records import Key
+from sluice.decision.scratch import ScratchProblem, find_scratch
 from sluice.decision.world import World
 from sluice.rollout.canary_pods import replica_set_of
 from sluice.rollout.drill import DrillFailed
-from sluice.rollout.drill_objects import Role
+from sluice.rollout.drill_objects import Role, Site
 from sluice.rollout.owned import found
 
 
@@ -61,7 +63,13 @@ async def pins_for(spec: DrillSpec, namespace: str, world: World, client: ApiCli
         if _template(deployment, replica_sets, name) is None:
             message = f"Deployment {pins.deployment} keeps no template of {name}: it cannot be restored; raise spec.revisionHistoryLimit"
             return Blocked(reason=DrillReason.TemplateGone, message=message)
-    return pins
+    # 3. Room to do it in.
+    if spec.place is not Place.SCRATCH_NAMESPACE:
+        return pins
+    scratch = find_scratch(namespace, world.namespaces.values(), (release, baseline))
+    if isinstance(scratch, ScratchProblem):
+        return Blocked(reason=scratch.reason, message=scratch.message)
+    return replace(pins, scratch_namespace=scratch.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +89,24 @@ class KeptTemplates:
         if template is None:
             raise DrillFailed(DrillReason.TemplateGone, f"Deployment {self.pins.deployment} keeps no template of {name} any more")
         return template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLists:
+    """`Lists` of one drill."""
+
+    client: ApiClient
+    namespace: str
+    release: str
+    pins: Pins
+    world: World
+
+    async def __call__(self, role: Role, site: Site) -> None:
+        """Put the lists beside the Pod, in a scratch namespace; where the release is they are kept as it is. Raises `ApiError`."""
+        key = Key(namespace=self.namespace, name=self.release if role is Role.RELEASE else self.pins.baseline)
+        release = self.world.releases.get(key)
+        if site.home is not None and isinstance(release, Release):
+            await keep_lists(self.client, site.owner, release, self.world)
 
 
 async def _deployment(spec: DrillSpec, namespace: str, client: ApiClient) -> Object | None:

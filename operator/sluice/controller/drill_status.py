@@ -25,6 +25,8 @@ class Pins:
     baseline: str
     baseline_digest: str
     deployment: str
+    scratch_namespace: str | None = None
+    """Where it is done, when that is not the namespace of the release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def pins_of(drill: Object) -> Pins | None:
     try:
         return Pins(
             release_digest=status["releaseDigest"], baseline=status["baseline"]["name"], baseline_digest=status["baselineDigest"],
-            deployment=status["deployment"]["name"],
+            deployment=status["deployment"]["name"], scratch_namespace=status.get("scratchNamespace"),
         )  # fmt: skip
     except KeyError:
         return None
@@ -84,6 +86,7 @@ def status_of_drill(told: Told, moment: Moment) -> Object | None:
         baseline=NameRef(name=pins.baseline) if pins else None,
         baseline_digest=pins.baseline_digest if pins else None,
         deployment=NameRef(name=pins.deployment) if pins else None,
+        scratch_namespace=pins.scratch_namespace if pins else None,
         started_at=before.get("startedAt") or (now if told.pins else None),
         finished_at=now if told.phase in FINAL else None,
         measured=Measured.model_validate(measured) if measured else None,

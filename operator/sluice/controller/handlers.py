@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -16,13 +17,17 @@ import kopf
 
 from sluice.api.names import CANARY_LABEL, GROUP, RELEASE_LABEL, SCHEDULING_GATE, VERSION
 from sluice.cluster.connection import Connection
-from sluice.cluster.resource import CANARY_RUNS, DEPLOYMENTS, PODS, RELEASES
+from sluice.cluster.resource import CANARY_RUNS, DEPLOYMENTS, MONITORS, PODS, RELEASES
 from sluice.controller.work import Item
 from sluice.decision.records import Key
 from sluice.rollout.owners import releases_of
+from sluice.rollout.probe_job import MONITOR_ANNOTATION
+from sluice.rollout.stand_in import INSTEAD_OF
 
 _INACTIVITY_SECONDS: Final = 70.0
 """kopf takes a watch that is silent for longer as broken."""
+
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 log: Final = logging.getLogger(__name__)
 
@@ -59,9 +64,17 @@ def registry_of(hand_over: HandOver, connection: Connection) -> kopf.OperatorReg
         hand_over(Item(RELEASES.kind, Key(namespace=namespace or "", name=labels[RELEASE_LABEL])))
 
     @kopf.on.event("", "v1", PODS.plural, labels={CANARY_LABEL: kopf.PRESENT}, registry=registry)
-    async def pod_of_a_run_seen(*, namespace: str | None, labels: Mapping[str, str], **_: object) -> None:
-        # Users may meet it: what becomes of it is not waited for.
-        hand_over(Item(CANARY_RUNS.kind, Key(namespace=namespace or "", name=labels[CANARY_LABEL])))
+    async def pod_of_a_run_seen(*, namespace: str | None, labels: Mapping[str, str], annotations: Mapping[str, str], **_: object) -> None:
+        # Users may meet it, or it has just said how a release answers: what becomes of it is not waited for.
+        monitor = _named(annotations, MONITOR_ANNOTATION)
+        kind, name = (MONITORS.kind, monitor) if monitor else (CANARY_RUNS.kind, labels[CANARY_LABEL])
+        hand_over(Item(kind, Key(namespace=namespace or "", name=name)))
+
+    @kopf.on.event("", "v1", PODS.plural, annotations={INSTEAD_OF: kopf.PRESENT}, registry=registry)
+    async def pod_of_a_stand_in_seen(*, namespace: str | None, annotations: Mapping[str, str], **_: object) -> None:
+        # Once it is ready, a Pod that may serve no more goes.
+        if release := _named(annotations, INSTEAD_OF):
+            hand_over(Item(RELEASES.kind, Key(namespace=namespace or "", name=release)))
 
     @kopf.on.event("", "v1", PODS.plural, labels={RELEASE_LABEL: kopf.ABSENT}, when=_held, registry=registry)
     async def other_held_pod_seen(*, namespace: str | None, name: str | None, **_: object) -> None:
@@ -73,6 +86,12 @@ def registry_of(hand_over: HandOver, connection: Connection) -> kopf.OperatorReg
             hand_over(Item(RELEASES.kind, Key(namespace=namespace or "", name=release)))
 
     return registry
+
+
+def _named(annotations: Mapping[str, str], name: str) -> str | None:
+    """Give what an annotation names. Anybody may write one: what it names is looked at, nothing follows from it, and it goes into paths and selectors."""
+    value = annotations.get(name, "")
+    return value if _NAME.fullmatch(value) else None
 
 
 def _held(*, spec: Mapping[str, Any], **_: object) -> bool:

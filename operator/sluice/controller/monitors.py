@@ -41,7 +41,7 @@ from sluice.controller.monitor_status import (
 )
 from sluice.controller.writing import write_status
 from sluice.decision.model import Allowance, Release
-from sluice.decision.monitors import wanted_for
+from sluice.decision.monitors import Wanted, wanted_for
 from sluice.decision.records import Key
 from sluice.rollout.owned import delete, found, typed
 from sluice.scoring.drift.refused import DriftRefused
@@ -89,7 +89,7 @@ class MonitorReconciler:
         release, verdict = world.releases.get(key), world.verdict(key, now=self.clock())
         there = [watched.name for watched in world.monitors.of(key)]
         if isinstance(release, Release) and verdict is not None and verdict.allows is Allowance.SERVE and not self._blind():
-            await start_monitors(self.client, key, wanted_for(world.case(release)), existing=there)
+            await start_monitors(self.client, key, wanted_for(world.case(release), verdict.risks), existing=there)
         return [Key(namespace=key.namespace, name=name) for name in there]
 
     async def settle(self, key: Key) -> float | None:
@@ -142,7 +142,7 @@ class MonitorReconciler:
             return False
         if release.digest != spec.release_digest:
             return True
-        wanted = wanted_for(self.feed.world.case(release))
+        wanted = self._wanted(release)
         same = [one for one in wanted if (one.spec.policy, one.spec.monitor.name) == (spec.policy, spec.monitor.name)]
         return bool(same) and all(one.name != key.name for one in same)
 
@@ -173,7 +173,12 @@ class MonitorReconciler:
         return await self._read(monitor, spec, watching, state, source, now)
 
     def _is_asked_for(self, key: Key, release: Release) -> bool:
-        return any(one.name == key.name for one in wanted_for(self.feed.world.case(release)))
+        return any(one.name == key.name for one in self._wanted(release))
+
+    def _wanted(self, release: Release) -> tuple[Wanted, ...]:
+        world = self.feed.world
+        verdict = world.verdict(Key(namespace=release.namespace, name=release.name), now=self.clock())
+        return wanted_for(world.case(release), verdict.risks if verdict is not None else ())
 
     async def _serves(self, namespace: str, release: Release, now: datetime) -> bool:
         verdict = self.feed.world.verdict(Key(namespace=namespace, name=release.name), now=now)

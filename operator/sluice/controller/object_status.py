@@ -11,6 +11,7 @@ from typing import Final
 
 from sluice.api import kinds
 from sluice.api.approval import DecisionStatus
+from sluice.api.digests import waiver_digest
 from sluice.api.evidence import EvidenceStatus, SignerStatus, SubjectStatus
 from sluice.api.policy import PolicyStatus
 from sluice.api.scoring import SuiteStatus
@@ -68,7 +69,8 @@ def decision_status(kind: str) -> Callable[[World, Key, Moment], Object | None]:
         if item is None:
             return None
         counts, reason, message = _counted(world, key, item, now=moment.now)
-        return wire(DecisionStatus(observed_generation=moment.generation, conditions=[moment.condition("Counted", counts, reason, message)]))
+        digest = waiver_digest(name=key.name, spec=item.spec) if isinstance(item, Waiver) else None
+        return wire(DecisionStatus(observed_generation=moment.generation, digest=digest, conditions=[moment.condition("Counted", counts, reason, message)]))
 
     return status
 

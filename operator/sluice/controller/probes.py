@@ -45,6 +45,7 @@ from sluice.rollout.probe_job import (
 from sluice.rollout.remote_scorers import Token
 from sluice.rollout.scoring_job import ScorerImage
 from sluice.rollout.serving import serving_pods, url_of
+from sluice.scoring.bounds import PROBED_MOST
 from sluice.scoring.cases import CasesRefused, read_cases
 from sluice.scoring.drift.histogram import Histogram, freeze_numbers
 from sluice.scoring.drift.mean import MeanReference
@@ -52,7 +53,7 @@ from sluice.scoring.drift.refused import DriftRefused
 from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.monitor import Monitor, MonitorState, Reading, Values, due, heard_until, scaled
 from sluice.scoring.plan import Plan, plan_run
-from sluice.scoring.probe import PROBED_MOST, read_message
+from sluice.scoring.probe import read_message
 from sluice.scoring.watched import scale_of
 
 _LEAST_SECONDS: Final = 120
@@ -106,13 +107,16 @@ class ProbeSource:
         ended = {item["type"] for item in (job.get("status") or {}).get("conditions") or () if item.get("status") == "True"}
         if "deletionTimestamp" in job["metadata"]:
             raise Pending
-        if not ended & {"Complete", "Failed"}:
+        listed = await self.client.list(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
+        pods = [pod for pod in listed if is_owned_by(pod, job)]
+        # The Job says so, too, a second or two later: drift is not waited for.
+        succeeded = any((pod.get("status") or {}).get("phase") == "Succeeded" for pod in pods)
+        if not succeeded and not ended & {"Complete", "Failed"}:
             # Its maker may have died before the rest was there.
             await self._equip(monitor, spec, job)
             raise Pending
-        failed = "Complete" not in ended
-        pods = await self.client.list(PODS, namespace, label_selector=f"batch.kubernetes.io/job-name={name}")
-        said = said_at_end([pod for pod in pods if is_owned_by(pod, job)], failed=failed)
+        failed = not succeeded and "Complete" not in ended
+        said = said_at_end(pods, failed=failed)
         serves = [pod["metadata"]["name"] for pod in await serving_pods(self.client, namespace, spec.release.name)]
         await delete(self.client, JOBS, job)
         notes = job["metadata"].get("annotations") or {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -24,6 +24,7 @@ from sluice.controller.canary_start import start_runs
 from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut
 from sluice.controller.drill_start import start_drills
 from sluice.controller.observe import Metrics
+from sluice.controller.records import Recorder
 from sluice.controller.release_status import HEALTHY, headline, health, status_of, unreadable_status
 from sluice.controller.weights_lists import keep_lists
 from sluice.controller.work import Item
@@ -36,7 +37,7 @@ from sluice.decision.records import Key
 from sluice.rollout.actuation import Actuation, Announcer, Settled
 from sluice.rollout.owners import releases_of, settle_deployment
 from sluice.rollout.pods import settle_pod
-from sluice.rollout.stand_in import Withdrawal, settle_stand_ins
+from sluice.rollout.stand_in import Outcome, Withdrawal, settle_stand_ins
 
 CHANGED_SECONDS: Final = 0.5
 """When to look again at a workload that changed while it was judged."""
@@ -60,7 +61,10 @@ class Reconciler:
     max_age_seconds: float
     resync_seconds: float
     look_at: Callable[[Iterable[Item]], None]
+    records: Recorder
     discovered: Callable[[Key, Release, Moment], Condition | None] = lambda _key, _release, _moment: None
+    _alone: set[Key] = field(default_factory=set, init=False)
+    """Releases that have no stand-in. Who leads makes them all, so they need not be listed at every look."""
 
     async def release(self, key: Key) -> float | None:
         """Look at one release; return in how many seconds to look again, if time alone may change something. Raises `ApiError`."""
@@ -73,6 +77,9 @@ class Reconciler:
             await start_runs(self.client, key, verdict)
             waits.append(await start_drills(self.client, key, verdict, self.feed.world, self.metrics.drills, now=now))
             waits.append(await self._stand_ins(key, verdict))
+            # Last: what is not recorded yet keeps nothing from what has to be done now.
+            if isinstance(release := self.feed.world.releases.get(key), Release):
+                await self.records.keep(key, release, verdict, self.feed.world, now=now)
         if verdict is None:
             self.metrics.forget(key)
         else:
@@ -93,7 +100,7 @@ class Reconciler:
         """Give Pods what they check their weights against."""
         stored, release = self.feed.store(RELEASES.kind).get(key), self.feed.world.releases.get(key)
         if stored is not None and isinstance(release, Release):
-            await keep_lists(self.client, stored, release, self.feed.world)
+            await keep_lists(self.client, _typed(stored, RELEASES.api_version, RELEASES.kind), release, self.feed.world)
 
     async def _stand_ins(self, key: Key, verdict: Verdict) -> float | None:
         """Let the baseline stand in for a release that was withdrawn while it serves users."""
@@ -107,13 +114,19 @@ class Reconciler:
             return other is not None and other.allows is Allowance.SERVE
 
         revoked = verdict.on_revoked if verdict.revoked else OnRevoked.ALERT
+        withdrawn = verdict.rolled_back or verdict.rejected or verdict.withdrawn or revoked is not OnRevoked.ALERT
+        if withdrawn:
+            self._alone.discard(key)
+        elif key in self._alone:
+            return None
         withdrawal = Withdrawal(
-            release=stored, baseline=baseline.name if baseline else None, may_serve=may_serve,
-            withdrawn=verdict.rolled_back or verdict.rejected or verdict.withdrawn or revoked is not OnRevoked.ALERT,
+            release=stored, baseline=baseline.name if baseline else None, may_serve=may_serve, withdrawn=withdrawn,
             regardless=verdict.withdrawn or revoked is not OnRevoked.ALERT, at_once=revoked is OnRevoked.SCALE_TO_ZERO,
         )  # fmt: skip
         outcome = await settle_stand_ins(withdrawal, self.client)
         self.metrics.stood_in(key, problem=outcome.problem)
+        if outcome == Outcome() and not withdrawn:
+            self._alone.add(key)
         if outcome.problem:
             words = Decision(
                 action=Action.DENY, reason=Reason.BaselineNotEntitled, message=outcome.problem, remedy="take it out of service, or name a release that may"

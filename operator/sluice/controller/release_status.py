@@ -12,18 +12,27 @@ from typing import Final
 from sluice.api.base import Condition, NameRef
 from sluice.api.canary import CanaryDecision
 from sluice.api.monitor import Cause
-from sluice.api.release import ApprovalStatus, CanaryRef, Phase, ReleaseStatus, RequirementStatus, Risk
+from sluice.api.release import ApprovalStatus, CanaryRef, FiredTrigger, Phase, ReleaseStatus, RequirementStatus, Risk
 from sluice.api.requirement import RequirementType
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, Moment, cut, wire
-from sluice.decision.model import Allowance, Finding, Release, Result, Verdict
+from sluice.decision.finding import Finding
+from sluice.decision.model import Allowance, Release, Result, Verdict
 from sluice.decision.reasons import Reason
 
 HEALTHY: Final = "Healthy"
 """The condition that says what monitors found."""
 _LINE: Final = 1024
+_DETAIL: Final = 512
+_USER: Final = 1024
 _SIGNATURES: Final = frozenset({RequirementType.MODEL_SIGNATURE, RequirementType.PROVENANCE})
-_EVIDENCE: Final = frozenset(RequirementType) - {RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL}
+_OF_ANOTHER_KIND: Final = frozenset(
+    {
+        RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL, RequirementType.ROLLBACK_PLAN, RequirementType.RESIDUAL_RISK,
+        RequirementType.CONDITION, RequirementType.RUNTIME_CONTROLS,
+    }
+)  # fmt: skip
+_EVIDENCE: Final = frozenset(RequirementType) - _OF_ANOTHER_KIND
 _ABOUT: Final = (
     ("Verified", _SIGNATURES, Reason.SignatureVerified, "everything that must be signed is signed by somebody who may"),
     ("EvidenceComplete", _EVIDENCE, Reason.EvidenceComplete, "all evidence that the policies ask for is there"),
@@ -42,10 +51,10 @@ def status_of(release: Release, verdict: Verdict, moment: Moment, *, discovered:
             phase=verdict.phase,
             release_digest=verdict.release_digest,
             evidence_digest=verdict.evidence_digest,
-            risk=Risk(tier=verdict.tier) if verdict.tier else None,
+            risk=_risk(verdict),
             missing=cut(missing(verdict), _LINE) or None,
             requirements=[_requirement(result) for result in verdict.results[:256]],
-            approvals=[_approval(finding) for finding in verdict.approvals if finding.counts][:64],
+            approvals=[_approval(finding) for finding in verdict.approvals if finding.counts and not finding.waiver][:64],
             canary=_canary(verdict),
             conditions=[*_conditions(release, verdict, moment), *([discovered] if discovered else [])],
         )
@@ -125,6 +134,11 @@ def _canary(verdict: Verdict) -> CanaryRef | None:
     return CanaryRef(run=NameRef(name=runs[0].run or ""), decision=_DECISIONS[runs[0].reason]) if runs else None
 
 
+def _risk(verdict: Verdict) -> Risk | None:
+    fired = [FiredTrigger(policy=one.policy, name=one.trigger, change=one.change, detail=cut(one.detail, _DETAIL)) for one in verdict.fired[:64]]
+    return Risk(tier=verdict.tier, owner=verdict.risk_owner, triggers=fired) if verdict.tier or fired else None
+
+
 def _requirement(result: Result) -> RequirementStatus:
     return RequirementStatus(
         policy=result.policy,
@@ -138,4 +152,5 @@ def _requirement(result: Result) -> RequirementStatus:
 
 
 def _approval(finding: Finding) -> ApprovalStatus:
-    return ApprovalStatus(name=finding.name, role=finding.role, username=finding.username, decision="Reject" if finding.rejects else "Approve")
+    decision = "Reject" if finding.rejects else "Revoke" if finding.revokes else "Approve"
+    return ApprovalStatus(name=finding.name, role=finding.role, username=cut(finding.username, _USER), decision=decision)

@@ -37,11 +37,12 @@ from sluice.controller.monitors import MonitorReconciler
 from sluice.controller.objects import ObjectReconciler
 from sluice.controller.observe import Heartbeat, Metrics, Probes
 from sluice.controller.probes import ProbeSource
+from sluice.controller.records import Recorder
 from sluice.controller.release import Reconciler
 from sluice.controller.settings import Settings
 from sluice.controller.signing_key import ControllerKey
 from sluice.controller.triggers import Triggers
-from sluice.controller.work import Item
+from sluice.controller.work import SWEEP, Item
 from sluice.decision.records import Key
 from sluice.decision.weights import pinned
 from sluice.decision.world import World
@@ -88,7 +89,7 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     canaries = CanaryReconciler(
         client=client, feed=feed, events=events, scorers=scorers, image=settings.scorers,
         start_seconds=settings.canary_start, max_age_seconds=settings.world_max_age, metrics=metrics.canaries, key=lambda: own.signing,
-        samples=SampleKeeper(client=client, scorers=scorers, events=events, repository=settings.samples),
+        samples=SampleKeeper(client=client, scorers=scorers, events=events, place=settings.samples),
     )  # fmt: skip
     drills = DrillReconciler(
         client=client, feed=feed, events=events, key=lambda: own.signing, start_seconds=settings.canary_start,
@@ -101,6 +102,7 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     releases = Reconciler(
         client=client, feed=feed, events=events, announcer=Announcer(events), metrics=metrics,
         max_age_seconds=settings.world_max_age, resync_seconds=settings.resync, look_at=queue.add_all, discovered=discovery.condition,
+        records=Recorder(client=client, key=lambda: own.signing),
     )  # fmt: skip
     prometheus = PrometheusClient(server) if (server := settings.prometheus) else None
     monitors = MonitorReconciler(
@@ -110,7 +112,9 @@ async def _run(settings: Settings, connection: Connection, client: ApiClient, le
     )  # fmt: skip
     aside = _Aside()
     objects = ObjectReconciler(client=client, feed=feed, metrics=metrics)
-    work = _timed(_worker(releases, {CANARY_RUNS.kind: canaries.settle, DRILLS.kind: drills.settle}, objects, monitors, aside), metrics)
+    work = _timed(
+        _worker(releases, {CANARY_RUNS.kind: canaries.settle, DRILLS.kind: drills.settle, SWEEP.kind: drills.sweep}, objects, monitors, aside), metrics
+    )
     watch, discover = _timed(lambda item: monitors.settle(item.key), metrics), _timed(discovery.settle, metrics, kind="Discovery")
     heartbeat = Heartbeat()
     probes = Probes(

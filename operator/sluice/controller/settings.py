@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sluice.cluster.aws_account import Account, NoAccount
+from sluice.cluster.bucket import Bucket
 from sluice.cluster.fetching import Registries
 from sluice.cluster.lease import Timing
 from sluice.cluster.outbound import ListedRegistry, Outbound
 from sluice.cluster.prometheus import PrometheusServer
 from sluice.cluster.registry import Repository, read_credentials
 from sluice.cluster.registry_login import tls_trusting
+from sluice.controller.samples_places import InBucket, InRegistry, Place
 from sluice.rollout.scoring_job import ScorerImage
 
 _PINNED: Final = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
@@ -48,9 +51,14 @@ class Settings:
     scorer_queue: str = ""
     """The Kueue LocalQueue that scoring Jobs wait in, in each namespace that has releases."""
     samples_repository: str = ""
-    """Where the samples of canary runs are pushed, `registry.example.com/team/samples`; empty: there are none. `http://` before it: without TLS."""
+    """Where the samples of canary runs are kept: `registry.example.com/team/samples`, with `http://` before it for one without TLS, or `s3://bucket/prefix`;
+    empty: there are none."""
     samples_auth_file: Path | None = None
-    """Docker configuration with user and password for it."""
+    """Docker configuration with user and password for a registry. For a bucket, credentials are where AWS tools look for them."""
+    samples_endpoint: str = ""
+    """Where the bucket's S3 is, `https://s3.example.com:9000`; empty: at Amazon."""
+    samples_region: str = ""
+    """The region that the bucket is in."""
     samples_keep: str = "digests"
     """What samples have of answers: their digests, or their texts, too."""
     canary_start: float = 600.0
@@ -84,12 +92,25 @@ class Settings:
         return ScorerImage(reference=self.scorer_image, controller_namespace=self.namespace, queue=self.scorer_queue, keep=keep)
 
     @property
-    def samples(self) -> Repository | None:
-        """Where samples are pushed. Raises ValueError for what is no repository or no configuration, and OSError."""
+    def samples(self) -> Place | None:
+        """Where samples are kept. Raises ValueError for what is no such place, no configuration or has no credentials, and OSError."""
         if not self.samples_repository:
             return None
+        if self.samples_repository.startswith("s3://"):
+            return self._samples_bucket
         credentials = {} if self.samples_auth_file is None else read_credentials(self.samples_auth_file)
-        return Repository.parse(self.samples_repository, credentials=credentials, tls=self._registry_tls)
+        return InRegistry(repository=Repository.parse(self.samples_repository, credentials=credentials, tls=self._registry_tls))
+
+    @property
+    def _samples_bucket(self) -> InBucket:
+        if self.samples_auth_file is not None:
+            raise ValueError("--samples-auth-file is for registries; give credentials for a bucket as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        try:
+            account = Account.found()
+        except NoAccount as error:
+            raise ValueError(f"--samples-repository is a bucket, and {error}") from None
+        place, endpoint, region = self.samples_repository, self.samples_endpoint, self.samples_region
+        return InBucket(bucket=Bucket.parse(place, endpoint=endpoint, region=region, account=account, tls=self._registry_tls))
 
     @property
     def registries(self) -> Registries:

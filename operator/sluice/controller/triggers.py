@@ -11,7 +11,7 @@ from typing import Final
 from sluice.api import kinds
 from sluice.cluster.queue import WorkQueue
 from sluice.controller.object_status import STATUSES
-from sluice.controller.work import Item
+from sluice.controller.work import SWEEP, Item
 from sluice.decision.records import Key
 from sluice.decision.runs import Run
 from sluice.decision.world import World
@@ -76,3 +76,4 @@ class Triggers:
         }
         for kind, keys in known.items():
             self._queue.add_all(Item(kind, key) for key in keys)
+        self._queue.add(SWEEP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sluice.decision.records import Key
 
@@ -15,3 +15,7 @@ class Item(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
+
+
+SWEEP: Final = Item("ScratchSweep", Key(namespace="", name=""))
+"""Look for what drills that are deleted have left in scratch namespaces: for all of it at once, since there is no object to look at any more."""

@@ -21,15 +21,13 @@ from sluice.api.requirement import Origin
 from sluice.decision.builds import objection
 from sluice.decision.model import Allowance, Asked, Case, Verdict
 from sluice.decision.reasons import Reason
-from sluice.decision.requirements import ordered, who_may
 from sluice.decision.revocations import artifact_revoked
 from sluice.decision.signers import describe, kind_of, may_say, permitted_signer
+from sluice.decision.statements import ordered, who_may
 from sluice.evidence.lineage import Ingredient, Making, Role, datasets_of, makings_of
 from sluice.provenance.slsa import PREDICATE_TYPE, ROLE_ANNOTATION, BuildProvenance
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sluice.api.release import Artifact
     from sluice.evidence.facts import Fact
 
@@ -55,14 +53,12 @@ class Link:
     """Why it is missing; None when nothing is."""
     message: str = ""
     remedy: str | None = None
-    changes_at: datetime | None = None
 
     def __and__(self, other: Link) -> Link:
         """Join two pieces: the first that is missing wins."""
         if self.reason or other.reason:
             return self if self.reason else other
-        times = [link.changes_at for link in (self, other) if link.changes_at]
-        return Link(evidence=self.evidence | other.evidence, ends=(*self.ends, *other.ends), changes_at=min(times, default=None))
+        return Link(evidence=self.evidence | other.evidence, ends=(*self.ends, *other.ends))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,8 +272,8 @@ class Walk:
         own = (self._asked.policy.name, self._asked.requirement.name)
         satisfied = any((result.policy, result.requirement) == own and result.outcome is Outcome.SATISFIED for result in verdict.results)
         if verdict.allows is Allowance.SERVE and satisfied:
-            return Link(ends=(f"{words}, of release {kin.release.name}",), changes_at=verdict.changes_at)
-        return Link(reason=Reason.LineageMissing, message=f"{words} is of release {kin.release.name}, which may not serve", changes_at=verdict.changes_at)
+            return Link(ends=(f"{words}, of release {kin.release.name}",))
+        return Link(reason=Reason.LineageMissing, message=f"{words} is of release {kin.release.name}, which may not serve")
 
     def _missing(self, model: _Model, message: str) -> Link:
         subject = ", ".join(sorted(model.digests))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sluice.provenance.trust import TrustAnchors
 
 
-_ABOUT_BASELINES = frozenset({RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
+_ABOUT_BASELINES = frozenset({RequirementType.CANARY, RequirementType.ROLLBACK_DRILL, RequirementType.ROLLBACK_PLAN})
 
 
 class Canaries:
@@ -84,10 +84,17 @@ def suites_named_by(policies: Iterable[Policy | InvalidPolicy]) -> set[str]:
     return {requirement.suite.name for policy in usable for requirement in policy.spec.requirements if requirement.suite is not None}
 
 
-def asks_for_canary(policies: Iterable[Policy | InvalidPolicy]) -> bool:
+def looks_at_others(policies: Iterable[Policy | InvalidPolicy]) -> bool:
     """Tell whether one of these policies has a requirement that depends on other releases: a comparison with the baseline, or a way back to it."""
     usable = (policy for policy in policies if isinstance(policy, Policy))
-    return any(requirement.type in _ABOUT_BASELINES for policy in usable for requirement in policy.spec.requirements)
+    asked = [requirement for policy in usable for requirement in policy.spec.requirements]
+    return any(each.type in _ABOUT_BASELINES or any(measure.not_worse_than_baseline_by for measure in each.measures or ()) for each in asked)
+
+
+def depends_on_others(policies: Iterable[Policy | InvalidPolicy]) -> bool:
+    """Tell whether one of these policies has anything that depends on other releases, be it only on what differs from them."""
+    policies = tuple(policies)
+    return looks_at_others(policies) or any(policy.compares for policy in policies if isinstance(policy, Policy))
 
 
 def _release_named(run: Mapping[str, Any]) -> str:

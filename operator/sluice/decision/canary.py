@@ -1,7 +1,8 @@
 """The requirement of type Canary: scored beside its baseline, on the suite that policy names, and not found worse.
 
 A run counts for exactly the release, baseline and suite that it pinned, and for terms that are no looser than what policy asks now. A roll-back counts
-for ever, for whatever it was asked: there is no second try at the same release.
+for ever, for whatever it was asked: there is no second try at the same release. A suite that counts recorded pairs needs a signed recording (`recordings`); a
+promotion on one holds while somebody who may vouches for it.
 
 Who is compared with whom: the baseline that the release names, when that one is entitled to serve itself. A release that names none is the first of its
 model; it stays the first when others that descend from it serve. One that names none although another is entitled left it out to skip the comparison.
@@ -17,12 +18,17 @@ from sluice.api.canary import CanaryDecision, OnInconclusive
 from sluice.api.release import Outcome
 from sluice.decision.model import Allowance
 from sluice.decision.reasons import Reason
+from sluice.decision.recordings import choose, no_recording, pinned_as, pinned_by, pinned_digest, vouched_for
 from sluice.decision.runs import InvalidRun, Run, Suite, Terms
+from sluice.decision.signers import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from sluice.api.recording import Recording
+    from sluice.decision.instant import Instant
     from sluice.decision.model import Asked, Case, Release, Result, Verdict
+    from sluice.decision.recordings import Vouched
 
 _SHOWN = 19
 """Characters of a digest in a message."""
@@ -41,6 +47,8 @@ class Due:
     suite: str
     suite_digest: str
     terms: Terms
+    recording: Recording | None = None
+    """What is counted, where the suite asks nobody."""
 
 
 def rolled_back_by(case: Case) -> Run | None:
@@ -55,7 +63,7 @@ def rolled_back(run: Run) -> tuple[Reason, str, str]:
     return Reason.CanaryRolledBack, message, f"look at kubectl describe mcr/{run.name}, and apply a new ModelRelease"
 
 
-def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) -> Result:
+def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict], at: Instant) -> Result:
     """Check a requirement of type Canary. `decide` gives the verdict on another release at the same moment.
 
     Raises ValueError: the requirement lacks what the API server demands of it.
@@ -73,20 +81,19 @@ def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) ->
     named = case.release.spec.change.baseline
     if named is None:
         return first_release(asked, case, decide)
+    if other := of_another_model(asked, case):
+        return other
     baseline = case.lineage.baseline
-    if baseline is not None and baseline.spec.model != case.release.spec.model:
-        return asked.result(
-            Outcome.FAILED, Reason.BaselineOfAnotherModel, f"its baseline {named.name} is of model {baseline.spec.model}, not {case.release.spec.model}",
-            remedy="apply a new ModelRelease whose spec.change.baseline is a release of the same model",
-        )  # fmt: skip
     # 3. What it has to be scored on.
     suite = _suite(asked, case)
     terms = Terms.of_requirement(asked.requirement)
-    runs = [run for run in _about(case) if _matches(run, asked, suite, named.name, baseline)]
+    wanted = (asked.requirement.suite.digest if asked.requirement.suite else None) or (suite.digest if isinstance(suite, Suite) else "")
+    runs = [run for run in _about(case) if _matches(run, asked, wanted, named.name, baseline)]
+    vouched = vouched_for(asked, case, wanted, baseline, at)
     # 4. A promotion holds while what it pinned is what policy asks: the baseline may have ended its own service since.
-    if (run := _decided(runs, CanaryDecision.PROMOTE, lambda kept: kept.no_looser_than(terms))) is not None:
-        message = f"CanaryRun {run.name}: not worse than {named.name} on suite {run.spec.suite.name} {run.spec.suite_digest[:_SHOWN]}…"
-        return replace(asked.result(Outcome.SATISFIED, Reason.CanaryPassed, message), run=run.name)
+    counting = [run for run in runs if run.spec.recording is None or pinned_by(run, vouched)]
+    if (run := _decided(counting, CanaryDecision.PROMOTE, lambda kept: kept.no_looser_than(terms))) is not None:
+        return _passed(asked, run, pinned_by(run, vouched))
     if (run := _decided(runs, CanaryDecision.INCONCLUSIVE, lambda kept: kept == terms)) is not None:
         return replace(_inconclusive(asked, run), run=run.name)
     if not isinstance(suite, Suite):
@@ -97,19 +104,29 @@ def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) ->
     standing = decide(case.lineage.standing)
     if standing.allows is not Allowance.SERVE:
         return not_entitled(asked, named.name, standing)
+    return _to_score(asked, case, suite, baseline, choose(runs, vouched), runs)
+
+
+def _to_score(asked: Asked, case: Case, suite: Suite, baseline: Release, chosen: Vouched | None, runs: Sequence[Run]) -> Result:  # noqa: PLR0917 - private
+    """Say what has to be scored, or which run does it. `runs` are those about this candidate, baseline and suite."""
+    if suite.counts_pairs and chosen is None:
+        return no_recording(asked, case, suite, baseline)
+    recording = pinned_as(*chosen) if suite.counts_pairs and chosen else None
+    terms = Terms.of_requirement(asked.requirement)
     due = Due(
         policy=asked.policy.name, requirement=asked.requirement.name, release=case.release.name, release_digest=case.release.digest,
-        baseline=baseline.name, baseline_digest=baseline.digest, suite=suite.name, suite_digest=suite.digest, terms=terms,
+        baseline=baseline.name, baseline_digest=baseline.digest, suite=suite.name, suite_digest=suite.digest, terms=terms, recording=recording,
     )  # fmt: skip
-    if (run := _decided(runs, CanaryDecision.PENDING, lambda kept: kept == terms)) is not None:
+    under_way = [run for run in runs if pinned_digest(run) == (recording.digest if recording else None)]
+    if (run := _decided(under_way, CanaryDecision.PENDING, lambda kept: kept == terms)) is not None:
         if run.unproven:
             return replace(_unproven(asked, run), run=run.name)
-        message = f"CanaryRun {run.name} compares it with {named.name} on suite {suite.name}"
+        message = f"CanaryRun {run.name} compares it with {baseline.name} on suite {suite.name}"
         waiting = asked.result(Outcome.MISSING, Reason.CanaryRunning, message, remedy=f"nothing to do; kubectl get mcr/{run.name} shows how far it is")
-        return replace(waiting, run=run.name, due=due, changes_at=standing.changes_at)
-    message = f"it has not been scored beside {named.name} on suite {suite.name} {suite.digest[:_SHOWN]}…"
+        return replace(waiting, run=run.name, due=due)
+    message = f"it has not been scored beside {baseline.name} on suite {suite.name} {suite.digest[:_SHOWN]}…"
     remedy = "apply the workload that names the release: the run starts by itself"
-    return replace(asked.result(Outcome.MISSING, Reason.CanaryNotRun, message, remedy=remedy, changes_at=standing.changes_at), due=due)
+    return replace(asked.result(Outcome.MISSING, Reason.CanaryNotRun, message, remedy=remedy), due=due)
 
 
 def _about(case: Case) -> Iterable[Run]:
@@ -117,13 +134,11 @@ def _about(case: Case) -> Iterable[Run]:
     return (run for run in case.runs if isinstance(run, Run) and run.spec.release_digest == case.release.digest)
 
 
-def _matches(run: Run, asked: Asked, suite: Suite | Result, named: str, baseline: Release | None) -> bool:
+def _matches(run: Run, asked: Asked, suite_digest: str, named: str, baseline: Release | None) -> bool:
     reference = asked.requirement.suite
-    pinned = reference.digest if reference else None
-    wanted = pinned or (suite.digest if isinstance(suite, Suite) else None)
     return (
         reference is not None
-        and (run.spec.suite.name, run.spec.suite_digest) == (reference.name, wanted)
+        and (run.spec.suite.name, run.spec.suite_digest) == (reference.name, suite_digest)
         and run.spec.baseline.name == named
         # A baseline that is gone cannot have become another one.
         and (baseline is None or run.spec.baseline_digest == baseline.digest)
@@ -132,6 +147,15 @@ def _matches(run: Run, asked: Asked, suite: Suite | Result, named: str, baseline
 
 def _decided(runs: Iterable[Run], decision: CanaryDecision, keeps: Callable[[Terms], bool]) -> Run | None:
     return next((run for run in runs if run.decision is decision and keeps(Terms.of_run(run.spec))), None)
+
+
+def _passed(asked: Asked, run: Run, vouched: Vouched | None) -> Result:
+    message = f"CanaryRun {run.name}: not worse than {run.spec.baseline.name} on suite {run.spec.suite.name} {run.spec.suite_digest[:_SHOWN]}…"
+    if vouched is None:
+        return replace(asked.result(Outcome.SATISFIED, Reason.CanaryPassed, message), run=run.name)
+    fact, said = vouched
+    message = f"{message}, by recording {said.digest[:_SHOWN]}… signed by {describe(fact)}"
+    return replace(asked.result(Outcome.SATISFIED, Reason.CanaryPassed, message, evidence=(fact.bundle_digest,)), run=run.name)
 
 
 def _inconclusive(asked: Asked, run: Run) -> Result:
@@ -174,6 +198,10 @@ def _suite(asked: Asked, case: Case) -> Suite | Result:
         return _bad_suite(asked, found.name, found.problem)
     if unknown := sorted({*(asked.requirement.margins or ())} - found.metrics):
         return _bad_suite(asked, found.name, f"policy {asked.policy.name} gives a margin for {', '.join(unknown)}, and no scorer that compares is called so")
+    if found.counts_pairs and asked.requirement.exposure:
+        return _bad_suite(
+            asked, found.name, f"it counts recorded pairs, for which no Pod is made, and policy {asked.policy.name} exposes one to users (exposure)"
+        )
     return found
 
 
@@ -181,12 +209,23 @@ def _bad_suite(asked: Asked, name: str, problem: str) -> Result:
     return asked.result(Outcome.MISSING, Reason.SuiteInvalid, f"ScoringSuite {name}: {problem}", remedy=f"delete it, and apply one that is right: mss/{name}")
 
 
+def of_another_model(asked: Asked, case: Case) -> Result | None:
+    """Say that the baseline is a release of another model; None when it is not, or is not there."""
+    baseline, model = case.lineage.baseline, case.release.spec.model
+    if baseline is None or baseline.spec.model == model:
+        return None
+    return asked.result(
+        Outcome.FAILED, Reason.BaselineOfAnotherModel, f"its baseline {baseline.name} is of model {baseline.spec.model}, not {model}",
+        remedy="apply a new ModelRelease whose spec.change.baseline is a release of the same model",
+    )  # fmt: skip
+
+
 def not_entitled(asked: Asked, name: str, verdict: Verdict) -> Result:
     """Say that the baseline may not serve itself, and why."""
     why = f" ({verdict.open[0].requirement}: {verdict.open[0].reason})" if verdict.open else ""
     return asked.result(
         Outcome.MISSING, Reason.BaselineNotEntitled, f"its baseline {name} is not entitled to serve{why}: nothing is compared with it, nor rolled back to it",
-        remedy=f"complete the baseline (kubectl describe mr/{name}), or apply a new ModelRelease with another one", changes_at=verdict.changes_at,
+        remedy=f"complete the baseline (kubectl describe mr/{name}), or apply a new ModelRelease with another one",
     )  # fmt: skip
 
 
@@ -200,15 +239,12 @@ def not_there(asked: Asked, name: str) -> Result:
 
 def first_release(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) -> Result:
     """Check that a release that names no baseline is the first of its model, and did not just leave it out."""
-    model, ends = case.release.spec.model, []
+    model = case.release.spec.model
     for rival in case.lineage.rivals:
-        verdict = decide(rival)
-        if verdict.changes_at is not None:
-            ends.append(verdict.changes_at)
-        if verdict.allows is Allowance.SERVE:
+        if decide(rival).allows is Allowance.SERVE:
             return asked.result(
                 Outcome.FAILED, Reason.BaselineMissing, f"it names no baseline to be compared with, and {rival.release.name} of model {model} may serve",
-                remedy=f"apply a new ModelRelease with spec.change.baseline.name: {rival.release.name}", changes_at=verdict.changes_at,
+                remedy=f"apply a new ModelRelease with spec.change.baseline.name: {rival.release.name}",
             )  # fmt: skip
     if case.lineage.unseen:
         return asked.result(
@@ -217,8 +253,5 @@ def first_release(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) -
             remedy="delete the releases that nobody needs, or apply a new ModelRelease with a baseline",
         )  # fmt: skip
     return asked.result(
-        Outcome.SATISFIED,
-        Reason.FirstRelease,
-        f"it is the first release of model {model}: there is nothing to compare it with, or to go back to",
-        changes_at=min(ends, default=None),
+        Outcome.SATISFIED, Reason.FirstRelease, f"it is the first release of model {model}: there is nothing to compare it with, or to go back to"
     )

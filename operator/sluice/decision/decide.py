@@ -7,33 +7,52 @@ Time is an argument; nothing here reads a clock, a file or the network. Denying 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from sluice.api.digests import evidence_digest
 from sluice.api.release import Outcome
 from sluice.api.requirement import RequirementType
+from sluice.decision.assurances import check_assurance
+from sluice.decision.authority import check_authority
 from sluice.decision.canary import check_canary, rolled_back, rolled_back_by
+from sluice.decision.conditions import check_condition
+from sluice.decision.controls import check_runtime_controls
 from sluice.decision.drills import check_drill
+from sluice.decision.governance import check_residual_risk, check_rollback_plan
+from sluice.decision.impartiality import check_impartially
+from sluice.decision.instant import Instant
 from sluice.decision.model import Asked, Case, InvalidPolicy, Result, Verdict
 from sluice.decision.monitors import alarms_of, is_watched, stops
 from sluice.decision.origins import check_origins
-from sluice.decision.people import Signoff, approval_finding, duty_of, holds_role, staffed, usable, waiver_finding, waives
+from sluice.decision.people import Room, Signoff, approval_finding, staffed, usable
+from sluice.decision.persons import holds_role
 from sluice.decision.reasons import Reason
 from sluice.decision.requirements import check_evidence
 from sluice.decision.revocations import is_better, on_revoked, own_revocations, sift, signer_revoked
-from sluice.decision.tiers import tier_of
+from sluice.decision.risk import weigh
+from sluice.decision.waivers import waiver_finding, waives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from sluice.decision.model import Approval, Finding, Waiver
+    from sluice.decision.finding import Finding
+    from sluice.decision.model import Waiver
+    from sluice.decision.people import Decision
     from sluice.decision.revocations import Sifted
 
 P = ParamSpec("P")
 _ORIGINS = frozenset({RequirementType.LINEAGE, RequirementType.DATA_PROVENANCE})
 """Requirements on where weights come from."""
-_OF_ANOTHER_KIND = frozenset({RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
+_ASSURANCES = frozenset({RequirementType.CHANGE_TICKET, RequirementType.IMPACT_ASSESSMENT, RequirementType.VENDOR_ASSURANCE})
+"""Requirements that people outside of the pipeline vouch for something."""
+_OF_ANOTHER_KIND = frozenset(
+    {
+        RequirementType.APPROVAL, RequirementType.CANARY, RequirementType.ROLLBACK_DRILL, RequirementType.ROLLBACK_PLAN, RequirementType.RESIDUAL_RISK,
+        RequirementType.CONDITION, RequirementType.RUNTIME_CONTROLS, RequirementType.AUTHORITY,
+    }
+)  # fmt: skip
 """Requirements that are not part of what people sign off."""
 _NOTES = 8
 """Of so many sign-offs a message says why they do not count; each says it in its own status."""
@@ -44,38 +63,43 @@ def decide(case: Case, *, now: datetime) -> Verdict:
 
     Raises nothing: whatever goes wrong inside a check becomes a `Failed` result of that requirement.
     """
+    return _decide(case, Instant(now))
+
+
+def _decide(case: Case, at: Instant, *, evidence_at: Instant | None = None) -> Verdict:
+    """Decide at one time, with evidence of the age that it has at another (None: the same)."""
     # 1. No policy is a reason to hold, not to allow.
     if not case.policies:
         return _without_policy(case)
     # 2. Requirements of all matching policies add up; none can relax another. A policy that cannot be used stays in the way.
-    tiers = {policy.name: tier_of(policy, case.release) for policy in usable(case)}
-    asked = [
-        Asked(policy, requirement)
-        for policy in sorted(usable(case), key=lambda policy: policy.name)
-        for requirement in policy.spec.requirements
-        if requirement.tiers is None or tiers[policy.name] is None or tiers[policy.name] in requirement.tiers
-    ]
-    # 3. Evidence first: people sign off the evidence that was used. What a revoked signer says counts for nothing, here and below.
-    whole, sifted = case, sift(case)
+    # What a revoked signer says counts for nothing, here and below.
+    whole, sifted, of_others = case, sift(case), partial(_decide, at=at)
+    ageless = partial(_decide, at=at, evidence_at=Instant(None))
     case = sifted.case
-    evidence = [(ask, _of_evidence(ask, sifted, whole, now=now)) for ask in asked if ask.requirement.type not in _OF_ANOTHER_KIND]
+    weighed = weigh(case, of_others, ageless=ageless)
+    asked = [Asked(each.policy, requirement) for each in weighed for requirement in each.policy.spec.requirements if each.asks(requirement)]
+    known = {each.policy.name: each.variables for each in weighed}
+    conditions = [(ask, _guarded(ask, check_condition, known[ask.policy.name])) for ask in asked if ask.requirement.type is RequirementType.CONDITION]
+    # 3. Evidence first: people sign off the evidence that was used.
+    evidence = [(ask, _of_evidence(ask, sifted, whole, evidence_at or at)) for ask in asked if ask.requirement.type not in _OF_ANOTHER_KIND]
     seen = evidence_digest(digest for _, result in evidence if result.outcome is Outcome.SATISFIED for digest in result.evidence)
     # 4. Whose decisions count on this release and this evidence.
-    approvals = [(a, approval_finding(a, case, seen, now=now)) for a in sorted(case.approvals, key=lambda a: a.name)]
-    waivers = [(w, waiver_finding(w, case, now=now)) for w in sorted(case.waivers, key=lambda w: w.name)]
-    signoffs = [(ask, _guarded(ask, _approved, case, approvals)) for ask in asked if ask.requirement.type is RequirementType.APPROVAL]
+    room = Room.of(case, whole, at, seen)
+    approvals = [(decision, approval_finding(decision, room)) for decision in room.decisions]
+    waivers = [(w, waiver_finding(w, room)) for w in sorted(case.waivers, key=lambda w: w.name)]
+    signoffs = [(ask, _guarded(ask, _approved, room, approvals)) for ask in asked if ask.requirement.type is RequirementType.APPROVAL]
     # 5. Scored beside its baseline. Other releases are looked at with the same eyes; their cases end before this can go on and on.
-    canaries = [
-        (ask, _guarded(ask, check_canary, case, lambda other: decide(other, now=now))) for ask in asked if ask.requirement.type is RequirementType.CANARY
-    ]
-    drills = [
-        (ask, _guarded(ask, check_drill, case, lambda other: decide(other, now=now), now=now))
-        for ask in asked
-        if ask.requirement.type is RequirementType.ROLLBACK_DRILL
-    ]
+    canaries = [(ask, _of_canary(ask, sifted, whole, of_others, at)) for ask in asked if ask.requirement.type is RequirementType.CANARY]
+    drills = [(ask, _guarded(ask, check_drill, case, of_others, at)) for ask in asked if ask.requirement.type is RequirementType.ROLLBACK_DRILL]
+    plans = [(ask, _guarded(ask, check_rollback_plan, case, of_others)) for ask in asked if ask.requirement.type is RequirementType.ROLLBACK_PLAN]
+    risks = [(ask, _guarded(ask, check_residual_risk, case)) for ask in asked if ask.requirement.type is RequirementType.RESIDUAL_RISK]
+    controls = [(ask, _guarded(ask, check_runtime_controls, case)) for ask in asked if ask.requirement.type is RequirementType.RUNTIME_CONTROLS]
+    authority = [(ask, _guarded(ask, check_authority, case)) for ask in asked if ask.requirement.type is RequirementType.AUTHORITY]
     # 6. A waiver covers what is not satisfied, and is shown as such.
     results = [_unusable(policy) for policy in case.policies if isinstance(policy, InvalidPolicy)]
-    results += [_waived(ask, result, waivers) for ask, result in (*evidence, *signoffs, *canaries, *drills)]
+    results += _undecided(case)
+    every = (*evidence, *plans, *risks, *controls, *authority, *conditions, *signoffs, *canaries, *drills)
+    results += [_waived(ask, result, waivers, room) for ask, result in every]
     # 7. What was rolled back stays so, also when no policy asks for a canary any more, or somebody waived it: a person may take the risk of what is not
     # known, not of what was found.
     # So does what was found after release, and what was revoked.
@@ -83,23 +107,30 @@ def decide(case: Case, *, now: datetime) -> Verdict:
     return Verdict(
         release_digest=case.release.digest,
         evidence_digest=seen,
-        tier=",".join(sorted({tier for tier in tiers.values() if tier})) or None,
+        risks=tuple(each.risk for each in weighed),
         results=tuple(results),
-        approvals=tuple(_explained(a, finding, case) for a, finding in approvals),
+        risk_owner=_risk_owner(case),
+        approvals=tuple(_explained(decision, finding, room) for decision, finding in approvals),
         waivers=tuple(finding for _, finding in waivers),
         watched=is_watched(case),
         alarms=alarms_of(case),
         on_revoked=on_revoked(case),
+        changes_at=at.changes_at,
     )
 
 
-def _of_evidence(ask: Asked, sifted: Sifted, whole: Case, *, now: datetime) -> Result:
+def _of_evidence(ask: Asked, sifted: Sifted, whole: Case, at: Instant) -> Result:
     """Check a requirement about evidence. When it is not met, say whether revocations are why, or whether evidence about the release is not verified yet."""
+    of_others = partial(_decide, at=at)
 
     def checked(case: Case) -> Result:
+        if ask.requirement.type is RequirementType.EVALUATION:
+            return _guarded(ask, check_impartially, case, of_others, partial(check_evidence, ask, at=at, decide=of_others))
+        if ask.requirement.type in _ASSURANCES:
+            return _guarded(ask, check_assurance, case, at)
         if ask.requirement.type in _ORIGINS:
-            return _guarded(ask, check_origins, case, lambda other: decide(other, now=now))
-        return _guarded(ask, check_evidence, case, now=now)
+            return _guarded(ask, check_origins, case, of_others)
+        return _guarded(ask, check_evidence, case, at, of_others)
 
     result = checked(sifted.case)
     if result.outcome is Outcome.SATISFIED or result.reason is Reason.CheckFailed:
@@ -113,6 +144,16 @@ def _of_evidence(ask: Asked, sifted: Sifted, whole: Case, *, now: datetime) -> R
         waits, more = whole.unverified[:_NOTES], len(whole.unverified) - _NOTES
         names = ", ".join(waits) + (f" and {more} more" if more > 0 else "")
         return ask.result(Outcome.MISSING, Reason.EvidenceUnverified, f"ReleaseEvidence {names} is being verified", remedy="nothing to do; it takes seconds")
+    return result
+
+
+def _of_canary(ask: Asked, sifted: Sifted, whole: Case, of_others: Callable[[Case], Verdict], at: Instant) -> Result:
+    """Check a canary. Where it rests on a recording that a revoked signer vouched for, say that."""
+    result = _guarded(ask, check_canary, sifted.case, of_others, at)
+    if result.outcome is Outcome.MISSING and sifted.revoked:
+        before = _guarded(ask, check_canary, whole, of_others, at)
+        if is_better(before, result):
+            return signer_revoked(ask, sifted.revoked, before)
     return result
 
 
@@ -133,23 +174,24 @@ def _with_findings(case: Case, results: list[Result]) -> list[Result]:
     return [*(result for result in results if (result.policy, result.requirement) not in taken), *own]
 
 
-def _approved(ask: Asked, case: Case, approvals: Sequence[tuple[Approval, Finding]]) -> Result:
-    counts, duties = ask.requirement.counts or {}, ask.requirement.distinct_from or []
-    signoffs, barred = [], []
-    for approval, finding in approvals:
-        person = approval.spec.approver
-        if not finding.counts or finding.rejects or person is None or not holds_role(person, approval.spec.role, ask.policy):
+def _approved(ask: Asked, room: Room, approvals: Sequence[tuple[Decision, Finding]]) -> Result:
+    counts, duties, case = ask.requirement.counts or {}, ask.requirement.distinct_from or [], room.case
+    signoffs, barred, named = [], [], []
+    for decision, finding in approvals:
+        person = decision.person
+        of_release = decision.gives and decision.waiver is None
+        if not finding.counts or not of_release or person is None or not holds_role(person, decision.role, ask.policy):
             continue
-        if duty := duty_of(person, duties, case.facts, usable(case)):
-            barred.append(f"{person.username} may not approve: {duty}")
+        if duty := room.duty(decision, duties):
+            barred.append(f"{finding.username} may not approve: {duty}")
         else:
-            signoffs.append(Signoff(username=person.username, role=approval.spec.role))
+            signoffs.append(Signoff(username=room.who(decision) or "", role=decision.role))
+            named.append(f"{decision.role} ({finding.username})")
     got = staffed(signoffs, counts)
     short = [role for role in counts if got[role] < counts[role]]
-    names = ", ".join(f"{s.role} ({s.username})" for s in signoffs) or "nobody"
+    names = ", ".join(named) or "nobody"
     if not short:
-        ends = min((finding.changes_at for _, finding in approvals if finding.changes_at), default=None)
-        return ask.result(Outcome.SATISFIED, Reason.Approved, f"approved by {names}", changes_at=ends)
+        return ask.result(Outcome.SATISFIED, Reason.Approved, f"approved by {names}")
     lapsed = any(finding.reason is Reason.Expired and finding.role in short for _, finding in approvals)
     notes = [*barred, *(f"{finding.name} does not count: {finding.message}" for _, finding in approvals if not finding.counts)]
     if (more := len(notes) - _NOTES) > 0:
@@ -165,33 +207,42 @@ def _approved(ask: Asked, case: Case, approvals: Sequence[tuple[Approval, Findin
     return replace(waiting, lacks=tuple(short))
 
 
-def _explained(approval: Approval, finding: Finding, case: Case) -> Finding:
+def _explained(decision: Decision, finding: Finding, room: Room) -> Finding:
     """Say on the approval itself when separation of duties keeps it from counting anywhere it was meant to count."""
-    person = approval.spec.approver
-    if not finding.counts or finding.rejects or person is None:
+    if not finding.counts or not decision.gives or decision.waiver is not None:
         return finding
     duties = [
         duty
-        for policy in usable(case)
+        for policy in usable(room.case)
         for requirement in policy.spec.requirements
-        if approval.spec.role in (requirement.counts or {})
+        if decision.role in (requirement.counts or {})
         for duty in requirement.distinct_from or ()
     ]
-    if barred := duty_of(person, duties, case.facts, usable(case)):
-        return replace(finding, counts=False, reason=Reason.SeparationOfDuties, message=f"{person.username} {barred}", changes_at=None)
+    if barred := room.duty(decision, duties):
+        return replace(finding, counts=False, reason=Reason.SeparationOfDuties, message=f"{finding.username} {barred}")
     return finding
 
 
-def _waived(ask: Asked, result: Result, waivers: Sequence[tuple[Waiver, Finding]]) -> Result:
+def _undecided(case: Case) -> list[Result]:
+    """Wait for what people signed and nobody has verified yet: it may be against the release, which nothing else would say."""
+    if not case.undecided:
+        return []
+    names, more = ", ".join(case.undecided[:_NOTES]), len(case.undecided) - _NOTES
+    message = f"ReleaseEvidence {names}{f' and {more} more' if more > 0 else ''} with decisions of people is being verified"
+    return [Result(policy="none", requirement="decisions", outcome=Outcome.MISSING, reason=Reason.EvidenceUnverified, message=message,
+                   remedy="nothing to do; it takes seconds")]  # fmt: skip
+
+
+def _waived(ask: Asked, result: Result, waivers: Sequence[tuple[Waiver, Finding]], room: Room) -> Result:
     if result.outcome is Outcome.SATISFIED:
         return result
     for waiver, finding in waivers:
-        if waives(waiver, finding, ask):
+        if waives(waiver, finding, ask, room):
             spec = waiver.spec
             controls = f"; instead: {spec.compensating_controls}" if spec.compensating_controls else ""
             by = f"waived until {spec.expires} by {finding.username} ({waiver.name}, {spec.ticket})"
             message = f"{by}: {spec.reason}; {spec.risk_owner} carries the risk{controls}"
-            return ask.result(Outcome.WAIVED, Reason.Waived, message, changes_at=finding.changes_at)
+            return ask.result(Outcome.WAIVED, Reason.Waived, message)
     return result
 
 
@@ -208,6 +259,10 @@ def _unusable(policy: InvalidPolicy) -> Result:
                   remedy=f"the platform team repairs it: kubectl describe mrp/{policy.name}")  # fmt: skip
 
 
+def _risk_owner(case: Case) -> str | None:
+    return case.release.spec.residual_risk.owner if case.release.spec.residual_risk else None
+
+
 def _without_policy(case: Case) -> Verdict:
     nothing = Result(
         policy="none", requirement="policy", outcome=Outcome.MISSING, reason=Reason.NoPolicyMatches,
@@ -216,6 +271,6 @@ def _without_policy(case: Case) -> Verdict:
     )  # fmt: skip
     results = [*_with_findings(case, _with_roll_back(case, [nothing])), *own_revocations(case)]
     return Verdict(
-        release_digest=case.release.digest, evidence_digest=evidence_digest(()), tier=None, results=tuple(results),
+        release_digest=case.release.digest, evidence_digest=evidence_digest(()), results=tuple(results), risk_owner=_risk_owner(case),
         watched=is_watched(case), alarms=alarms_of(case),
     )  # fmt: skip

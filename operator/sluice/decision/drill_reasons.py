@@ -17,6 +17,9 @@ class DrillReason(StrEnum):
     BaselineNotEntitled = "BaselineNotEntitled"
     WorkloadNotFound = "WorkloadNotFound"
     TemplateGone = "TemplateGone"
+    ScratchNotFound = "ScratchNotFound"
+    ScratchNotGoverned = "ScratchNotGoverned"
+    ScratchStageNotPermitted = "ScratchStageNotPermitted"
     RefusedByCluster = "RefusedByCluster"
     NotReady = "NotReady"
     AnotherDrill = "AnotherDrill"
@@ -43,6 +46,9 @@ DRILL_MEANING: dict[DrillReason, str] = {
     DrillReason.BaselineNotEntitled: "The baseline is not there or not entitled to serve, so nothing could be rolled back to it.",
     DrillReason.WorkloadNotFound: "No Deployment has a template that names the release.",
     DrillReason.TemplateGone: "No ReplicaSet of the Deployment keeps a template of the baseline: nobody could stand in. Raise spec.revisionHistoryLimit.",
+    DrillReason.ScratchNotFound: "No other namespace is labelled `sluice.dev/scratch-for` with the name of this one. The platform team prepares it.",
+    DrillReason.ScratchNotGoverned: 'The scratch namespace is not governed, so nobody guards what is drilled there. Label it `sluice.dev/govern: "true"`.',
+    DrillReason.ScratchStageNotPermitted: "The scratch namespace has a stage that the release or its baseline is not for. The platform team sets the label.",
     DrillReason.RefusedByCluster: "The API server refuses what the drill needs (a quota, a policy of somebody else); the message says what. It is tried again.",
     DrillReason.NotReady: "The controller cannot decide now; it looks again.",
     DrillReason.AnotherDrill: "Another drill of the release is under way; one after the other.",

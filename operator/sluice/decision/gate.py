@@ -7,15 +7,19 @@ Webhook and controller call the same function; L0, in the API server, holds what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sluice.api.canary import CanaryDecision
 from sluice.api.names import GOVERN_LABEL, STAGE_LABEL
 from sluice.api.requirement import RequirementType
+from sluice.decision.authority import authority_problem
+from sluice.decision.controls import control_problem
+from sluice.decision.granted import Granted
 from sluice.decision.model import Allowance, Release, Verdict
 from sluice.decision.reasons import Reason
+from sluice.decision.scratch import home_of
 from sluice.decision.weights import checked_images, weights_problem
 
 if TYPE_CHECKING:
@@ -57,6 +61,8 @@ class Subject:
     problem: str = ""
     verifier: str = ""
     """The image that checks weights where they are loaded, by digest."""
+    granted: Granted = field(default_factory=Granted)
+    """What the cluster grants in the namespace of the Pod."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +86,8 @@ class Decision:
 def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, serves: Mapping[str, str]) -> Decision:
     """Decide what happens to `pod`.
 
-    `subject` is the release it names, None when there is none of this name; `serves` maps the digests of model-carrying images known in its namespace to
-    the name of one such release. Raises nothing.
+    `subject` is the release it names, in the namespace that `home_of` gives, None when there is none of this name; `serves` maps the digests of model-carrying
+    images known in its namespace to the name of one such release. Raises nothing.
     """
     # 1. Namespaces that nobody opted in are no concern of ours.
     if not namespace.governed:
@@ -93,7 +99,7 @@ def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, s
     if subject is None:
         return Decision(
             action=Action.HOLD, reason=Reason.ReleaseNotFound,
-            message=f"there is no ModelRelease {pod.release} in namespace {namespace.name} yet",
+            message=f"there is no ModelRelease {pod.release} in namespace {home_of(pod, namespace)} yet",
             remedy=f"apply the ModelRelease {pod.release}, or correct the label sluice.dev/release",
         )  # fmt: skip
     if subject.release is None or subject.verdict is None:
@@ -113,22 +119,25 @@ def decide_pod(pod: PodView, namespace: Namespace, subject: Subject | None, *, s
     return _by_verdict(namespace, subject.release, subject.verdict)
 
 
-def decide_drill_pod(pod: PodView, namespace: Namespace, subject: Subject | None, drill: Drill) -> Decision:
+def decide_drill_pod(pod: PodView, namespace: Namespace, subject: Subject | None, drill: Drill, *, home: Namespace) -> Decision:
     """Decide whether a Pod that the controller made for `drill` may start, where no Service of users selects it.
 
-    `subject` is the release that the Pod names. Raises nothing.
+    `subject` is the release that the Pod names, of the namespace `home`, which is that of the drill. Raises nothing.
     """
-    # 1. The Pod must be one of this drill, in a namespace where somebody decides.
+    # 1. The Pod must be one of this drill, where the drill is done, and where somebody decides.
     roles = {"release": (drill.release, drill.release_digest), "baseline": (drill.baseline, drill.baseline_digest)}
     name, digest = roles.get(pod.drill_role or "", ("", ""))
-    if not namespace.governed or pod.drill != drill.name or not name or pod.release != name:
+    if not (namespace.governed and home.governed) or pod.drill != drill.name or not name or pod.release != name:
         return Decision(action=Action.DENY, reason=Reason.DrillPod, message=f"it is no Pod of ReleaseDrill {drill.name} in a governed namespace")
+    if drill.namespace != home.name or drill.place != namespace.name or home_of(pod, namespace) != home.name:
+        done = f"ReleaseDrill {drill.name} of namespace {drill.namespace} is done in namespace {drill.place}"
+        return Decision(action=Action.DENY, reason=Reason.DrillPod, message=f"{done}, and {namespace.name} is not it, or not scratch for it any more")
     if drill.over:
         return Decision(action=Action.DENY, reason=Reason.DrillPod, message=f"ReleaseDrill {drill.name} has ended: {drill.phase}")
     # 2. Like any other Pod it must be what its release says.
     if subject is None or subject.release is None or subject.verdict is None:
         return decide_pod(pod, namespace, subject, serves={})
-    if contradiction := _contradiction(pod, namespace, subject, subject.release):
+    if contradiction := _wrong_stage(home, subject.release) or _contradiction(pod, namespace, subject, subject.release):
         return contradiction
     if subject.release.digest != digest:
         return Decision(
@@ -222,6 +231,8 @@ def _contradiction(pod: PodView, namespace: Namespace, subject: Subject, release
         return wrong
     if pod.final and (unchecked := _unchecked(pod, subject, release)):
         return unchecked
+    if pod.final and subject.verdict is not None and (lacking := control_problem(pod, subject.verdict)):
+        return Decision(action=Action.DENY, reason=Reason.ControlNotRunning, message=lacking.message, remedy=lacking.remedy)
     # The image that checks the weights is Sluice's own: in exactly the container that it adds, or will put in place of one that bears the name.
     ours = checked_images(pod, release, subject.verifier)
     for image in pod.images:
@@ -245,6 +256,10 @@ def _contradiction(pod: PodView, namespace: Namespace, subject: Subject, release
             message=f"spec.serviceAccountName is {pod.service_account}; the authority of release {release.name} is {granted}",
             remedy=f"run the Pod as {granted}, or apply a new ModelRelease with this authority",
         )  # fmt: skip
+    if subject.verdict is not None and (excess := authority_problem(pod, release, subject.verdict, subject.granted)):
+        # Last: it may be all that is wrong, and be waited for.
+        action, reason = (Action.DENY, Reason.CredentialNotDeclared) if excess.lasting else (Action.HOLD, Reason.AuthorityExceeded)
+        return Decision(action=action, reason=reason, message=excess.message, remedy=excess.remedy)
     return None
 
 

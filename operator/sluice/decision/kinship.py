@@ -33,8 +33,11 @@ _ASKING = frozenset({RequirementType.LINEAGE, RequirementType.DATA_PROVENANCE})
 
 
 def asks_for_origins(policies: Iterable[Policy | InvalidPolicy]) -> bool:
-    """Tell whether a policy asks where weights come from. Where none does, nothing is gathered."""
-    return any(requirement.type in _ASKING for policy in policies if isinstance(policy, Policy) for requirement in policy.spec.requirements)
+    """Tell whether a policy asks where weights come from, or compares them with that. Where none does, nothing is gathered."""
+    asked = [requirement for policy in policies if isinstance(policy, Policy) for requirement in policy.spec.requirements]
+    return any(
+        each.type in _ASKING or each.contamination is not None or any(measure.not_worse_than_baseline_by for measure in each.measures or ()) for each in asked
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 Several releases of one model may name no baseline; only one of them can be the first. Who that is cannot be told from verdicts alone – two that are both
 complete would each stand in the way of the other – so the one that serves already goes before the one that does not, and among these the older one. Whether
-one serves is read from its status, which only the controller writes; it can do no more than put a release behind another.
+one serves is read from its status, which only the controller writes; it can do no more than put a release behind another, and keep one in service whose
+baseline ended its own (`governance`).
 """
 
 from __future__ import annotations
@@ -72,6 +73,11 @@ class Lineages:
             return []
         others = (other for other in self._of_model[key.namespace, member.model] if self._members[other].rank < member.rank)
         return sorted((other for other in others if not self._descends(other, key)), key=lambda other: self._members[other].rank)
+
+    def serves(self, key: Key) -> bool:
+        """Tell whether a release serves already, as its status says."""
+        member = self._members.get(key)
+        return member is not None and not member.rank.not_serving
 
     def touched_by(self, keys: Iterable[Key]) -> set[Key]:
         """Give the releases whose verdict may depend on one of these: those that name it as their baseline, and those of its model that name none."""

@@ -15,23 +15,29 @@ from sluice.api.digests import release_digest
 from sluice.api.release import ArtifactType, Outcome, Phase
 from sluice.api.requirement import RequirementType
 from sluice.api.revocation import OnRevoked
+from sluice.decision.granted import Granted
 from sluice.decision.reasons import Reason
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sluice.api.approval import ApprovalSpec, WaiverSpec
+    from sluice.api.controls import Control
+    from sluice.api.permission import GrantKind
     from sluice.api.policy import PolicySpec
     from sluice.api.release import Artifact, ReleaseSpec
     from sluice.api.requirement import Requirement
     from sluice.decision.canary import Due
     from sluice.decision.drills import DrillDue
+    from sluice.decision.expressions import Expression
+    from sluice.decision.finding import Finding
     from sluice.decision.monitors import Alarm, InvalidMonitor, Watched
     from sluice.decision.revocations import Revocations
     from sluice.decision.runs import InvalidRun, Run, Suite
-    from sluice.decision.tiers import TierProgram
+    from sluice.decision.triggers import Fired, PolicyRisk
     from sluice.evidence.claims import Claims
     from sluice.evidence.facts import Fact
+    from sluice.evidence.families import Families
 
 _SHA256_HEX = 64
 MODELS = frozenset({ArtifactType.WEIGHTS, ArtifactType.ADAPTER})
@@ -55,6 +61,12 @@ class Release:
     def digests(self) -> frozenset[str]:
         """Every digest that evidence about this release, or a Pod of it, may name."""
         return frozenset(digest for artifact in self.spec.artifacts for digest in (artifact.digest, carrier(artifact)) if digest)
+
+    @cached_property
+    def spoken_of(self) -> frozenset[str]:
+        """Every digest under which evidence may speak of this release: those of its artifacts, its own, and that of what vouches for its vendor."""
+        vendor = self.spec.vendor
+        return self.digests | {self.digest} | ({vendor.assurance.digest} if vendor and vendor.assurance else frozenset())
 
     @cached_property
     def image_digests(self) -> frozenset[str]:
@@ -91,8 +103,19 @@ class Policy:
 
     name: str
     spec: PolicySpec
-    tiers: tuple[TierProgram, ...]
+    tiers: tuple[Expression, ...]
+    """The conditions of the tiers, in their order."""
+    whens: Mapping[str, Expression]
+    """Of triggers that have one."""
+    conditions: Mapping[str, Expression]
+    """Of the requirements of type Condition."""
+    compares: bool
+    """Whether anything in it depends on what differs from the baseline."""
+    reads: frozenset[str]
+    """The variables that its expressions name."""
     revocations: Revocations
+    families: Families
+    """Which numbers belong to which family, with what the policy adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +134,8 @@ class Approval:
 
     name: str
     spec: ApprovalSpec
+    uid: str = ""
+    """What a revocation of it names; empty for one in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,16 +158,24 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """The other releases that a canary depends on. Cases in here have no `standing` and no `rivals` of rivals: nothing is looked at without end."""
+    """The other releases that a release is held against. Cases in here have no `standing` and no `rivals` of rivals: nothing is looked at without end."""
 
     baseline: Release | None = None
     """The release that it names as its baseline, when it can be read."""
+    facts: tuple[Fact, ...] = ()
+    """What verified evidence says of the artifacts of this baseline; empty where no policy looks at it."""
+    unverified: tuple[str, ...] = ()
+    """Names of `ReleaseEvidence` about these that was not held against every trust root yet."""
+    ancestors: tuple[Case, ...] = ()
+    """Its baseline, that one's and so on, of the same model, each with its own baseline and no ancestors; empty where no policy asks what differs."""
     standing: Case | None = None
     """The same, with what a verdict on it depends on; None where nobody asks for one."""
     rivals: tuple[Case, ...] = ()
     """Of a release that names no baseline: others of its model that may have been there before it."""
     unseen: int = 0
     """How many more of these there are than are looked at."""
+    serving: bool = False
+    """Whether the release itself serves already, as its status says; only the controller writes one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +212,9 @@ class Case:
     """What trust roots revoke; policies bring theirs."""
     unverified: tuple[str, ...] = ()
     """Names of `ReleaseEvidence` about the release that was not held against every trust root yet."""
+    granted: Granted = field(default_factory=Granted)  # Nothing is known of that where no policy asks.
+    undecided: tuple[str, ...] = ()
+    """Of these, the ones that say they are decisions of people: any of them might reject the release, or take an approval back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,16 +228,20 @@ class Result:
     message: str
     remedy: str | None = None
     evidence: tuple[str, ...] = ()
-    changes_at: datetime | None = None
-    """When time alone changes the result."""
     type: RequirementType | None = None
     """What kind of requirement it is; None when no requirement was asked."""
+    control_mappings: tuple[str, ...] = ()
+    """Controls that the requirement helps to meet, as its policy says."""
     lacks: tuple[str, ...] = ()
     """What exactly is short, in a word each: the roles nobody signed off in."""
     run: str | None = None
     """The CanaryRun that it rests on."""
     due: Due | None = None
     """What a CanaryRun has to pin, while one is asked for."""
+    controls: tuple[Control, ...] = ()
+    """What every Pod of the release has to run, where this is satisfied."""
+    grants: frozenset[GrantKind] = frozenset()
+    """What every Pod of the release is held to, where this is satisfied."""
     drill: DrillDue | None = None
     """The drill that the controller is to make by itself, now."""
 
@@ -213,35 +253,12 @@ class Asked:
     policy: Policy
     requirement: Requirement
 
-    def result(
-        self, outcome: Outcome, reason: Reason, message: str, *, remedy: str | None = None, evidence: tuple[str, ...] = (), changes_at: datetime | None = None
-    ) -> Result:
+    def result(self, outcome: Outcome, reason: Reason, message: str, *, remedy: str | None = None, evidence: tuple[str, ...] = ()) -> Result:
         """Say what the requirement came to."""
         return Result(
-            policy=self.policy.name,
-            requirement=self.requirement.name,
-            outcome=outcome,
-            reason=reason,
-            message=message,
-            remedy=remedy,
-            evidence=evidence,
-            changes_at=changes_at,
-            type=self.requirement.type,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Whether one decision of one person counts, and if not why."""
-
-    name: str
-    counts: bool
-    reason: Reason
-    message: str
-    role: str = ""
-    username: str = ""
-    rejects: bool = False
-    changes_at: datetime | None = None
+            policy=self.policy.name, requirement=self.requirement.name, outcome=outcome, reason=reason, message=message, remedy=remedy, evidence=evidence,
+            type=self.requirement.type, control_mappings=tuple(self.requirement.control_mappings or ()),
+        )  # fmt: skip
 
 
 class Allowance(StrEnum):
@@ -255,6 +272,8 @@ class Allowance(StrEnum):
 
 _TO_BE_TRIED = frozenset({Reason.CanaryNotRun, Reason.CanaryRunning, Reason.DrillMissing, Reason.DrillExpired})
 """What a release may be let in for, out of traffic, when all else is there."""
+_TO_BE_RECORDED = frozenset({Reason.PairsMissing, Reason.PairsOfAnother})
+"""What a canary that counts recordings lacks: evidence, and nothing to try."""
 _TRIALS = frozenset({RequirementType.CANARY, RequirementType.ROLLBACK_DRILL})
 _FOR_EVER = frozenset({Reason.CanaryRolledBack, Reason.DriftRolledBack})
 _ROLLED_BACK = _FOR_EVER | {Reason.CanaryInconclusive}
@@ -271,8 +290,11 @@ class Verdict:
 
     release_digest: str
     evidence_digest: str
-    tier: str | None
     results: tuple[Result, ...]
+    risks: tuple[PolicyRisk, ...] = ()
+    """One for each policy that can be used, by name."""
+    risk_owner: str | None = None
+    """Who carries the risk that remains, as the release says."""
     approvals: tuple[Finding, ...] = ()
     waivers: tuple[Finding, ...] = ()
     watched: bool = False
@@ -281,6 +303,18 @@ class Verdict:
     """What its monitors found, what asks for the most first."""
     on_revoked: OnRevoked = OnRevoked.WITHDRAW
     """What becomes of it while it runs, should it be revoked."""
+    changes_at: datetime | None = None
+    """When time alone may change the verdict next, and not before; None when it does not."""
+
+    @property
+    def tier(self) -> str | None:
+        """The tiers that policies see, separated by commas; None when none can be told."""
+        return ",".join(sorted({risk.tier for risk in self.risks if risk.tier})) or None
+
+    @property
+    def fired(self) -> tuple[Fired, ...]:
+        """Every trigger that fires, with its reasons."""
+        return tuple(fired for risk in self.risks for fired in risk.fired)
 
     @property
     def allows(self) -> Allowance:
@@ -346,7 +380,7 @@ class Verdict:
             return Phase.REJECTED
         if self.withdrawn:
             return Phase.WITHDRAWN
-        types = {result.type for result in self.open}
+        types = {result.type for result in self.open if result.reason not in _TO_BE_RECORDED}
         if types <= _TRIALS and RequirementType.CANARY in types:
             return Phase.CANARY
         reasons = {result.reason for result in self.open}
@@ -356,10 +390,3 @@ class Verdict:
             return Phase.VERIFYING
         # What is tried once people signed off is nothing that they wait for.
         return Phase.AWAITING_APPROVAL if reasons - _TO_BE_TRIED == {Reason.ApprovalMissing} else Phase.AWAITING_EVIDENCE
-
-    @property
-    def changes_at(self) -> datetime | None:
-        """When time alone changes the verdict next; None when it does not."""
-        everything: tuple[Result | Finding, ...] = (*self.results, *self.approvals, *self.waivers)
-        times = [item.changes_at for item in everything if item.changes_at]
-        return min(times, default=None)

@@ -24,12 +24,12 @@ from sluice.decision.people import usable
 from sluice.decision.reading import Unreadable, read
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
-from sluice.decision.tiers import tier_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from sluice.decision.model import Case, Release
+    from sluice.decision.triggers import PolicyRisk
 
 _NAME_LENGTH: Final = 180
 _DIGITS: Final = 10
@@ -93,11 +93,11 @@ class Monitors:
         return tuple(known[at] for at in sorted(known))
 
 
-def wanted_for(case: Case) -> tuple[Wanted, ...]:
+def wanted_for(case: Case, risks: Iterable[PolicyRisk]) -> tuple[Wanted, ...]:
     """Give the monitors that the policies of a release ask for. One whose tier cannot be told gets those of every tier."""
-    found = []
+    found, tiers = [], {risk.policy: risk.tier for risk in risks}
     for policy in usable(case):
-        tier = tier_of(policy, case.release) if policy.spec.monitors else None
+        tier = tiers.get(policy.name)
         for asked in policy.spec.monitors:
             if asked.tiers is None or tier is None or tier in asked.tiers:
                 definition = Monitor.model_validate(asked.model_dump(exclude={"tiers"}, exclude_unset=True))

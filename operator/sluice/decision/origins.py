@@ -16,8 +16,8 @@ from sluice.api.requirement import Origin, RequirementType
 from sluice.decision.ancestry import Link, Walk
 from sluice.decision.model import MODELS, Asked, Case, Result, Verdict
 from sluice.decision.reasons import Reason
-from sluice.decision.requirements import ordered, who_may
 from sluice.decision.signers import describe, may_say
+from sluice.decision.statements import ordered, who_may
 from sluice.evidence.dataset import PREDICATE_TYPE
 from sluice.evidence.lineage import datasets_of
 
@@ -51,12 +51,12 @@ def check_origins(asked: Asked, case: Case, decide: Callable[[Case], Verdict]) -
     if link.reason is not None:
         outcome = Outcome.FAILED if link.reason in _HOPELESS else Outcome.MISSING
         beyond = "" if case.kin.whole else "; there is more evidence on its lineage than is looked at"
-        return asked.result(outcome, link.reason, link.message + beyond, remedy=link.remedy, changes_at=link.changes_at)
+        return asked.result(outcome, link.reason, link.message + beyond, remedy=link.remedy)
     shown = list(dict.fromkeys(link.ends))
     more = [f"and {len(shown) - _MOST_ENDS} more"] if len(shown) > _MOST_ENDS else []
     message = f"{', '.join(artifact.name for artifact in models)} walked back to {'; '.join([*shown[:_MOST_ENDS], *more]) or 'code and parameters'}"
     reason = Reason.DataInScope if data else Reason.LineageVerified
-    return asked.result(Outcome.SATISFIED, reason, message, evidence=tuple(sorted(link.evidence)), changes_at=link.changes_at)
+    return asked.result(Outcome.SATISFIED, reason, message, evidence=tuple(sorted(link.evidence)))
 
 
 class _Data:

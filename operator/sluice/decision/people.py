@@ -1,152 +1,234 @@
-"""Whether what people decided counts.
+"""Whether what people decided counts: approvals, rejections and revocations, stamped by the API server or signed.
 
-Roles are granted by `ReleasePolicy` on the identity that the API server stamped, never by RBAC: a wildcard role is no approver.
-Separation of duties compares identities: who approves must not stand behind a signature that the release relies on.
+What takes away needs less than what gives. A rejection counts whatever the evidence. A revocation counts for ever, and names one act of approving: the UID of
+an object, or the digest of a bundle; so applying a bundle again brings nothing back, and whoever approves anew does that themselves. What somebody signed who
+is believed no more gives nothing and still takes away: no revocation of a signer lets in what was stopped.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
 
 from sluice.api.approval import ApprovalDecision
 from sluice.api.base import parse_time
-from sluice.api.policy import StatementKind as Kind
-from sluice.api.policy import SubjectKind
+from sluice.api.digests import waiver_digest
 from sluice.api.requirement import SeparatedFrom
-from sluice.decision.model import Finding, Policy
+from sluice.decision.finding import Finding
+from sluice.decision.instant import Instant
+from sluice.decision.model import Approval, Case, Policy
+from sluice.decision.persons import DUTIES, Person, Persons, Signature, duty_of, holds_role, shown
 from sluice.decision.reasons import Reason
-from sluice.decision.signers import kind_of, permitted_signer
+from sluice.evidence.facts import Fact
+from sluice.evidence.signed_decision import SignedDecision
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sluice.api.base import Identity
-    from sluice.api.policy import Signer
-    from sluice.decision.model import Approval, Asked, Case, Waiver
-    from sluice.evidence.facts import Fact
-
-_DUTIES = {SeparatedFrom.TRAINER: {Kind.MODEL_SIGNATURE, Kind.PROVENANCE}, SeparatedFrom.EVALUATOR: {Kind.EVALUATION}}
+Why = tuple[Reason, str]
+_SKEW: Final = timedelta(minutes=5)
+"""Clocks of those who sign may be ahead by so much."""
 
 
-def holds_role(person: Identity, role: str, policy: Policy) -> bool:
-    """Tell whether `policy` grants `role` to `person`."""
-    names = {SubjectKind.USER: {person.username}, SubjectKind.GROUP: set(person.groups)}
-    return any(subject.name in names[subject.kind] for granted in policy.spec.roles if granted.name == role for subject in granted.subjects)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One decision of one person, by whichever root of identity."""
+
+    name: str
+    """Of the ReleaseApproval; of what is signed, the digest of the bundle."""
+    act: str
+    """What a revocation of it names: the UID of the object, or the digest of the bundle. Empty for an object in a file."""
+    person: Person | None
+    release_digest: str
+    evidence_digest: str | None
+    role: str
+    decision: ApprovalDecision
+    waiver: tuple[str, str] | None
+    """Name and digest of the waiver that it is about; None: the release."""
+    revokes: str | None
+    begins: datetime | None = None
+    ends: datetime | None = None
+    comment: str | None = None
+    believed: bool = True
+    """Whether its signer is believed still."""
+
+    @property
+    def gives(self) -> bool:
+        """Whether it is an approval: the others take away."""
+        return self.decision is ApprovalDecision.APPROVE
+
+    @classmethod
+    def stamped(cls, approval: Approval) -> Decision:
+        """Read one that the API server stamped."""
+        spec = approval.spec
+        return cls(
+            name=approval.name, act=approval.uid, person=spec.approver, release_digest=spec.release_digest, evidence_digest=spec.evidence_digest,
+            role=spec.role, decision=spec.decision, waiver=(spec.waiver.name, spec.waiver.digest) if spec.waiver else None, revokes=spec.revokes,
+            ends=parse_time(spec.expires) if spec.expires else None, comment=spec.comment,
+        )  # fmt: skip
+
+    @classmethod
+    def signed(cls, facts: tuple[Fact, ...], said: SignedDecision, *, release_digest: str, believed: bool) -> Decision:
+        """Read one that is signed. `facts` are those of its one bundle."""
+        bundle = facts[0].bundle_digest
+        return cls(
+            name=bundle, act=bundle, person=Signature(facts=facts), release_digest=release_digest, evidence_digest=said.evidence_digest,
+            role=said.role, decision=said.decision, waiver=said.waiver, revokes=said.revokes,
+            begins=said.decided_at, ends=said.expires, comment=said.comment, believed=believed,
+        )  # fmt: skip
 
 
-def duty_of(person: Identity, duties: Iterable[SeparatedFrom], facts: Sequence[Fact], policies: Sequence[Policy]) -> str | None:
-    """Say which signature `person` stands behind, among those that belong to `duties`; None when none.
+def decisions_on(case: Case, whole: Case) -> list[Decision]:
+    """Give everything that was decided about a release, the first by name first. `whole` still has the facts of signers who are believed no more."""
+    found = [Decision.stamped(approval) for approval in case.approvals]
+    digest = case.release.digest
+    about = [fact for fact in whole.facts if isinstance(fact.content, SignedDecision) and digest in fact.subjects]
+    for _, every in groupby(sorted(about, key=_of_bundle), key=lambda fact: fact.bundle_digest):
+        facts = tuple(every)
+        said, left = facts[0].content, tuple(fact for fact in facts if fact in case.facts)
+        if isinstance(said, SignedDecision):
+            gives = said.decision is ApprovalDecision.APPROVE
+            found.append(Decision.signed(left if gives and left else facts, said, release_digest=digest, believed=bool(left)))
+    return sorted(found, key=lambda decision: (decision.name, decision.act))
 
-    Where there is no signature of a kind – it was waived, or its evidence deleted – whoever could have made it stands behind it.
-    """
-    kinds = {kind for duty in duties for kind in _DUTIES[duty]}
-    for fact in facts:
-        kind = kind_of(fact)
-        if kind not in kinds:
-            continue
-        identity = fact.signer.identity
-        if identity is not None and _same_person(person.username, identity):
-            return f"signed {kind} {fact.bundle_digest[:19]}… as {identity}"
-        for policy in policies:
-            signer = permitted_signer(policy, fact)
-            if signer is not None and _operates(person, signer):
-                return f"operates the signer {signer.name}, who signed {kind} {fact.bundle_digest[:19]}…"
-    for kind in sorted(kinds - {kind_of(fact) for fact in facts}):
-        for signer in (signer for policy in policies for signer in policy.spec.signers if kind in signer.may):
-            if _operates(person, signer) or (signer.identity is not None and _same_person(person.username, signer.identity)):
-                return f"could have made the missing {kind} statement, as {signer.name}"
+
+def _of_bundle(fact: Fact) -> tuple[str, str, str]:
+    return fact.bundle_digest, fact.trust_root, fact.trust_root_digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What all decisions on one release are judged by, and in view of each other."""
+
+    case: Case
+    at: Instant
+    evidence_digest: str
+    decisions: Sequence[Decision]
+    persons: Persons
+    given: Mapping[str, Sequence[Decision]] = field(default_factory=dict)
+    """Approvals, by the act that a revocation names."""
+    taken_back: Mapping[str, Decision] = field(default_factory=dict)
+    """By the act that it names: a revocation that counts."""
+    on_waivers: Mapping[str, Sequence[Decision]] = field(default_factory=dict)
+    """By name of the waiver: what counts of the decisions on it."""
+
+    @classmethod
+    def of(cls, case: Case, whole: Case, at: Instant, evidence_digest: str) -> Room:
+        """Gather the decisions on a release, and see what was taken back. `evidence_digest` is of what the verdict rests on."""
+        decisions, given, on_waivers = decisions_on(case, whole), defaultdict(list), defaultdict(list)
+        for each in decisions:
+            if each.gives and each.act:
+                given[each.act].append(each)
+        room = cls(case=case, at=at, evidence_digest=evidence_digest, decisions=decisions, persons=Persons(usable(case)), given=given)
+        taken = {each.revokes: each for each in reversed(decisions) if each.revokes is not None and _why_not_taken_back(each, room) is None}
+        room = replace(room, taken_back=taken)
+        for each in decisions:
+            if each.waiver is not None and _why_not(each, room) is None:
+                on_waivers[each.waiver[0]].append(each)
+        return replace(room, on_waivers=on_waivers)
+
+    def who(self, decision: Decision) -> str | None:
+        """The name by which its person is counted."""
+        return None if decision.person is None else self.persons.who(decision.person)
+
+    def shown(self, decision: Decision) -> str:
+        """The person, for people."""
+        return "" if decision.person is None else shown(decision.person, usable(self.case))
+
+    def grants(self, decision: Decision) -> bool:
+        """Whether a policy grants its person the role that it was given in."""
+        return decision.person is not None and any(holds_role(decision.person, decision.role, policy) for policy in usable(self.case))
+
+    def duty(self, decision: Decision, duties: Iterable[SeparatedFrom]) -> str | None:
+        """Which signature its person stands behind, as `duty_of`."""
+        return None if decision.person is None else duty_of(decision.person, duties, self.case.facts, usable(self.case))
+
+
+def approval_finding(decision: Decision, room: Room) -> Finding:
+    """Tell whether a decision counts."""
+    about = f" of waiver {decision.waiver[0]}" if decision.waiver else f" of {decision.revokes}" if decision.revokes else ""
+    said = f"{decision.decision}{about} by {room.shown(decision)} as {decision.role}"
+    why = _why_not(decision, room)
+    return Finding(
+        name=decision.name,
+        counts=why is None,
+        reason=why[0] if why else Reason.Counted,
+        message=why[1] if why else said + (f": {decision.comment}" if decision.comment else ""),
+        role=decision.role,
+        username=room.shown(decision),
+        rejects=decision.decision is ApprovalDecision.REJECT and decision.waiver is None,
+        revokes=decision.revokes is not None,
+        waiver=decision.waiver[0] if decision.waiver else "",
+    )
+
+
+def _why_not(decision: Decision, room: Room) -> Why | None:
+    if decision.revokes is not None:
+        return _why_not_taken_back(decision, room)
+    if why := _misplaced(decision, room):
+        return why
+    if decision.ends is not None and room.at.has_come(decision.ends):
+        return Reason.Expired, f"it ended at {decision.ends.isoformat()}"
+    if not room.grants(decision):
+        return Reason.RoleNotGranted, f"no policy gives {room.shown(decision)} the role {decision.role}"
+    if decision.waiver is not None and (why := _not_of_waiver(decision, room)):
+        return why
+    return _not_given(decision, room) if decision.gives else None
+
+
+def _misplaced(decision: Decision, room: Room) -> Why | None:
+    """Say why a decision is nobody's, or about something else."""
+    if decision.person is None:
+        return Reason.NotStamped, "it carries no approver; the API server stamps it when the admission policies of Sluice are installed"
+    if decision.release_digest != room.case.release.digest:
+        return Reason.ReleaseChanged, f"it names release digest {decision.release_digest}; the release has {room.case.release.digest}"
     return None
 
 
-def _operates(person: Identity, signer: Signer) -> bool:
-    operators = signer.operated_by
-    return operators is not None and (person.username in operators.users or bool(set(person.groups) & set(operators.groups)))
-
-
-def _same_person(username: str, identity: str) -> bool:
-    """Compare an API user with a certificate's identity; API servers put a prefix (`oidc:`) or the issuer (`…#`) before the name."""
-    user, signer = username.casefold(), identity.casefold()
-    return user == signer or user.endswith((f":{signer}", f"#{signer}"))
-
-
-def approval_finding(approval: Approval, case: Case, evidence_digest: str, *, now: datetime) -> Finding:
-    """Tell whether `approval` counts. A rejection counts whatever the evidence, until it is deleted or ends."""
-    spec = approval.spec
-    rejects = spec.decision is ApprovalDecision.REJECT
-    ends = parse_time(spec.expires) if spec.expires else None
-    refused = _refusal(spec.approver, [spec.role], spec.release_digest, ends, case=case, now=now)
-    if refused is None and not rejects and spec.evidence_digest != evidence_digest:
-        refused = (
+def _not_given(decision: Decision, room: Room) -> Why | None:
+    """Say why an approval gives nothing, whoever gave it."""
+    if not decision.believed:
+        return Reason.SignerRevoked, f"{room.shown(decision)} signed it, who is believed no more: have somebody else approve"
+    if room.who(decision) is None:
+        return Reason.NotOnePerson, f"{room.shown(decision)} signed it, and policy says of no one user that it is them: spec.signers[].operatedBy"
+    if decision.begins is not None and not room.at.has_come(decision.begins, early=_SKEW):
+        return Reason.ApprovalNotYet, f"it says that it was given at {decision.begins.isoformat()}"
+    if (taken := room.taken_back.get(decision.act)) is not None:
+        return Reason.ApprovalRevoked, f"{room.shown(taken)} took it back ({taken.name})" + (f": {taken.comment}" if taken.comment else "")
+    if decision.waiver is None and decision.evidence_digest != room.evidence_digest:
+        return (
             Reason.EvidenceChanged,
-            f"it was given on evidence {spec.evidence_digest}; the evidence is now {evidence_digest}: look at the release and decide again",
+            f"it was given on evidence {decision.evidence_digest}; the evidence is now {room.evidence_digest}: look at the release and decide again",
         )
-    return Finding(
-        name=approval.name,
-        counts=refused is None,
-        reason=refused[0] if refused else Reason.Counted,
-        message=refused[1] if refused else f"{spec.decision} by {spec.approver.username if spec.approver else ''} as {spec.role}",
-        role=spec.role,
-        username=spec.approver.username if spec.approver else "",
-        rejects=rejects,
-        changes_at=ends if refused is None else None,
-    )
+    return None
 
 
-def waiver_finding(waiver: Waiver, case: Case, *, now: datetime) -> Finding:
-    """Tell whether `waiver` counts for at least one requirement. A trainer waives nothing of what they trained."""
-    spec, policies = waiver.spec, usable(case)
-    ends = parse_time(spec.expires)
-    roles = [
-        role
-        for policy in policies
-        for requirement in policy.spec.requirements
-        if requirement.name in spec.requirements
-        for role in requirement.waivable_by or ()
-    ]
-    refused = _refusal(spec.approver, roles, spec.release_digest, ends, case=case, now=now)
-    if refused is None and spec.approver and (duty := duty_of(spec.approver, list(_DUTIES), case.facts, policies)):
-        refused = (Reason.SeparationOfDuties, f"{spec.approver.username} {duty}")
-    if refused and refused[0] is Reason.RoleNotGranted:
-        refused = (
-            Reason.NothingToWaive,
-            f"no policy lets {spec.approver.username if spec.approver else 'nobody'} waive {', '.join(spec.requirements)}",
-        )
-    return Finding(
-        name=waiver.name,
-        counts=refused is None,
-        reason=refused[0] if refused else Reason.Counted,
-        message=refused[1] if refused else f"{', '.join(spec.requirements)} until {spec.expires}; {spec.risk_owner} carries the risk",
-        username=spec.approver.username if spec.approver else "",
-        changes_at=ends if refused is None else None,
-    )
+def _why_not_taken_back(decision: Decision, room: Room) -> Why | None:
+    """Say why a revocation takes nothing back. It may be by who gave the approval, or by who holds its role: they could reject all of the release."""
+    if why := _misplaced(decision, room):
+        return why
+    given = room.given.get(decision.revokes or "", ())
+    if not given:
+        return Reason.NothingToRevoke, f"there is no approval {decision.revokes} of this release"
+    own = any(room.who(each) is not None and room.who(each) == room.who(decision) for each in given)
+    shared = any(each.role == decision.role for each in given)
+    if not own and not (shared and room.grants(decision)):
+        return Reason.RoleNotGranted, f"{room.shown(decision)} neither gave it nor holds the role that it was given in, {given[0].role}"
+    return None
 
 
-def waives(waiver: Waiver, finding: Finding, ask: Asked) -> bool:
-    """Tell whether a waiver that counts covers one requirement of one policy."""
-    person = waiver.spec.approver
-    covered = finding.counts and ask.requirement.name in waiver.spec.requirements
-    return covered and person is not None and any(holds_role(person, role, ask.policy) for role in ask.requirement.waivable_by or ())
-
-
-def _refusal(
-    person: Identity | None,
-    roles: Sequence[str],
-    digest: str,
-    ends: datetime | None,
-    *,
-    case: Case,
-    now: datetime,
-) -> tuple[Reason, str] | None:
-    if person is None:
-        return Reason.NotStamped, "it carries no approver; the API server stamps it when the admission policies of Sluice are installed"
-    if digest != case.release.digest:
-        return Reason.ReleaseChanged, f"it names release digest {digest}; the release has {case.release.digest}"
-    if ends is not None and ends <= now:
-        return Reason.Expired, f"it ended at {ends.isoformat()}"
-    if not any(holds_role(person, role, policy) for policy in usable(case) for role in roles):
-        return Reason.RoleNotGranted, f"no policy gives {person.username} the role {' or '.join(sorted(set(roles))) or '(none)'}"
+def _not_of_waiver(decision: Decision, room: Room) -> Why | None:
+    name, digest = decision.waiver or ("", "")
+    waiver = next((each for each in room.case.waivers if each.name == name), None)
+    if waiver is None:
+        return Reason.WaiverChanged, f"there is no ReleaseWaiver {name} of this release"
+    if waiver_digest(name=name, spec=waiver.spec) != digest:
+        return Reason.WaiverChanged, f"it names digest {digest}; waiver {name} has {waiver_digest(name=name, spec=waiver.spec)}: look at it and decide again"
+    if decision.gives and waiver.spec.approver is not None and room.persons.who(waiver.spec.approver) == room.who(decision):
+        return Reason.SeparationOfDuties, f"{room.shown(decision)} asks for the waiver, and cannot approve it"
+    if decision.gives and (duty := room.duty(decision, DUTIES)):
+        return Reason.SeparationOfDuties, f"{room.shown(decision)} {duty}"
     return None
 
 

@@ -6,10 +6,23 @@ Init, ephemeral and ordinary containers and image volumes count alike: each runs
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, DRILL_LABEL, DRILL_ROLE_LABEL, READINESS_GATE, RELEASE_LABEL, SCHEDULING_GATE, VERIFIER_PREFIX
+from sluice.api.names import (
+    CANARY_LABEL,
+    CANARY_ROLE_LABEL,
+    DRILL_LABEL,
+    DRILL_NAMESPACE_LABEL,
+    DRILL_ROLE_LABEL,
+    LOG_RETENTION_ANNOTATION,
+    READINESS_GATE,
+    RELEASE_LABEL,
+    SCHEDULING_GATE,
+    VERIFIER_PREFIX,
+)
+from sluice.decision.credentials import Credential, credentials_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,9 +106,17 @@ class PodView:
     drill: str | None = None
     """The ReleaseDrill that it belongs to; only the controller can make such a Pod."""
     drill_role: str | None = None
+    drill_namespace: str | None = None
+    """The namespace of that ReleaseDrill and of the release, on a Pod in a scratch namespace."""
     containers: tuple[Container, ...] = ()
     """In the order in which they start."""
     volumes: tuple[Volume, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    """Secrets and tokens that it brings into its containers."""
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What NetworkPolicies select it by."""
+    log_retention: str | None = None
+    """How long what it logs is kept, as its annotation says."""
     final: bool = True
     """Whether nothing is added any more: not so for the template of an owner, and for a Pod before all have mutated it."""
 
@@ -113,7 +134,7 @@ def view_pod(pod: Mapping[str, Any]) -> PodView:
     """
     try:
         metadata, spec = pod.get("metadata") or {}, pod["spec"]
-        labels = metadata.get("labels") or {}
+        labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
         return PodView(
             release=labels.get(RELEASE_LABEL),
             images=tuple(_images(spec)),
@@ -124,6 +145,10 @@ def view_pod(pod: Mapping[str, Any]) -> PodView:
             canary_role=labels.get(CANARY_ROLE_LABEL),
             drill=labels.get(DRILL_LABEL),
             drill_role=labels.get(DRILL_ROLE_LABEL),
+            drill_namespace=labels.get(DRILL_NAMESPACE_LABEL),
+            credentials=tuple(credentials_of(spec, _CONTAINERS)),
+            labels=_labels(labels),
+            log_retention=annotations.get(LOG_RETENTION_ANNOTATION),
             containers=tuple(_container(field, container, spec) for field in _CONTAINERS for container in spec.get(field) or ()),
             volumes=tuple(_volume(volume) for volume in spec.get("volumes") or ()),
         )
@@ -157,6 +182,13 @@ def _container(field: str, container: Mapping[str, Any], spec: Mapping[str, Any]
 def _sub_path(mount: Mapping[str, Any]) -> str:
     """What of the volume is mounted. What an expression comes to is known on the node only, so it stands for itself, and is nothing that anybody asks for."""
     return str(mount.get("subPath") or mount.get("subPathExpr") or "").strip("/")
+
+
+def _labels(labels: Mapping[str, Any]) -> Mapping[str, str]:
+    """Read labels. Raises TypeError: one of them is no text."""
+    if not all(isinstance(text, str) for pair in labels.items() for text in pair):
+        raise TypeError("a label is no text")
+    return dict(labels)
 
 
 def _volume(volume: Mapping[str, Any]) -> Volume:

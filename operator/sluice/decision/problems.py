@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.api.durations import parse_duration
-from sluice.api.policy import PolicySpec, StatementKind
+from sluice.api.policy import PolicySpec, StatementKind, SubjectKind
 from sluice.decision.reasons import Reason
 from sluice.decision.records import TrustRoot
-from sluice.scoring.watched import problem_of
 
 _TWO = 2
 
@@ -29,7 +28,7 @@ class Problem:
 
 def policy_problems(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> tuple[Problem, ...]:
     """Return what its author has to repair, in the order of the fields."""
-    return (*_signers(policy, trust_roots), *_pairs(policy), *_requirements(policy), *_monitors(policy))
+    return (*_signers(policy, trust_roots), *_pairs(policy), *_roles(policy), *_requirements(policy), *_monitors(policy))
 
 
 def _signers(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> Iterator[Problem]:
@@ -76,11 +75,28 @@ def _pairs(policy: PolicySpec) -> Iterator[Problem]:
             )
 
 
+def _roles(policy: PolicySpec) -> Iterator[Problem]:
+    """Find roles that a signer holds who may sign no approval."""
+    approvers = {signer.name for signer in policy.signers if StatementKind.APPROVAL in signer.may}
+    for role in policy.roles:
+        for subject in role.subjects:
+            if subject.kind is SubjectKind.SIGNER and subject.name not in approvers:
+                yield Problem(
+                    reason=Reason.SignerUnverifiable,
+                    message=f"spec.roles[{role.name}].subjects: no signer of this policy is called {subject.name!r} and may sign Approval",
+                    remedy=f"define it in spec.signers with may: [Approval], or name one that is there ({_names(approvers)})",
+                )
+
+
 def _requirements(policy: PolicySpec) -> Iterator[Problem]:
     roles, tiers = {role.name for role in policy.roles}, {tier.name for tier in policy.tiers}
     for requirement in policy.requirements:
         at = f"spec.requirements[{requirement.name}]"
-        for field, named in (("counts", requirement.counts or {}), ("waivableBy", requirement.waivable_by or [])):
+        fields = (
+            ("counts", requirement.counts or {}), ("ownerRoles", requirement.owner_roles or []), ("waivableBy", requirement.waivable_by or []),
+            ("waiverCounts", requirement.waiver_counts or {}),
+        )  # fmt: skip
+        for field, named in fields:
             for role in named:
                 if role not in roles:
                     yield Problem(
@@ -94,12 +110,22 @@ def _requirements(policy: PolicySpec) -> Iterator[Problem]:
                 message=f"{at}.every: {requirement.every} is not less than maxAge, {requirement.max_age}: each drill would expire before the next one",
                 remedy="lower every, so that a drill that fails can be repeated in time",
             )
+        if requirement.min_duration and requirement.max_duration and parse_duration(requirement.min_duration) >= parse_duration(requirement.max_duration):
+            yield Problem(
+                reason=Reason.MinDurationTooLong,
+                message=f"{at}.minDuration: {requirement.min_duration} is not less than maxDuration, {requirement.max_duration}: no run could be promoted",
+                remedy="lower minDuration, or raise maxDuration",
+            )
         for tier in requirement.tiers or []:
             if tier not in tiers:
                 yield _no_such_tier(at, tier, tiers)
 
 
 def _monitors(policy: PolicySpec) -> Iterator[Problem]:
+    if not policy.monitors:
+        return
+    from sluice.scoring.watched import problem_of  # noqa: PLC0415 - it takes numpy along, which the webhook starts without
+
     tiers = {tier.name for tier in policy.tiers}
     for monitor in policy.monitors:
         at = f"spec.monitors[{monitor.name}]"

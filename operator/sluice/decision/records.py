@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -159,6 +158,6 @@ _WRONG_TRUST_ROOT = frozenset({"KeyUnknown", "CertificateUntrusted", "BundleMalf
 def _decoded(field: str, text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         message = f"{field} is not base64: {error}; encode the file with `base64 -w0`"
         raise ValueError(message) from error

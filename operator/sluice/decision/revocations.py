@@ -179,12 +179,17 @@ class Sifted:
 
 def sift(case: Case) -> Sifted:
     """Take out the facts whose signer was revoked, by a TrustRoot or by a policy that selects the release."""
-    lists = _lists(case)
-    found = {fact: why for fact in (*case.facts, *case.kin.facts) if (why := next((why for one in lists if (why := one.of_fact(fact))), None)) is not None}
+    lists = [one for one in _lists(case) if one.entries]
+    every = (*case.facts, *case.kin.facts, *case.lineage.facts)
+    found = {fact: why for fact in every if (why := next((why for one in lists if (why := one.of_fact(fact))), None)) is not None}
     if not found:
         return Sifted(case=case)
-    kin = replace(case.kin, facts=tuple(fact for fact in case.kin.facts if fact not in found))
-    return Sifted(case=replace(case, facts=tuple(fact for fact in case.facts if fact not in found), kin=kin), revoked=tuple(found.items()))
+
+    def left(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        return tuple(fact for fact in facts if fact not in found)
+
+    kin, lineage = replace(case.kin, facts=left(case.kin.facts)), replace(case.lineage, facts=left(case.lineage.facts))
+    return Sifted(case=replace(case, facts=left(case.facts), kin=kin, lineage=lineage), revoked=tuple(found.items()))
 
 
 def artifact_revoked(case: Case, digests: Iterable[str]) -> Revocation | None:
@@ -210,8 +215,9 @@ def signer_revoked(asked: Asked, revoked: Sequence[tuple[Fact, Revocation]], bef
 
 def own_revocations(case: Case) -> Iterator[Result]:
     """Say what was revoked of the release itself: one result for each object that did so. `case` has no facts that count no more."""
-    digests = _made_of(case)
-    for one in _lists(case):
+    lists = [one for one in _lists(case) if one.entries or one.problem]
+    digests = _made_of(case) if lists else {}
+    for one in lists:
         policy = one.by.rpartition(" ")[2] if one.by.startswith("ReleasePolicy ") else "none"
         if one.problem:
             yield Result(

@@ -45,8 +45,10 @@ class RunReason(StrEnum):
     BaselineNotRunning = "BaselineNotRunning"
     CasesNotFound = "CasesNotFound"
     JudgeNotServing = "JudgeNotServing"
+    ScoringSuspended = "ScoringSuspended"
     Starting = "Starting"
     Scoring = "Scoring"
+    MinDurationNotOver = "MinDurationNotOver"
     # Exposing
     Exposing = "Exposing"
     ShareTooSmall = "ShareTooSmall"
@@ -83,8 +85,10 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.BaselineNotRunning: "It waits for a workload of the baseline, whose template its Pod is made of.",
     RunReason.CasesNotFound: "It waits for the cases: there is no such ConfigMap, or it has another digest than the suite names.",
     RunReason.JudgeNotServing: "The release that judges may not serve, or is not the one of the suite. It waits; once cases are asked, it ends.",
+    RunReason.ScoringSuspended: "The scoring Job is suspended: it waits for its turn in a queue, or lost it to others. maxDuration begins anew with its turn.",
     RunReason.Starting: "The Pods of the run start.",
     RunReason.Scoring: "Cases are being asked.",
+    RunReason.MinDurationNotOver: "The candidate is good enough, but minDuration is not over. It is asked on; what is found worse by then rolls back.",
     RunReason.Exposing: "The comparison was good, and users meet a share of the candidate; it is promoted when the last stage is over.",
     RunReason.ShareTooSmall: "The comparison was good, but one Pod of the candidate would be a larger share of a Service than the stage allows.",
 }

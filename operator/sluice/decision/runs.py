@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sluice.api.canary import DEFAULT_ERROR_RATE, BaselinePods, CanaryDecision
 from sluice.api.digests import suite_digest
+from sluice.api.durations import parse_duration
 from sluice.api.exposure import OnShareTooSmall
 from sluice.api.scorers import ScorerType
 from sluice.decision.exposure import Stage, never_larger, stages_of
@@ -41,6 +42,11 @@ class Suite:
     def digest(self) -> str:
         """What policies pin, and runs name."""
         return suite_digest(self.spec)
+
+    @property
+    def counts_pairs(self) -> bool:
+        """Whether nobody is asked: a recording of the candidate is counted, which signed evidence names."""
+        return self.spec.cases.recorded is not None
 
     @cached_property
     def problem(self) -> str:
@@ -95,6 +101,7 @@ class Terms:
     false_promotion_rate: Decimal
     planned: int
     minimum: int | None
+    min_duration: str | None
     max_duration: str
     baseline_pods: BaselinePods
     exposure: tuple[Stage, ...] = ()
@@ -116,6 +123,7 @@ class Terms:
             false_promotion_rate=Decimal(requirement.false_promotion_rate or DEFAULT_ERROR_RATE),
             planned=requirement.planned,
             minimum=requirement.minimum,
+            min_duration=requirement.min_duration,
             max_duration=requirement.max_duration,
             baseline_pods=requirement.baseline_pods or BaselinePods.OWN,
             exposure=stages_of(requirement.exposure),
@@ -132,6 +140,7 @@ class Terms:
             false_promotion_rate=Decimal(spec.false_promotion_rate),
             planned=spec.planned,
             minimum=spec.minimum,
+            min_duration=spec.min_duration,
             max_duration=spec.max_duration,
             baseline_pods=spec.baseline_pods,
             exposure=stages_of(spec.exposure),
@@ -141,8 +150,8 @@ class Terms:
     def no_looser_than(self, asked: Terms) -> bool:
         """Tell whether a promotion on these terms is one on the terms `asked`, too.
 
-        What can make a promotion easier counts: every margin, the rate of false promotions, how many cases are planned and needed, and how soon how many
-        users meet the candidate.
+        What can make a promotion easier counts: every margin, the rate of false promotions, how many cases are planned and needed, how long they are asked
+        at least, and how soon how many users meet the candidate.
         """
         metrics = {*self.margins, *asked.margins}
         return (
@@ -151,6 +160,7 @@ class Terms:
             and self.false_promotion_rate <= asked.false_promotion_rate
             and self.planned >= asked.planned
             and (self.minimum or 0) >= (asked.minimum or 0)
+            and parse_duration(self.min_duration or "") >= parse_duration(asked.min_duration or "")
             and never_larger(self.exposure, asked.exposure)
             and (asked.skips or not asked.exposure or not self.skips)
         )

@@ -7,10 +7,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sluice.api.policy import StatementKind
-from sluice.evidence import dataset, documents, drill, evaluation, vsa
+from sluice.evidence import assurance, dataset, documents, drill, evaluation, shadow_pairs, signed_decision, vsa
+from sluice.evidence.assurance import ChangeTicket, ImpactAssessment, VendorAssurance
 from sluice.evidence.drill import RollbackDrill
 from sluice.evidence.evaluation import Evaluation
 from sluice.evidence.lineage import BillOfMaterials, DatasetDescription
+from sluice.evidence.shadow_pairs import ShadowPairs
+from sluice.evidence.signed_decision import SignedDecision
 from sluice.evidence.vsa import VerificationSummary
 from sluice.provenance import model_signature, slsa
 from sluice.provenance.model_signature import ModelManifest
@@ -19,7 +22,7 @@ from sluice.provenance.slsa import BuildProvenance
 if TYPE_CHECKING:
     from sluice.api.policy import Signer
     from sluice.decision.model import Policy
-    from sluice.evidence.facts import Fact
+    from sluice.evidence.facts import Content, Fact
 
 
 _KINDS: Mapping[str, StatementKind] = MappingProxyType(
@@ -30,30 +33,37 @@ _KINDS: Mapping[str, StatementKind] = MappingProxyType(
     | {
         model_signature.PREDICATE_TYPE: StatementKind.MODEL_SIGNATURE,
         drill.PREDICATE_TYPE: StatementKind.ROLLBACK_DRILL,
+        shadow_pairs.PREDICATE_TYPE: StatementKind.SHADOW_PAIRS,
         vsa.PREDICATE_TYPE: StatementKind.VERIFICATION_SUMMARY,
+        assurance.CHANGE_TICKET: StatementKind.CHANGE_TICKET,
+        assurance.IMPACT_ASSESSMENT: StatementKind.IMPACT_ASSESSMENT,
+        assurance.VENDOR_ASSURANCE: StatementKind.VENDOR_ASSURANCE,
+        signed_decision.PREDICATE_TYPE: StatementKind.APPROVAL,
+    }
+)
+
+
+_KINDS_OF_CONTENT: Mapping[type[Content], StatementKind] = MappingProxyType(
+    {
+        ModelManifest: StatementKind.MODEL_SIGNATURE,
+        BuildProvenance: StatementKind.PROVENANCE,
+        Evaluation: StatementKind.EVALUATION,
+        RollbackDrill: StatementKind.ROLLBACK_DRILL,
+        ShadowPairs: StatementKind.SHADOW_PAIRS,
+        DatasetDescription: StatementKind.DATASET,
+        BillOfMaterials: StatementKind.BILL_OF_MATERIALS,
+        VerificationSummary: StatementKind.VERIFICATION_SUMMARY,
+        ChangeTicket: StatementKind.CHANGE_TICKET,
+        ImpactAssessment: StatementKind.IMPACT_ASSESSMENT,
+        VendorAssurance: StatementKind.VENDOR_ASSURANCE,
+        SignedDecision: StatementKind.APPROVAL,
     }
 )
 
 
 def kind_of(fact: Fact) -> StatementKind | None:
     """Return what kind of statement `fact` is; None for one that satisfies no requirement."""
-    match fact.content:
-        case ModelManifest():
-            return StatementKind.MODEL_SIGNATURE
-        case BuildProvenance():
-            return StatementKind.PROVENANCE
-        case Evaluation():
-            return StatementKind.EVALUATION
-        case RollbackDrill():
-            return StatementKind.ROLLBACK_DRILL
-        case DatasetDescription():
-            return StatementKind.DATASET
-        case BillOfMaterials():
-            return StatementKind.BILL_OF_MATERIALS
-        case VerificationSummary():
-            return StatementKind.VERIFICATION_SUMMARY
-        case _:
-            return None
+    return _KINDS_OF_CONTENT.get(type(fact.content))
 
 
 def kind_of_predicate(predicate_type: str) -> StatementKind | None:
@@ -75,14 +85,19 @@ def may_say(policy: Policy, fact: Fact, kind: StatementKind) -> Signer | None:
     return next((signer for signer in policy.spec.signers if _is(signer, fact) and kind in signer.may and _speaks_for(signer, fact)), None)
 
 
+def signers_behind(policy: Policy, fact: Fact) -> list[Signer]:
+    """Give every signer of `policy` who made `fact`, whatever it may say."""
+    return [signer for signer in policy.spec.signers if _is(signer, fact)]
+
+
 def _is(signer: Signer, fact: Fact) -> bool:
     if signer.trust_root != fact.signer.trust_root:
         return False
     if signer.key is not None:
         return signer.key == fact.signer.key
-    named = signer.identity is not None and signer.issuer is not None
-    claimed = all(fact.signer.claims.get(name) == value for name, value in (signer.claims or {}).items())
-    return named and claimed and (signer.identity, signer.issuer) == (fact.signer.identity, fact.signer.issuer)
+    if signer.identity is None or signer.issuer is None or (signer.identity, signer.issuer) != (fact.signer.identity, fact.signer.issuer):
+        return False
+    return all(fact.signer.claims.get(name) == value for name, value in (signer.claims or {}).items())
 
 
 def _speaks_for(signer: Signer, fact: Fact) -> bool:

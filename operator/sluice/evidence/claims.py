@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sluice.evidence import shadow_pairs
 from sluice.provenance.envelope import read_bundle
 from sluice.provenance.errors import ProvenanceError
 from sluice.provenance.model_signature import PREDICATE_TYPE, parse_model_manifest
@@ -28,6 +29,8 @@ def read_claims(raw_bundle: bytes) -> Claims:
         statement = parse_statement(read_bundle(raw_bundle).payload)
         if statement.predicate_type == PREDICATE_TYPE:
             subjects = frozenset({parse_model_manifest(statement).digest})
+        elif statement.predicate_type == shadow_pairs.PREDICATE_TYPE:
+            subjects = frozenset({shadow_pairs.parse_pairs(statement).candidate.digest})
         else:
             subjects = frozenset(subject.sha256 for subject in statement.subjects)
         return Claims(predicate_type=statement.predicate_type, subjects=subjects)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sluice.api.drill import Place
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.statement import Statement, text
 from sluice.provenance.strict_json import JsonObject, JsonValue, member
@@ -32,6 +33,8 @@ class RollbackDrill:
     baseline: str
     baseline_digest: str
     deployment: str
+    scratch_namespace: str | None = None
+    """Where its Pods ran, when that was not the namespace of the release."""
     cluster: str
     """UID of the namespace kube-system: two clusters differ in it."""
     started_at: datetime
@@ -39,6 +42,11 @@ class RollbackDrill:
     restore_ms: int
     out_ms: int
     back_ms: int
+
+    @property
+    def place(self) -> Place:
+        """Where it was done."""
+        return Place.SCRATCH_NAMESPACE if self.scratch_namespace else Place.OWN_NAMESPACE
 
     def predicate(self) -> JsonObject:
         """The predicate that says this."""
@@ -48,6 +56,7 @@ class RollbackDrill:
             "release": {"name": self.release, "digest": self.release_digest},
             "baseline": {"name": self.baseline, "digest": self.baseline_digest},
             "deployment": self.deployment,
+            **({"scratchNamespace": self.scratch_namespace} if self.scratch_namespace else {}),
             "cluster": self.cluster,
             "startedAt": self.started_at.astimezone(UTC).strftime(_TIME),
             "finishedAt": self.finished_at.astimezone(UTC).strftime(_TIME),
@@ -71,6 +80,7 @@ def parse_drill(statement: Statement) -> RollbackDrill:
             baseline=text(baseline, "name", where="predicate.baseline", reason=_MALFORMED),
             baseline_digest=text(baseline, "digest", where="predicate.baseline", reason=_MALFORMED),
             deployment=text(predicate, "deployment", where="predicate", reason=_MALFORMED),
+            scratch_namespace=text(predicate, "scratchNamespace", where="predicate", reason=_MALFORMED) if "scratchNamespace" in predicate else None,
             cluster=text(predicate, "cluster", where="predicate", reason=_MALFORMED),
             started_at=_time(predicate, "startedAt"),
             finished_at=_time(predicate, "finishedAt"),

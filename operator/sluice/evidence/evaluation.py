@@ -9,35 +9,41 @@ attestation pull request 575; raw files in `evidence`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 
-from sluice.evidence import lm_eval
 from sluice.evidence.attachments import attached
+from sluice.evidence.harness.raw import read_raw
+from sluice.evidence.harness.scores import MOST_ANSWERS
 from sluice.evidence.measurement import Measurement
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import ProvenanceError, Reason, closed
 from sluice.provenance.statement import Statement
-from sluice.provenance.strict_json import JsonObject, parse_object
 
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 EVAL_RESULT = "https://in-toto.io/attestation/eval-result/v0.1"
-RAW_BYTES_LIMIT = 4_194_304
 
 _RAW_FILES_MEMBER: Mapping[str, str] = MappingProxyType({TEST_RESULT: "configuration", EVAL_RESULT: "evidence"})
 PREDICATE_TYPES = frozenset(_RAW_FILES_MEMBER)
 
-# One file per harness: whether a document is its own, and how to read it.
-_HARNESSES: tuple[tuple[Callable[[JsonObject], bool], Callable[[JsonObject], tuple[Measurement, ...]]], ...] = ((lm_eval.recognises, lm_eval.read),)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What was measured, and the digests of the raw files it was read from."""
 
     measurements: tuple[Measurement, ...]
     raw_digests: frozenset[str]
+
+    @cached_property
+    def by_slice(self) -> Mapping[tuple[str, str], Sequence[Measurement]]:
+        """The measurements of a suite and a slice; every verdict looks for some."""
+        found = defaultdict(list)
+        for each in self.measurements:
+            found[each.suite, each.slice].append(each)
+        return found
 
 
 def read_evaluation(statement: Statement, attachments: Mapping[str, bytes]) -> Evaluation:
@@ -52,21 +58,21 @@ def read_evaluation(statement: Statement, attachments: Mapping[str, bytes]) -> E
             raise ProvenanceError(Reason.PredicateMalformed, f"the statement is of type {statement.predicate_type!r}, which is no evaluation")
         files = attached(statement, key, attachments)
         # 2. The numbers come from the raw files.
-        measurements = [measurement for name, content in files for measurement in _read_raw(name, content)]
+        measurements = [measurement for name, content in files for measurement in read_raw(name, content)]
         seen = set()
         for each in measurements:
-            measured = (each.suite, each.metric, each.filter)
+            measured = (each.suite, each.metric, each.filter, each.slice)
             if measured in seen:
                 raise ProvenanceError(
                     Reason.MeasurementAmbiguous, f"two raw files measure {each.metric!r} ({each.filter}) of {each.suite!r}; sign one run per statement"
                 )
             seen.add(measured)
-        return Evaluation(measurements=tuple(measurements), raw_digests=frozenset(sha256_of(content) for _, content in files))
+        return Evaluation(measurements=tuple(_bounded(measurements)), raw_digests=frozenset(sha256_of(content) for _, content in files))
 
 
-def _read_raw(name: str, content: bytes) -> tuple[Measurement, ...]:
-    document = parse_object(content, what=f"raw file {name[:200]!r}", limit=RAW_BYTES_LIMIT, reason=Reason.RawResultMalformed)
-    for recognises, read in _HARNESSES:
-        if recognises(document):
-            return read(document)
-    raise ProvenanceError(Reason.HarnessUnknown, f"raw file {name[:200]!r} is of no harness that we read (lm-eval results_*.json)")
+def _bounded(measurements: Sequence[Measurement]) -> Iterator[Measurement]:
+    """Forget the answers of single cases beyond the bound: many files, or many suites of one, may each have as many as one file may."""
+    kept = 0
+    for each in measurements:
+        kept += each.samples if each.answers else 0
+        yield each if kept <= MOST_ANSWERS else replace(each, answers=None)

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sluice.evidence import dataset, documents, drill, evaluation, vsa
+from sluice.evidence import assurance, dataset, documents, drill, evaluation, shadow_pairs, signed_decision, vsa
+from sluice.evidence.assurance import Assurance, parse_assurance
 from sluice.evidence.dataset import parse_dataset
 from sluice.evidence.documents import read_payload, read_references
 from sluice.evidence.drill import RollbackDrill, parse_drill
 from sluice.evidence.evaluation import Evaluation, read_evaluation
 from sluice.evidence.lineage import BillOfMaterials, DatasetDescription, datasets_of, makings_of
 from sluice.evidence.model_pack import carriers
+from sluice.evidence.shadow_pairs import ShadowPairs, parse_pairs
+from sluice.evidence.signed_decision import SignedDecision, parse_decision
 from sluice.evidence.vsa import VerificationSummary, parse_summary
 from sluice.provenance import model_signature, slsa
 from sluice.provenance.bundle import Signer, verify_bundle
@@ -38,7 +41,19 @@ class OtherStatement:
     predicate: JsonObject = field(hash=False, repr=False)
 
 
-Content = ModelManifest | BuildProvenance | Evaluation | RollbackDrill | VerificationSummary | DatasetDescription | BillOfMaterials | OtherStatement
+Content = (
+    ModelManifest
+    | BuildProvenance
+    | Evaluation
+    | RollbackDrill
+    | ShadowPairs
+    | VerificationSummary
+    | DatasetDescription
+    | BillOfMaterials
+    | Assurance
+    | SignedDecision
+    | OtherStatement
+)
 _WITH_FILES = evaluation.PREDICATE_TYPES | {documents.REFERENCE, model_signature.PREDICATE_TYPE}
 
 
@@ -61,9 +76,10 @@ class Fact:
 
     @property
     def speaks_of(self) -> frozenset[str]:
-        """Every digest that it says something about: its subjects, and what documents inside of it describe."""
+        """Every digest that it says something about: its subjects, what documents inside of it describe, and the release that was recorded."""
         products = (making.products for making in makings_of(self.content, self.subjects))
-        return self.subjects.union(*products, *(described.digests for described in datasets_of(self.content)))
+        recorded = {self.content.candidate.digest} if isinstance(self.content, ShadowPairs) else set[str]()
+        return self.subjects.union(*products, *(described.digests for described in datasets_of(self.content)), recorded)
 
     @property
     def leads_to(self) -> frozenset[str]:
@@ -109,6 +125,16 @@ def fact_key(content: str, anchors: TrustAnchors) -> str:
     return f"{content}/{anchors.digest}"
 
 
+def check_content(statement: Statement) -> None:
+    """Read what a statement says, its raw files apart, as whoever signs it may. Raises ProvenanceError: what it says could not be read."""
+    with closed(Reason.PredicateMalformed, "the predicate does not parse"):
+        try:
+            _content(statement, {})
+        except ProvenanceError as error:
+            if error.reason is not Reason.AttachmentMissing:
+                raise
+
+
 def _content(statement: Statement, attachments: Mapping[str, bytes]) -> Content:
     match statement.predicate_type:
         case model_signature.PREDICATE_TYPE:
@@ -119,12 +145,18 @@ def _content(statement: Statement, attachments: Mapping[str, bytes]) -> Content:
             return read_evaluation(statement, attachments)
         case drill.PREDICATE_TYPE:
             return parse_drill(statement)
+        case shadow_pairs.PREDICATE_TYPE:
+            return parse_pairs(statement)
         case vsa.PREDICATE_TYPE:
             return parse_summary(statement)
         case dataset.PREDICATE_TYPE:
             return parse_dataset(statement)
+        case signed_decision.PREDICATE_TYPE:
+            return parse_decision(statement)
         case documents.REFERENCE if attachments:
             return read_references(statement, attachments)
+        case vouched if vouched in assurance.PREDICATE_TYPES:
+            return parse_assurance(statement)
         case described if described in documents.BILL_TYPES | documents.DATASET_TYPES:
             return read_payload(statement)
         case _:

@@ -1,4 +1,4 @@
-"""Strings, digests and licences as documents of several formats spell them, brought to one spelling.
+"""Strings, times, digests and licences as documents of several formats spell them, brought to one spelling.
 
 Documents are read as raw JSON: libraries for these formats drop what they do not know (`modelCard`), and a JSON-LD processor would fetch contexts.
 """
@@ -6,6 +6,7 @@ Documents are read as raw JSON: libraries for these formats drop what they do no
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from sluice.provenance.digests import HEX_DIGITS, hex_digits, is_hex_digest
@@ -17,6 +18,7 @@ MALFORMED = Reason.PredicateMalformed
 ELEMENT_LIMIT = 4096
 """Components, elements, files: of any document."""
 _LICENCES = ("https://spdx.org/licenses/", "http://spdx.org/licenses/")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _PAGES = (".html", ".json")
 _ALGORITHMS: Mapping[str, str] = MappingProxyType(
     {"SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512", "BLAKE2b-512": "blake2b", "BLAKE3": "blake3"} | {name: name for name in HEX_DIGITS}
@@ -35,6 +37,15 @@ def strings(value: JsonValue, *, where: str, limit: int) -> tuple[str, ...]:
     if len(listed) > limit:
         raise ProvenanceError(MALFORMED, f"{where} has {len(listed)} entries; at most {limit} are read")
     return tuple(text({str(index): each}, str(index), where=where, reason=MALFORMED) for index, each in enumerate(listed))
+
+
+def moment(parent: JsonObject, key: str, *, where: str) -> datetime:
+    """Read a time in its one spelling: UTC, whole seconds. Raises ProvenanceError (PredicateMalformed)."""
+    said = text(parent, key, where=where, reason=MALFORMED)
+    try:
+        return datetime.strptime(said, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise ProvenanceError(MALFORMED, f"{where}.{key} is {said[:40]!r}; it is written like 2026-01-31T12:00:00Z") from None
 
 
 def hashed(algorithm: str, value: str, *, where: str) -> str | None:

@@ -38,10 +38,11 @@ def policies(installation: Installation) -> dict[str, list[Manifest]]:
             *canaries.guard_runs(installation), *canaries.guard_canary_pods(installation), *canaries.guard_canary_jobs(installation),
             *ourselves.guard_controller(installation),
         ],
-        "drills": [*drills.guard_drill_pods(installation), *drills.guard_drill_services(installation)],
+        "drills": [*drills.guard_drill_pods(installation), *drills.guard_drill_services(installation), *drills.guard_scratch_services(installation)],
         "monitors": monitors.guard_monitors(installation),
         "people": [
-            *people.stamp_approvals(), *people.guard_approvals(), *people.guard_status(installation), *people.guard_namespaces(installation),
+            *people.stamp_approvals(), *people.guard_approvals(), *people.guard_revocations(installation), *people.guard_status(installation),
+            *people.guard_namespaces(installation),
         ],
     }  # fmt: skip
 

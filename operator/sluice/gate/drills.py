@@ -2,17 +2,25 @@
 
 A Pod with the label of a drill is let in though its release may not serve yet, so nobody else may write that label. The controller, in turn, makes no
 Service but those of drills: one that selects the Pods of a team would be a way to their traffic.
+
+In a scratch namespace the Service of a drill says whose it is by a label, and owns the rest, so that label is the controller's too. What belongs to a drill of
+another namespace is made only where the namespace itself says that it is scratch for that one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from sluice.api.names import DRILL_LABEL, DRILL_ROLE_LABEL, GOVERN_LABEL
+from sluice.api.names import DRILL_LABEL, DRILL_NAMESPACE_LABEL, DRILL_ROLE_LABEL, DRILL_UID_LABEL, GOVERN_LABEL, SCRATCH_LABEL
 from sluice.gate.pods import EVERY_WAY_TO_CHANGE_A_POD
 from sluice.gate.policy import CREATE, DELETE, OPTED_IN, UPDATE, Installation, Manifest, Matches, Rule, governed, validating
 
-_LABELS: Final = (DRILL_LABEL, DRILL_ROLE_LABEL)
+_LABELS: Final = (DRILL_LABEL, DRILL_ROLE_LABEL, DRILL_NAMESPACE_LABEL)
+_HOME: Final = f"object.?metadata.?labels['{DRILL_NAMESPACE_LABEL}'].orValue('')"
+_PERMITTED: Final = f"{_HOME} == '' || {_HOME} == namespaceObject.?metadata.?labels['{SCRATCH_LABEL}'].orValue('')"
+"""CEL: the object is of a drill of this namespace, or of one for which this is scratch."""
+_ELSEWHERE: Final = f"denied by sluice: this namespace is not scratch for the one that the label {DRILL_NAMESPACE_LABEL} names; see its label {SCRATCH_LABEL}"
 
 
 def guard_drill_pods(installation: Installation) -> list[Manifest]:
@@ -26,12 +34,35 @@ def guard_drill_pods(installation: Installation) -> list[Manifest]:
         why="Pods of a drill are made by the controller.",
         matches=Matches(group="", version="v1", resources=EVERY_WAY_TO_CHANGE_A_POD, operations=(*CREATE, *UPDATE), namespaces=governed(installation)),
         conditions={"of-a-drill": some},
-        variables={"now": _both("object"), "was": f"oldObject == null ? ['', ''] : {_both('oldObject')}"},
+        variables={"now": _all("object"), "was": f"oldObject == null ? {['' for _ in _LABELS]} : {_all('oldObject')}"},
         rules=[
             Rule(
                 expression=f"{installation.by_controller} || variables.now == variables.was",
-                message=f"denied by sluice: the labels {DRILL_LABEL} and {DRILL_ROLE_LABEL} are set by the controller only; leave them out",
-            )
+                message=f"denied by sluice: the labels {', '.join(_LABELS)} are set by the controller only; leave them out",
+            ),
+            Rule(expression=f"request.operation != 'CREATE' || {_PERMITTED}", message=_ELSEWHERE),
+        ],
+    )
+
+
+def guard_scratch_services(installation: Installation) -> list[Manifest]:
+    """Refuse Services that claim to own what a drill has made in a scratch namespace."""
+    labels = (*_LABELS, DRILL_UID_LABEL)
+    return validating(
+        "sluice-guard-scratch-services",
+        why="Services of drills in scratch namespaces are made by the controller, and stay as they are.",
+        matches=Matches(group="", version="v1", resources=["services"], operations=(*CREATE, *UPDATE), namespaces=governed(installation)),
+        conditions={
+            "of-a-drill": f"'{DRILL_UID_LABEL}' in object.?metadata.?labels.orValue({{}})"
+            f"\n  || (oldObject != null && '{DRILL_UID_LABEL}' in oldObject.?metadata.?labels.orValue({{}}))"
+        },
+        variables={"now": _all("object", labels), "was": f"oldObject == null ? {['' for _ in labels]} : {_all('oldObject', labels)}"},
+        rules=[
+            Rule(
+                expression=f"{installation.by_controller}\n  || (oldObject != null && variables.now == variables.was && object.spec == oldObject.spec)",
+                message=f"denied by sluice: services with the label {DRILL_UID_LABEL} are made and changed by the controller only",
+            ),
+            Rule(expression=f"request.operation != 'CREATE' || {_PERMITTED}", message=_ELSEWHERE),
         ],
     )
 
@@ -58,6 +89,6 @@ request.operation == 'CREATE'
     )
 
 
-def _both(path: str) -> str:
-    """CEL: both labels of the object at `path`, empty where it has none."""
-    return "[" + ", ".join(f"{path}.?metadata.?labels['{label}'].orValue('')" for label in _LABELS) + "]"
+def _all(path: str, labels: Sequence[str] = _LABELS) -> str:
+    """CEL: these labels of the object at `path`, empty where it has none."""
+    return "[" + ", ".join(f"{path}.?metadata.?labels['{label}'].orValue('')" for label in labels) + "]"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from sluice.api.approval import ApprovalDecision
 from sluice.api.kinds import RELEASE_APPROVAL, RELEASE_WAIVER
-from sluice.api.names import GOVERN_LABEL, GROUP, STAGE_LABEL, STRICT_LABEL, VERSION
-from sluice.gate.policy import CREATE, OPTED_IN, UPDATE, Installation, Manifest, Matches, Rule, mutating, patch, validating
+from sluice.api.names import GOVERN_LABEL, GROUP, PROFILE_LABEL, SCRATCH_LABEL, STAGE_LABEL, STRICT_LABEL, VERSION
+from sluice.gate.policy import CREATE, DELETE, OPTED_IN, UPDATE, Installation, Manifest, Matches, Rule, by_kubernetes, mutating, patch, validating
 
 _DECISIONS: Final = Matches(group=GROUP, version=VERSION, resources=[RELEASE_APPROVAL.plural, RELEASE_WAIVER.plural], operations=CREATE)
 
@@ -50,6 +51,24 @@ object.spec.?approver.?username.orValue('') == request.userInfo.username
     )
 
 
+def guard_revocations(installation: Installation) -> list[Manifest]:
+    """Keep what takes an approval back: without it the approval would count again. It goes with its namespace, or by those whom the chart's values list."""
+    return validating(
+        "sluice-guard-revocations",
+        why="An approval that was taken back stays so.",
+        matches=Matches(group=GROUP, version=VERSION, resources=[RELEASE_APPROVAL.plural], operations=DELETE),
+        rules=[
+            Rule(
+                expression=f"""\
+oldObject.?spec.?decision.orValue('') != '{ApprovalDecision.REVOKE}'
+  || {by_kubernetes("namespace-controller")}
+  || {installation.by_platform_team}""",
+                message="denied by sluice: a revocation is kept; whoever still approves creates another approval",
+            )
+        ],
+    )
+
+
 def guard_status(installation: Installation) -> list[Manifest]:
     """Refuse a status of our kinds that is not the controller's. Also for cluster administrators: a status is a conclusion, not a setting."""
     return validating(
@@ -68,7 +87,9 @@ def guard_status(installation: Installation) -> list[Manifest]:
 def guard_namespaces(installation: Installation) -> list[Manifest]:
     """Keep governed namespaces governed. A namespace is opted in by anybody who may label it, and out by those whom the chart's values list.
 
-    The stage is kept as well: a release that is for staging only must not become entitled by a label. Status and finalizers can be used to write labels.
+    The stage is kept as well: a release that is for staging only must not become entitled by a label. And whose drills run here is nobody else's to add: they
+    come with the images of another namespace, to what lies in this one. A profile says which policies select the namespace. Status and finalizers can be used
+    to write labels.
     """
     return validating(
         "sluice-guard-namespaces",
@@ -87,5 +108,17 @@ variables.trusted || !('{label}' in oldObject.metadata.labels)
                 ),
             )
             for label in (GOVERN_LABEL, STRICT_LABEL, STAGE_LABEL)
+        ]
+        + [
+            Rule(
+                expression=f"""\
+variables.trusted
+  || object.?metadata.?labels['{label}'].orValue('') == oldObject.?metadata.?labels['{label}'].orValue('')""",
+                message=(
+                    f"denied by sluice: the label {label} of a governed namespace is set and changed by the platform team only; ask them"
+                    " (they are listed in the chart's value namespaceGuard)"
+                ),
+            )
+            for label in (SCRATCH_LABEL, PROFILE_LABEL)
         ],
     )

@@ -4,13 +4,15 @@ We read the bundle ourselves, so that no library's lenience (base64 that skips j
 what was signed.
 
 Versions differ in little: 0.1 and 0.2 carry a chain of certificates, 0.3 one certificate (model signatures of the OpenSSF carry a chain there too, so each is
-read in all of them); 0.1 may do with a log's promise instead of its proof. What a later version will mean nobody knows yet: it is refused.
+read in all of them); 0.1 may do with a log's promise instead of its proof. A later version is read as 0.3 is, and a member that it adds is refused by name:
+refusing its number would keep out honest bundles only, since no signature covers it, and whoever hands one over may write 0.3.
 
 Specifications: Sigstore bundle (`sigstore_bundle.proto`), DSSE v1.0 (`envelope.md`, `protocol.md`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -32,6 +34,8 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Media types of bundles, with the version that each means."""
+_LATER = re.compile(r"application/vnd\.dev\.sigstore\.bundle\.v(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?\+json")
+_NEWEST = "0.3"
 WITNESS_LIMIT = 8
 """At most as many log entries, and as many timestamps."""
 
@@ -65,7 +69,7 @@ class UnverifiedBundle:
 
     digest: str
     version: str
-    """0.1, 0.2 or 0.3."""
+    """0.1, 0.2 or 0.3: by whose rules it is read."""
     certificates: tuple[bytes, ...]
     """DER, the signer's first; empty for a plain key."""
     key_hint: str
@@ -95,9 +99,7 @@ def read_bundle(raw: bytes, *, limit: int = BUNDLE_LIMIT) -> UnverifiedBundle:
     document = parse_object(raw, what="the bundle", limit=limit, reason=_MALFORMED, too_large=Reason.BundleTooLarge, values=_VALUE_LIMIT)
     # 1. The version.
     media_type = member(document, "mediaType", str, where="bundle", reason=_MALFORMED)
-    version = MEDIA_TYPES.get(media_type)
-    if version is None:
-        raise ProvenanceError(_MALFORMED, f"bundle.mediaType is {media_type[:100]!r}; bundles of versions 0.1, 0.2 and 0.3 are read")
+    version = MEDIA_TYPES.get(media_type) or _later(media_type)
     refuse_unknown(document, {"mediaType", "verificationMaterial", "dsseEnvelope", "messageSignature"}, where="bundle")
     # 2. Who signed.
     material = member(document, "verificationMaterial", dict, where="bundle", reason=_MALFORMED)
@@ -124,6 +126,14 @@ def read_bundle(raw: bytes, *, limit: int = BUNDLE_LIMIT) -> UnverifiedBundle:
         content=content,
         signature=signature,
     )
+
+
+def _later(media_type: str) -> str:
+    """Give the version that a bundle after 0.3 is read as. Raises ProvenanceError (BundleMalformed)."""
+    named = _LATER.fullmatch(media_type)
+    if named is None or (int(named[1]), int(named[2])) < (0, 3):
+        raise ProvenanceError(_MALFORMED, f"bundle.mediaType is {media_type[:100]!r}; bundles of versions 0.1, 0.2, 0.3 and later are read")
+    return _NEWEST
 
 
 def _signer(material: JsonObject) -> tuple[tuple[bytes, ...], str]:

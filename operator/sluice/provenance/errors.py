@@ -34,6 +34,7 @@ class Reason(StrEnum):
     PayloadTypeUnexpected = "PayloadTypeUnexpected"
     StatementMalformed = "StatementMalformed"
     PredicateMalformed = "PredicateMalformed"
+    PredicateTypeUnexpected = "PredicateTypeUnexpected"
     SubjectMissing = "SubjectMissing"
     ManifestMalformed = "ManifestMalformed"
     UncoveredFiles = "UncoveredFiles"

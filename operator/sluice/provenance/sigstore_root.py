@@ -8,8 +8,9 @@ Specification: `sigstore_trustroot.proto`; both ends of `validFor` are inclusive
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509 import Certificate, load_der_x509_certificate
@@ -30,6 +31,8 @@ AUTHORITY_LIMIT = 32
 _VALUE_LIMIT = 8192
 """Four lists of as many authorities as are read hold 3,000."""
 
+_Entry = TypeVar("_Entry")
+_Read = TypeVar("_Read")
 _MALFORMED = Reason.TrustRootMalformed
 _PSS = {
     PublicKeyDetails.PKCS1_RSA_PSS,
@@ -70,15 +73,20 @@ class SigstoreRoot:
                 raise ProvenanceError(_MALFORMED, f"the trusted root has {len(entries)} {what}; it needs {int(for_certificates)} to {AUTHORITY_LIMIT}")
         if len(parsed.timestamp_authorities) > AUTHORITY_LIMIT:
             raise ProvenanceError(_MALFORMED, f"the trusted root has more than {AUTHORITY_LIMIT} timestampAuthorities")
-        with closed(_MALFORMED, "a key or certificate of the trusted root does not parse"):
-            self.logs = tuple(_log(log) for log in parsed.tlogs)
-            _refuse_shared_ids(self.logs)
-            self.certificate_logs = tuple(_log(log) for log in parsed.ctlogs)
-            self.certificate_authorities = tuple(_authority(authority) for authority in parsed.certificate_authorities)
-            self.timestamp_authorities = tuple(
-                TimestampAuthority.of_chain(_chain(authority), window=_window(authority.valid_for), operator=authority.operator)
-                for authority in parsed.timestamp_authorities
-            )
+        self.logs = _each("tlogs", _log, parsed.tlogs)
+        _refuse_shared_ids(self.logs)
+        self.certificate_logs = _each("ctlogs", _log, parsed.ctlogs)
+        self.certificate_authorities = _each("certificateAuthorities", _authority, parsed.certificate_authorities)
+        self.timestamp_authorities = _each("timestampAuthorities", _timestamp_authority, parsed.timestamp_authorities)
+
+
+def _each(member: str, read: Callable[[_Entry], _Read], entries: Sequence[_Entry]) -> tuple[_Read, ...]:
+    """Read all entries of a list; whatever the libraries say of one is said with its place."""
+    found = []
+    for index, entry in enumerate(entries):
+        with closed(_MALFORMED, f"{member}[{index}] of the trusted root does not parse"):
+            found.append(read(entry))
+    return tuple(found)
 
 
 def _refuse_second_spelling(document: JsonObject) -> None:
@@ -142,6 +150,10 @@ def _authority(authority: models.CertificateAuthority) -> CertificateAuthority:
         issuer_spki=spki_of(key.public_key),
         fingerprints=tuple(sha256_of(certificate.public_bytes(Encoding.DER)) for certificate in chain),
     )
+
+
+def _timestamp_authority(authority: models.CertificateAuthority) -> TimestampAuthority:
+    return TimestampAuthority.of_chain(_chain(authority), window=_window(authority.valid_for), operator=authority.operator)
 
 
 def _chain(authority: models.CertificateAuthority) -> tuple[Certificate, ...]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from sluice.api.strict_json import DEPTH_LIMIT, VALUE_LIMIT, JsonObject, JsonRefused, JsonTooLarge, JsonValue, canonical, parse
 from sluice.provenance.errors import ProvenanceError, Reason, quoted
 
-__all__ = ["DEPTH_LIMIT", "JsonObject", "JsonValue", "canonical", "member", "objects", "optional", "parse_object"]
+__all__ = ["DEPTH_LIMIT", "JsonObject", "JsonValue", "canonical", "member", "objects", "optional", "parse_list", "parse_object"]
 
 _BYTES_A_VALUE = 16
 """Documents that may be large hold a value in this many bytes at most: lists of digests, not lists of empty lists."""
@@ -25,14 +25,17 @@ def parse_object(raw: bytes, *, what: str, limit: int, reason: Reason, too_large
 
     Raises ProvenanceError: `too_large` (or `reason`) for size, `reason` for everything else.
     """
-    try:
-        value = parse(raw, limit=limit, values=values or max(VALUE_LIMIT, limit // _BYTES_A_VALUE))
-    except JsonTooLarge as error:
-        raise ProvenanceError(too_large or reason, f"{what} {error}") from None
-    except JsonRefused as error:
-        raise ProvenanceError(reason, f"{what} {quoted(error)}") from None
+    value = _parsed(raw, what=what, limit=limit, reason=reason, too_large=too_large, values=values)
     if not isinstance(value, dict):
         raise ProvenanceError(reason, f"{what} is {_word(value)} where an object belongs")
+    return value
+
+
+def parse_list(raw: bytes, *, what: str, limit: int, reason: Reason) -> list[JsonValue]:
+    """Like `parse_object`, for a text that must be one JSON list."""
+    value = _parsed(raw, what=what, limit=limit, reason=reason)
+    if not isinstance(value, list):
+        raise ProvenanceError(reason, f"{what} is {_word(value)} where a list belongs")
     return value
 
 
@@ -59,6 +62,15 @@ def objects(values: Sequence[JsonValue], *, where: str, reason: Reason, limit: i
         if not isinstance(value, dict):
             raise ProvenanceError(reason, f"{where}[{index}] is {_word(value)} where an object belongs")
     return values  # type: ignore[return-value]  # each was just looked at
+
+
+def _parsed(raw: bytes, *, what: str, limit: int, reason: Reason, too_large: Reason | None = None, values: int | None = None) -> JsonValue:
+    try:
+        return parse(raw, limit=limit, values=values or max(VALUE_LIMIT, limit // _BYTES_A_VALUE))
+    except JsonTooLarge as error:
+        raise ProvenanceError(too_large or reason, f"{what} {error}") from None
+    except JsonRefused as error:
+        raise ProvenanceError(reason, f"{what} {quoted(error)}") from None
 
 
 def _is(value: JsonValue, kind: type) -> bool:

@@ -10,131 +10,38 @@ could start over until the numbers please. Such a run is inconclusive. The Job i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from sluice.api.canary import CanaryDecision
 from sluice.api.names import CANARY_LABEL, CANARY_ROLE_LABEL, RELEASE_LABEL
-from sluice.cluster.client import ApiClient, Object
+from sluice.cluster.client import Object
 from sluice.cluster.errors import Conflict, Invalid, NotFound
-from sluice.cluster.resource import CONFIG_MAPS, JOBS, NETWORK_POLICIES, PODS
+from sluice.cluster.resource import JOBS, NETWORK_POLICIES, PODS
 from sluice.decision.gate import Action, Decision
 from sluice.decision.pod import PodMalformedError, view_pod
 from sluice.decision.reasons import Reason
 from sluice.decision.run_reasons import RunReason
-from sluice.rollout.actuation import Judge
 from sluice.rollout.canary_pods import Role, baseline_pod, candidate_pod, is_owned_by, pod_name
-from sluice.rollout.canary_state import PodState, Stand, state_of, unstarted
-from sluice.rollout.endings import Ending, begun, end_for_job, end_for_pods, end_for_refusal
+from sluice.rollout.canary_state import PodState, Stand, state_of
+from sluice.rollout.comparison import Comparison, Endpoints, Progress, Starting, Tools, Waiting
+from sluice.rollout.endings import Ending, end_for_pods
 from sluice.rollout.owned import delete, ensure, found, owned, typed
 from sluice.rollout.pods import take_gate_off
 from sluice.rollout.readings import Readings
-from sluice.rollout.remote_scorers import Addresses, JudgePods, Sidecar, Token, find_judges, judges_of
+from sluice.rollout.remote_scorers import find_judges, judges_of
+from sluice.rollout.scorers import AtWork, heard, start_scorers
 from sluice.rollout.scoring_job import (
     BASELINE_ANNOTATION,
-    CasesImage,
-    ScorerImage,
     job_name,
     network_policies,
-    plan_map,
-    plan_name,
-    scoring_job,
 )
 from sluice.rollout.serving import serving_pods, url_of
-from sluice.rollout.statistics_client import StatisticsClient, scorers_of
-from sluice.rollout.workloads import Workload, baseline_of, candidate_of
-from sluice.scoring.tally import Merged, NotMergeable, merge
-from sluice.scoring.wire import Expected, StatisticsRefused, read_statistics
+from sluice.rollout.workloads import baseline_of, candidate_of
 
 log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoints:
-    """Where the two models are reached, `http://10.0.0.7:8080`."""
-
-    candidate: str
-    baseline: str
-    judges: Addresses = ()
-    """Where those are asked that compare answers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What scorers are told: the file, and its digest, which each of them repeats with what it says."""
-
-    text: str
-    digest: str
-    expected: Callable[[int], Expected]
-    """What a shard may say. Raises `StatisticsRefused` for a shard that the plan does not have."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """What a run compares, resolved: everything that stands in its spec by name or digest."""
-
-    candidate: str
-    baseline: str
-    workload: Workload
-    own_baseline: bool
-    """Whether the baseline is a Pod of the run; else one of those that serve."""
-    port: int
-    token: Token | None
-    cases: str | CasesImage
-    """The text, or where the nodes find it."""
-    shards: int
-    seconds: int
-    """How long scoring may take."""
-    plan: Callable[[Endpoints], Plan]
-    containers: Sequence[Sidecar] = ()
-    judges: Sequence[JudgePods] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a run is moved with."""
-
-    client: ApiClient
-    judge: Judge
-    """Decides, on what is known now, whether a Pod may take part."""
-    scorers: StatisticsClient
-    image: ScorerImage
-    start_seconds: float
-    """How long Pods may take until they are ready."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """Nothing runs yet: what has to come first."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Starting:
-    """Pods are made, or on their way."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scoring:
-    """Scorers are at work, since `started_at`."""
-
-    merged: Merged
-    started_at: datetime
-    plan: str
-    """What the scorers were told."""
-    node: str
-    """Where the candidate runs."""
-    waits: str = ""
-    """What keeps a scorer from starting, for people; empty when nothing does."""
-
-
-Progress = Waiting | Starting | Scoring
 
 
 async def advance(run: Object, comparison: Comparison, tools: Tools, readings: Readings, *, now: datetime) -> Progress:
@@ -162,26 +69,13 @@ async def advance(run: Object, comparison: Comparison, tools: Tools, readings: R
     if scene.job is None:
         unready = [state.message for state in (candidate, baseline) if state.stand is not Stand.READY] + ([judges] if isinstance(judges, str) else [])
         if not unready:
-            await _start_scorers(scene, endpoints, tools)
+            serving = None if comparison.own_baseline or scene.baseline is None else scene.baseline["metadata"]["name"]
+            await start_scorers(run, comparison, endpoints, tools, serving_baseline=serving)
         return Starting(message="; ".join(unready) or "the scorers start")
-    # 3. Time is bounded, whatever happens; and so is patience with the scorers. It does not run while a queue keeps them waiting.
-    started_at = begun(scene.job)
-    if started_at is None:
-        return Starting(message=f"Job {job_name(run)} is suspended: its scorers wait for their turn in a queue")
-    scorers = [pod for pod in scene.pods if is_owned_by(pod, scene.job)]
-    end_for_refusal(scorers)
-    end_for_job(scene.job, age_seconds=(now - started_at).total_seconds(), seconds=comparison.seconds)
-    # 4. What they say.
-    plan = comparison.plan(endpoints)
-    try:
-        for shard, said in (await tools.scorers.read(scorers_of(run, scene.job, scene.pods))).items():
-            readings.take(read_statistics(said, plan.expected(shard)))
-        merged = merge(readings.shards, plan=plan.digest, of=comparison.shards)
-        node = str((scene.candidate or {"spec": {}})["spec"].get("nodeName") or "")
-        return Scoring(merged=merged, started_at=started_at, plan=plan.text, node=node, waits=unstarted(scorers))
-    except (StatisticsRefused, NotMergeable) as error:
-        message = f"{error}; did a Pod get another address, or somebody replace ConfigMap {plan_name(run)}?"
-        raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.StatisticsRefused, message) from None
+    # 3. What the scorers say.
+    node = str((scene.candidate or {"spec": {}})["spec"].get("nodeName") or "")
+    work = AtWork(run=run, comparison=comparison, job=scene.job, pods=scene.pods, node=node)
+    return await heard(work, comparison.plan(endpoints), tools, readings, now=now)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -278,21 +172,3 @@ def _demand_permission(decision: Decision, pod: Object) -> None:
     # "Not ready" is about us: it passes, and nothing has been withdrawn.
     if decision.action is not Action.ALLOW and decision.reason is not Reason.NotReady:
         raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.NotPermitted, f"Pod {pod['metadata']['name']} may not run any more: {' '.join(decision.lines)}")
-
-
-async def _start_scorers(scene: _Scene, endpoints: Endpoints, tools: Tools) -> None:
-    """Make what the Job needs, and the Job last: that it is there says that all else was."""
-    run, comparison = scene.run, scene.comparison
-    plan = comparison.plan(endpoints)
-    wanted = plan_map(run, plan=plan.text, cases=comparison.cases)
-    there = await ensure(tools.client, CONFIG_MAPS, run, wanted)
-    if there.get("data") != wanted["data"]:
-        # Left by a process that was killed before a Pod got the address that it has now.
-        await delete(tools.client, CONFIG_MAPS, there)
-        await ensure(tools.client, CONFIG_MAPS, run, wanted)
-    serving = None if comparison.own_baseline or scene.baseline is None else scene.baseline["metadata"]["name"]
-    job = scoring_job(
-        run, tools.image, shards=comparison.shards, seconds=comparison.seconds, token=comparison.token, serving_baseline=serving, cases=comparison.cases,
-        containers=comparison.containers, judges=comparison.judges, asked_at=endpoints.judges,
-    )  # fmt: skip
-    await ensure(tools.client, JOBS, run, job)

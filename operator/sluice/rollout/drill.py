@@ -1,4 +1,4 @@
-"""One drill, brought one step further by looking at what is there: the way back to the baseline, measured.
+"""One drill, brought one step further by looking at what is there: the way back to the baseline, measured. Where that is, `drill_site` knows.
 
 What is tried is what `stand_in` does when it matters. The release is in traffic; the baseline comes up from its kept template beside it; when that is in
 traffic, too, the release goes out; and then it comes back, so that all is as it was. Times are those at which the endpoints of the drill's own Service change,
@@ -18,17 +18,17 @@ from typing import Final, Protocol
 from sluice.api.drill import DrillPhase
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict, Invalid
-from sluice.cluster.resource import ENDPOINT_SLICES, NETWORK_POLICIES, PODS, SERVICES
+from sluice.cluster.resource import ENDPOINT_SLICES, PODS, SERVICES
 from sluice.decision.drill_reasons import DrillReason
 from sluice.decision.gate import Action
 from sluice.decision.pod import PodMalformedError, view_pod
 from sluice.decision.reasons import Reason
 from sluice.rollout.actuation import Judge
-from sluice.rollout.canary_pods import is_owned_by
 from sluice.rollout.canary_state import PodState, Stand, state_of
-from sluice.rollout.drill_objects import Role, drill_pod, drill_policy, drill_service, pod_name
+from sluice.rollout.drill_objects import Role, Site, drill_pod, pod_name
+from sluice.rollout.drill_site import make_site, site_of
 from sluice.rollout.endings import Ending
-from sluice.rollout.owned import delete, ensure, found, owned, typed
+from sluice.rollout.owned import delete, ensure, owned, typed
 from sluice.rollout.pods import take_gate_off
 from sluice.rollout.routing import Router
 
@@ -53,6 +53,13 @@ class Templates(Protocol):
         """Find a template. Raises `DrillFailed` and `ApiError`."""
 
 
+class Lists(Protocol):
+    """What the Pods of a drill mount that is ours: the signed lists of weights that are checked where they are loaded."""
+
+    async def __call__(self, role: Role, site: Site) -> None:
+        """See to it that they lie where the Pod is. Raises `ApiError`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     """What a drill is moved with."""
@@ -61,6 +68,7 @@ class Tools:
     judge: Judge
     router: Router
     templates: Templates
+    lists: Lists
     start_seconds: float
     """How long a Pod may take until it is ready."""
     clock: Callable[[], float]
@@ -95,7 +103,10 @@ async def advance(drill: Object, phase: DrillPhase, watch: Stopwatch, tools: Too
     """Do one look at a drill between Starting and Returning. Raises `DrillFailed`, and `ApiError` for what may work later."""
     watch.at(phase, tools.clock())
     try:
-        scene = _Scene(drill=drill, watch=watch, tools=tools)
+        site = await (make_site if phase is DrillPhase.STARTING else site_of)(tools.client, drill)
+        if site is None:
+            raise DrillFailed(DrillReason.PodLost, "its Service in the scratch namespace is gone, and the Pods go with it")
+        scene = _Scene(site=site, watch=watch, tools=tools)
         if phase is DrillPhase.STARTING:
             return await _starting(scene)
         # From here on a Pod that goes away ends the drill: what was measured would be about another one.
@@ -110,25 +121,9 @@ async def advance(drill: Object, phase: DrillPhase, watch: Stopwatch, tools: Too
         raise DrillFailed(DrillReason.NameTaken, str(taken).replace("of this run", "of this drill")) from None
 
 
-async def tidy_up(client: ApiClient, drill: Object) -> bool:
-    """Delete what a drill has left, the release first; return whether nothing was there any more. Raises `ApiError`."""
-    namespace, name = drill["metadata"]["namespace"], drill["metadata"]["name"]
-    rest = [(PODS, pod_name(name, Role.RELEASE)), (PODS, pod_name(name, Role.BASELINE)), (SERVICES, name), (NETWORK_POLICIES, name)]
-    clean = True
-    for resource, at in rest:
-        there = await found(client, resource.path(namespace, at))
-        if there is None or not is_owned_by(there, drill):
-            continue
-        clean = False
-        if "deletionTimestamp" not in there["metadata"]:
-            await delete(client, resource, there)
-            log.info("drill %s/%s: deleted %s %s", namespace, name, resource.kind, at)
-    return clean
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scene:
-    drill: Object
+    site: Site
     watch: Stopwatch
     tools: Tools
 
@@ -139,13 +134,13 @@ class _Scene:
 
     async def pod(self, role: Role) -> Object | None:
         """Read a Pod of the drill. Raises `Ending` when somebody else has its name."""
-        there = await owned(self.tools.client, PODS, self.drill, pod_name(self.drill["metadata"]["name"], role))
+        there = await owned(self.tools.client, PODS, self.site.owner, pod_name(self.site.name, role))
         return None if there is None else typed(there, PODS)
 
     async def make(self, role: Role) -> Object:
         """Make a Pod of the drill."""
         template = await self.tools.templates(role)
-        return typed(await ensure(self.tools.client, PODS, self.drill, drill_pod(self.drill, role, template)), PODS)
+        return typed(await ensure(self.tools.client, PODS, self.site.owner, drill_pod(self.site, role, template)), PODS)
 
     async def demand(self, role: Role) -> Object:
         """Read a Pod that has to be there; while the baseline is restored, that one need not be."""
@@ -157,7 +152,7 @@ class _Scene:
 
     def state(self, pod: Object | None, role: Role) -> PodState:
         """How far a Pod is."""
-        return state_of(pod, what=f"the Pod {pod_name(self.drill['metadata']['name'], role)}")
+        return state_of(pod, what=f"the Pod {pod_name(self.site.name, role)}")
 
     async def let_go(self, pod: Object) -> None:
         """Take the scheduling gate off a Pod that may run. Raises `DrillFailed` for one that may not."""
@@ -174,8 +169,7 @@ class _Scene:
 
     async def endpoints(self) -> frozenset[str]:
         """UIDs of the Pods that the Service sends requests to."""
-        namespace, name = self.drill["metadata"]["namespace"], self.drill["metadata"]["name"]
-        slices = await self.tools.client.list(ENDPOINT_SLICES, namespace, label_selector=f"kubernetes.io/service-name={name}")
+        slices = await self.tools.client.list(ENDPOINT_SLICES, self.site.namespace, label_selector=f"kubernetes.io/service-name={self.site.name}")
         found_ = (endpoint for item in slices for endpoint in item.get("endpoints") or ())
         return frozenset(str((at.get("targetRef") or {}).get("uid")) for at in found_ if (at.get("conditions") or {}).get("ready"))
 
@@ -186,7 +180,7 @@ class _Scene:
         labels = pod["metadata"]["labels"]
         for service in await self.tools.client.list(SERVICES, pod["metadata"]["namespace"]):
             selector = service["spec"].get("selector") or {}
-            if selector and selector.items() <= labels.items() and not is_owned_by(service, self.drill):
+            if selector and selector.items() <= labels.items() and not self.site.has(service):
                 name = service["metadata"]["name"]
                 message = f"Service {name} selects Pods by {', '.join(sorted(selector))} alone, so its users would meet the Pods of a drill"
                 raise DrillFailed(DrillReason.UsersWouldMeetIt, message)
@@ -195,15 +189,13 @@ class _Scene:
     def follow(self, what: str) -> str:
         """Say what is waited for. Raises `DrillFailed` when it takes too long."""
         if self.elapsed > FOLLOW_SECONDS:
-            raise DrillFailed(DrillReason.TrafficDoesNotFollow, f"{what}: the endpoints of Service {self.drill['metadata']['name']} did not follow in time")
+            raise DrillFailed(DrillReason.TrafficDoesNotFollow, f"{what}: the endpoints of Service {self.site.name} did not follow in time")
         return what
 
 
 async def _starting(scene: _Scene) -> Progress:
-    # 1. Who may talk to the Pods is settled before they are there.
-    for resource, wanted in ((NETWORK_POLICIES, drill_policy(scene.drill)), (SERVICES, drill_service(scene.drill))):
-        await ensure(scene.tools.client, resource, scene.drill, wanted)
-    # 2. The release, from the template of its Deployment.
+    # The release, from the template of its Deployment.
+    await scene.tools.lists(Role.RELEASE, scene.site)
     pod = await scene.pod(Role.RELEASE)
     if pod is not None and scene.state(pod, Role.RELEASE).stand is Stand.GONE:
         if "deletionTimestamp" not in pod["metadata"]:
@@ -227,6 +219,7 @@ async def _serving(scene: _Scene, release: Object) -> Progress:
 
 
 async def _restoring(scene: _Scene) -> Progress:
+    await scene.tools.lists(Role.BASELINE, scene.site)
     pod = await scene.pod(Role.BASELINE)
     if scene.watch.asked is None:
         if pod is not None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from sluice.api.base import parse_time
 from sluice.api.canary import CanaryDecision
 from sluice.cluster.client import Object
 from sluice.decision.run_reasons import RunReason
@@ -53,13 +52,6 @@ def end_for_refusal(scorers: Iterable[Object]) -> None:
             if container.get("name") == SCORER_CONTAINER and ended.get("exitCode") == REFUSED:
                 said = (str(ended.get("message") or "").strip().splitlines() or ["it does not say why"])[-1]
                 raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.CasesInvalid, f"the scorer refuses its plan or its cases: {said[:_SAID]}")
-
-
-def begun(job: Object) -> datetime | None:
-    """Tell since when the Pods of a Job may run; None while it is suspended. Kubernetes counts anew each time that it is let go on."""
-    if job["spec"].get("suspend"):
-        return None
-    return parse_time((job.get("status") or {}).get("startTime") or job["metadata"]["creationTimestamp"])
 
 
 def end_for_job(job: Object, *, age_seconds: float, seconds: int) -> None:

@@ -25,6 +25,8 @@ POD_ANNOTATION: Final = f"{GROUP}/probed-pod"
 """On a Job: the Pod that is asked."""
 PLAN_ANNOTATION: Final = f"{GROUP}/plan"
 """On a Job: digest of the plan that it follows."""
+MONITOR_ANNOTATION: Final = f"{GROUP}/monitor"
+"""On the Pod of a Job: the monitor that waits for what it says."""
 UNTIL_ANNOTATION: Final = f"{GROUP}/until"
 """On a Job that fetches answers of users: until when they are counted."""
 _RETRIES: Final = 2
@@ -87,7 +89,7 @@ def probe_job(
         "activeDeadlineSeconds": seconds,
         "ttlSecondsAfterFinished": _KEPT_SECONDS,
         "podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [REFUSED]}}]},
-        "template": {"metadata": {"labels": _labels(name)}, "spec": spec},
+        "template": {"metadata": {"labels": _labels(name), "annotations": {MONITOR_ANNOTATION: monitor["metadata"]["name"]}}, "spec": spec},
     }
     owner = {"apiVersion": API_VERSION, "kind": MONITORS.kind, "name": monitor["metadata"]["name"], "uid": monitor["metadata"]["uid"], "controller": True}
     metadata = {

@@ -15,6 +15,7 @@ from sluice.cluster.client import Object
 from sluice.cluster.resource import CONFIG_MAPS, JOBS, NETWORK_POLICIES
 from sluice.rollout.canary_pods import Role, owned_by
 from sluice.rollout.canary_state import SCORER_CONTAINER
+from sluice.rollout.queueing import QUEUE_LABEL
 from sluice.rollout.remote_scorers import Addresses, JudgePods, Sidecar, Token, judge_egress, noted, sidecars
 from sluice.scoring.cases import StatedCases
 from sluice.scoring.plan import REFUSED
@@ -22,11 +23,10 @@ from sluice.scoring.plan import REFUSED
 STATISTICS_PORT: Final = 8090
 BASELINE_ANNOTATION: Final = f"{GROUP}/baseline-pod"
 """On a Job: the Pod that serves users and is compared with, where the run has no baseline Pod of its own."""
-QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 PLAN_KEY: Final = "plan.json"
 CASES_KEY: Final = "cases.jsonl"
 RETRIES_PER_SHARD: Final = 6
-"""A shard that dies more often is broken, not unlucky. What ends a Pod from outside (a drained node) does not count."""
+"""A shard that dies more often is broken, not unlucky. What ends a Pod from outside (a drained node) does not count, nor does a Job that is suspended."""
 _FOLDER: Final = "/etc/sluice"
 _CASES_FOLDER: Final = "/etc/sluice-cases"
 _SECRET_FOLDER: Final = "/etc/sluice-secret"  # noqa: S105 - a path
@@ -166,10 +166,22 @@ def network_policies(run: Object, image: ScorerImage, *, port: int, serving_base
 
     `serving_baseline` names the baseline release when its own Pods are compared with, instead of a Pod of the run.
     """
-    models = {"podSelector": {"matchLabels": {CANARY_LABEL: run["metadata"]["name"]}}}
-    targets = [models]
+    targets = [{"podSelector": {"matchLabels": {CANARY_LABEL: run["metadata"]["name"]}}}]
     if serving_baseline is not None:
         targets.append({"podSelector": {"matchLabels": {RELEASE_LABEL: serving_baseline}}})
+    roles = {"key": CANARY_ROLE_LABEL, "operator": "In", "values": [str(Role.CANDIDATE), str(Role.BASELINE)]}
+    from_scorers = {"podSelector": {"matchLabels": _labels(run, Role.SCORER)}}
+    answered = {
+        "podSelector": {"matchLabels": {CANARY_LABEL: run["metadata"]["name"]}, "matchExpressions": [roles]},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [from_scorers], "ports": [{"protocol": "TCP", "port": port}]}],
+    }
+    models = [{"to": targets, "ports": [{"protocol": "TCP", "port": port}]}]
+    return [scorer_policy(run, image, models=models, judges=judges), _policy(run, models_name(run), answered)]
+
+
+def scorer_policy(run: Object, image: ScorerImage, *, models: Sequence[Object], judges: Sequence[JudgePods]) -> Object:
+    """Make what limits the scorers: the controller alone may read them, and they reach `models` (rules for egress) and judges, and nothing else."""
     controller = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": image.controller_namespace}},
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": "sluice", "app.kubernetes.io/component": "controller"}},
@@ -178,16 +190,9 @@ def network_policies(run: Object, image: ScorerImage, *, port: int, serving_base
         "podSelector": {"matchLabels": _labels(run, Role.SCORER)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"from": [controller], "ports": [{"protocol": "TCP", "port": STATISTICS_PORT}]}],
-        "egress": [{"to": targets, "ports": [{"protocol": "TCP", "port": port}]}, *judge_egress(judges)],
+        "egress": [*models, *judge_egress(judges)],
     }
-    roles = {"key": CANARY_ROLE_LABEL, "operator": "In", "values": [str(Role.CANDIDATE), str(Role.BASELINE)]}
-    from_scorers = {"podSelector": {"matchLabels": _labels(run, Role.SCORER)}}
-    answered = {
-        "podSelector": {"matchLabels": {CANARY_LABEL: run["metadata"]["name"]}, "matchExpressions": [roles]},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"from": [from_scorers], "ports": [{"protocol": "TCP", "port": port}]}],
-    }
-    return [_policy(run, job_name(run), scorers), _policy(run, models_name(run), answered)]
+    return _policy(run, job_name(run), scorers)
 
 
 def _policy(run: Object, name: str, spec: Object) -> Object:

@@ -12,7 +12,7 @@ from sluice.rollout.owned import typed
 async def serving_pods(client: ApiClient, namespace: str, release: str) -> list[Object]:
     """List them, the oldest first. The label is guarded by the API server: a Pod that has it is of this release, and was let in."""
     pods = [typed(pod, PODS) for pod in await client.list(PODS, namespace, label_selector=f"{RELEASE_LABEL}={release},{FOR_USERS}")]
-    serving = [pod for pod in pods if state_of(pod, what="").stand is Stand.READY and _ready(pod)]
+    serving = [pod for pod in pods if state_of(pod, what="").stand is Stand.READY and is_ready(pod)]
     return sorted(serving, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
 
 
@@ -21,5 +21,6 @@ def url_of(address: str, port: int) -> str:
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
-def _ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Tell whether Kubernetes calls a Pod ready, so that Services send users to it."""
     return any(item.get("type") == "Ready" and item.get("status") == "True" for item in (pod.get("status") or {}).get("conditions") or ())

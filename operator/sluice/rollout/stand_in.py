@@ -1,8 +1,9 @@
 """After release: a model that serves users and may not any more is taken out of service, and its baseline stands in.
 
 Git still asks for the withdrawn release, and a self-healing GitOps controller puts back what somebody edits. So nothing is edited: a ReplicaSet of our own,
-from the template that the Deployment's own history keeps of the baseline, serves behind the same Service. Only when it is ready are the withdrawn Pods
-evicted; what their Deployment makes instead is held or denied. It goes when the Deployment's own Pods, of a release that is entitled, are ready again.
+from the template that the Deployment's own history keeps of the baseline, serves behind the same Service. For each of its Pods that is ready one withdrawn
+Pod is evicted: users always have as many as before, and a cluster with room for a single Pod more is enough. What the Deployment makes instead is held or
+denied. The stand-in goes when the Deployment's own Pods, of a release that is entitled, are ready again.
 
 Nothing is evicted without somebody to stand in: where the baseline is not entitled, or no template of it is left, people are told, and decide. Unless
 policy asked for just that: the Pods of a release that a monitor withdrew, or that was revoked, go all the same. Of one that policy scales to zero they go
@@ -19,14 +20,17 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sluice.api.names import API_VERSION, FOR_USERS, RELEASE_LABEL, STAND_IN_LABEL
+from sluice.api.names import API_VERSION, FOR_USERS, GROUP, RELEASE_LABEL, STAND_IN_LABEL
 from sluice.cluster.client import ApiClient, Object
 from sluice.cluster.errors import Conflict, NotFound, Unavailable
 from sluice.cluster.resource import DEPLOYMENTS, PODS, RELEASES, REPLICA_SETS
 from sluice.rollout.canary_pods import is_owned_by, replica_set_of, without_bookkeeping
+from sluice.rollout.serving import is_ready
 
 LOOK_SECONDS: Final = 1.0
-"""How often a stand-in is looked at until it is ready, and until it is needed no more."""
+"""How often a stand-in is looked at until it is needed no more, if nothing is heard of its Pods."""
+INSTEAD_OF: Final = f"{GROUP}/instead-of"
+"""On Pods of a stand-in: the release that they replace, which is looked at when one of them changes. Nothing is decided by it."""
 _HASH_LABEL: Final = "pod-template-hash"
 _NAME_LENGTH: Final = 63
 _SUFFIX: Final = "-stand-in"
@@ -74,7 +78,8 @@ def stand_in_for(release: Object, deployment: Object, template_of: Object, *, re
     name = deployment["metadata"]["name"]
     template = without_bookkeeping(deepcopy(template_of["spec"]["template"]))
     labels = {key: value for key, value in template["metadata"]["labels"].items() if key != _HASH_LABEL} | {STAND_IN_LABEL: name}
-    template["metadata"] = {**template["metadata"], "labels": labels}
+    annotations = {**(template["metadata"].get("annotations") or {}), INSTEAD_OF: release["metadata"]["name"]}
+    template["metadata"] = {**template["metadata"], "labels": labels, "annotations": annotations}
     owner = {"apiVersion": API_VERSION, "kind": RELEASES.kind, "name": release["metadata"]["name"], "uid": release["metadata"]["uid"], "controller": True}
     metadata = {"namespace": release["metadata"]["namespace"], "name": stand_in_name(name), "labels": {STAND_IN_LABEL: name}, "ownerReferences": [owner]}
     spec = {"replicas": replicas, "selector": {"matchLabels": {STAND_IN_LABEL: name, RELEASE_LABEL: labels[RELEASE_LABEL]}}, "template": template}
@@ -134,9 +139,10 @@ async def _replace(
                 await client.create(REPLICA_SETS, wanted, namespace)
                 made, count = wanted["metadata"]["name"], wanted["spec"]["replicas"]
                 log.info("release %s/%s: %s stands in for Deployment %s with %d Pods", namespace, release, made, name, count)
-        # 5. Ready first, then the withdrawn Pods go.
-        elif _ready(standing):
-            await _end(pods, client)
+        # 5. Ready first: for each one that is, a withdrawn Pod goes.
+        else:
+            ready = await _ready_pods(standing, client)
+            await _end(pods[max(0, int(standing["spec"]["replicas"]) - ready) :], client)
     # 6. The rest goes, or stays, as policy asked.
     rest = await _unserved(alone, client) if withdrawal.regardless else _left(alone)
     return replace(rest, again_seconds=LOOK_SECONDS) if by_deployment else rest
@@ -209,10 +215,11 @@ def _needed_no_more(stand_in: Object, deployments: Mapping[str, Object], withdra
     return bool(seen) and ready and isinstance(named, str) and withdrawal.may_serve(named)
 
 
-def _ready(replica_set: Object) -> bool:
-    status = replica_set.get("status") or {}
-    seen = status.get("observedGeneration") == replica_set["metadata"].get("generation")
-    return bool(seen) and int(status.get("readyReplicas") or 0) >= int(replica_set["spec"]["replicas"])
+async def _ready_pods(stand_in: Object, client: ApiClient) -> int:
+    """Count its Pods that are ready. The status of a ReplicaSet says so, too, and later."""
+    namespace, name = stand_in["metadata"]["namespace"], stand_in["metadata"]["labels"][STAND_IN_LABEL]
+    pods = await client.list(PODS, namespace, label_selector=f"{STAND_IN_LABEL}={name}")
+    return sum(is_owned_by(pod, stand_in) and _runs(pod) and is_ready(pod) for pod in pods)
 
 
 def _runs(pod: Object) -> bool:

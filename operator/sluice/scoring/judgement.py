@@ -4,15 +4,18 @@ Each metric is decided by itself, in the pool and in its slices (`statistics.eng
 of false rollbacks is shared by the metrics, so that any of them errs no more often than was promised. *Promote* when every metric does: whichever of
 them is worse than its margin, that one alone keeps the promise, so each has the whole rate of false promotions.
 
-A decision is reached at a look, and nothing that arrives later changes it. Pure.
+A decision is reached at a look, and nothing that arrives later changes it – but where a promotion has to wait for a minimum time: it is one as of the newest
+look then, and what was found worse until that look goes first. Pure.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from itertools import accumulate
 from math import isfinite
 from statistics import NormalDist
 from typing import Final
@@ -35,13 +38,18 @@ _MOST: Final = 1e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What the run was promised to keep. `margins` names the metrics, each with how much worse it may be; `planned` is never more than there are cases."""
+    """What the run was promised to keep. `margins` names the metrics, each with how much worse it may be; `planned` is never more than there are cases.
+
+    `sliced`: cases may be in slices, whether or not one was seen yet. `waits`: a promotion waits for a minimum time, which whoever knows the time sees to.
+    """
 
     margins: Mapping[str, Decimal]
     false_rollback_rate: Decimal
     false_promotion_rate: Decimal
     planned: int
     minimum: int = FIRST
+    waits: bool = False
+    sliced: bool
 
     def design(self, metric: str) -> Design:
         """What is fixed for one metric. Raises ValueError for numbers that are out of range."""
@@ -120,10 +128,16 @@ def standings(merged: Merged, terms: Terms, *, looks: int) -> tuple[Standing, ..
     parts = []
     for metric in sorted(terms.margins):
         series = _series(merged, metric)
-        parts += [_Part(metric, name, part, terms.design(metric), looks - 1, len(series)) for name, part in series.items()]
+        parts += [_Part(metric, name, part, terms.design(metric), looks - 1, len(series) - 1 if terms.sliced else None) for name, part in series.items()]
     seen = sorted((part for part in parts if part.units), key=lambda part: (part.slice != ALL, -max(part.evidence.values()), part.metric, part.slice))
     shown = [part.standing() for part in seen[:STANDINGS]]
     return tuple(sorted(shown, key=lambda item: (-max(item.promote, item.roll_back), item.metric, item.slice)))
+
+
+def up_to(merged: Merged, *, units: int) -> Merged:
+    """What was known when so many units were in: the looks until then, and all hits of gates, which belong to no look."""
+    in_by = list(accumulate(look.units for look in merged.looks))
+    return replace(merged, looks=merged.looks[: bisect_right(in_by, units)])
 
 
 def lost_share(merged: Merged, metric: str, *, looks: int) -> float:
@@ -149,9 +163,10 @@ def _decided(merged: Merged, terms: Terms) -> tuple[Decision, str, str, int | No
         return Decision.ROLL_BACK, "GateHit", ", ".join(f"{name}: {count} answers of the candidate" for name, count in hits.items()), None
     # 2. Each metric by itself.
     outcomes = {}
+    newest = len(merged.looks) - 1
     for metric in sorted(terms.margins):
         parts = _series(merged, metric)
-        outcomes[metric] = evaluate(parts.pop(ALL), parts, terms.design(metric))
+        outcomes[metric] = evaluate(parts.pop(ALL), parts if terms.sliced else None, terms.design(metric), promotes_from=newest if terms.waits else 0)
     # 3. The first one that is worse rolls back; all that are not promote.
     #    What a scorer has lost counts for neither: with too much of it, the rest may be a choice.
     rolling = [
@@ -187,12 +202,12 @@ def _series(merged: Merged, metric: str) -> dict[str, Series]:
 
 
 class _Part:
-    """One metric in the pool or a slice, after the look `last`; `parts` counts the pool and its slices."""
+    """One metric in the pool or a slice, after the look `last`; `slices`: how many were seen; None where there are none."""
 
-    def __init__(self, metric: str, name: str, series: Series, design: Design, last: int, parts: int) -> None:  # noqa: PLR0917 - private, all of it needed
+    def __init__(self, metric: str, name: str, series: Series, design: Design, last: int, slices: int | None) -> None:  # noqa: PLR0917 - private, all of it needed
         self.metric, self.slice, self._series, self._design, self._last = metric, name, series, design, last
         self.units = round(float(series.units[last]))
-        self._levels = {Side.WITHIN: float(levels(design.planned, design.looks, alpha_of(Side.WITHIN, design))[last]), Side.WORSE: self._level_worse(parts)}
+        self._levels = {Side.WITHIN: float(levels(design.planned, design.looks, alpha_of(Side.WITHIN, design))[last]), Side.WORSE: self._level_worse(slices)}
         self._p = {side: self._p_value(side, design.margin) for side in Side}
         rates = {Side.WITHIN: design.false_promotion, Side.WORSE: design.false_roll_back}
         self.evidence = {side: min(_MOST, self._levels[side] / max(self._p[side], 1e-300) / rates[side]) for side in Side}
@@ -215,13 +230,13 @@ class _Part:
     def _p_value(self, side: Side, margin: float) -> float:
         return side_p_value(self._series, side, margin, self._last)
 
-    def _level_worse(self, parts: int) -> float:
+    def _level_worse(self, slices: int | None) -> float:
         """The level of a rollback at this look: the pool's, or about that of one of the slices that share theirs."""
         design, alpha = self._design, alpha_of(Side.WORSE, self._design)
         if self.slice == ALL:
-            return float(levels(design.planned, design.looks, alpha * (1 - SLICES_SHARE if parts > 1 else 1.0))[self._last])
+            return float(levels(design.planned, design.looks, alpha * (1.0 if slices is None else 1 - SLICES_SHARE))[self._last])
         until = sum(1 for count in design.slice_looks if count <= design.looks[self._last])
-        return float(levels(design.planned, design.slice_looks, alpha * SLICES_SHARE / (parts - 1))[max(0, until - 1)])
+        return float(levels(design.planned, design.slice_looks, alpha * SLICES_SHARE / max(1, slices or 0))[max(0, until - 1)])
 
     def _bound(self, side: Side, estimate: float) -> float:
         """The mean that the test of one side just does not reject: a bound that holds at all looks together (Jennison and Turnbull 1989)."""

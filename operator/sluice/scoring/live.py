@@ -22,19 +22,19 @@ from urllib.parse import quote, urlsplit
 from sluice.api.base import parse_time
 from sluice.api.strict_json import JsonObject
 from sluice.scoring.answer import Failure, NoAnswer
+from sluice.scoring.bounds import FETCH_BYTES, LINE_BYTES, PROBED_MOST, VALUES
 from sluice.scoring.cases import Cases
 from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.plan import Plan
-from sluice.scoring.probe import PROBED_MOST, Probed, ProbeRefused, is_for, probed, value_of
+from sluice.scoring.probe import Probed, ProbeRefused, is_for, probed, value_of
 from sluice.scoring.protocols.channel import Budget, HttpChannel
 from sluice.scoring.protocols.endpoint import Endpoint, check_token
 from sluice.scoring.protocols.settings import Limits, SettingsError
 from sluice.scoring.protocols.unanswered import Unanswered
-from sluice.scoring.replay.exchange import LINE_BYTES, VALUES, ReplyRefused, Rules, case_of, reply_of
+from sluice.scoring.replay.exchange import ReplyRefused, Rules, case_of, reply_of
 from sluice.scoring.replay.requests import Unusable, document_of
 from sluice.scoring.suite import prepare
 
-FETCH_BYTES: Final = 32 << 20
 FETCH_SECONDS: Final = 30.0
 
 log: Final = logging.getLogger(__name__)
@@ -57,6 +57,11 @@ class Source:
         except ValueError as error:
             raise ProbeRefused(str(error)) from None
         return cls(endpoint=Endpoint.parse(f"{parts.scheme}://{parts.netloc}"), path=parts.path or "/", since=begins, until=ends)
+
+    @property
+    def query(self) -> str:
+        """Ask for what was answered since, escaped: a plus sign would be a space."""
+        return f"since={quote(self.since.isoformat(), safe='')}"
 
 
 async def watch(plan: Plan, cases: Cases, *, metric: str, source: Source, token: str | None = None) -> Probed:
@@ -119,7 +124,7 @@ async def _fetched(source: Source, *, token: str | None) -> bytes:
     await channel.open()
     try:
         async with asyncio.timeout(FETCH_SECONDS):
-            return await channel.read(source.path, query=f"since={quote(source.since.isoformat(), safe='')}", budget=Budget(limits))
+            return await channel.read(source.path, query=source.query, budget=Budget(limits))
     except TimeoutError:
         raise ProbeRefused(f"GET {source.path}: not complete within {FETCH_SECONDS:g} s") from None
     except Unanswered as error:

@@ -1,6 +1,6 @@
 """After release: what a monitor is, what it takes in, and what it asks for.
 
-A monitor joins a source (a probe suite on a schedule, a Prometheus query, samples that are pushed), a drift detector, and what an alarm asks for.
+A monitor joins a source (a probe suite on a schedule, answers that users got, a Prometheus query), a drift detector, and what an alarm asks for.
 Only values and times go in, and findings come out; who asks the source, keeps the state and acts is elsewhere. Findings are computed from the state
 whenever somebody looks, so a process that died between an alarm and the action finds the alarm again.
 
@@ -47,7 +47,7 @@ _STRENGTH = tuple(Ask)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSuite:
-    """The cases of a suite are asked on a schedule; each gives one value of the metric, all of them together one batch."""
+    """The cases of a suite are asked on a schedule, or answers that users got are scored by it; each gives one value of the metric, all together one batch."""
 
     suite_digest: str
     metric: str
@@ -76,12 +76,7 @@ class Query:
     """Counts for a mean: the value of the label that is the event; every other value is not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
-    """The serving application, or a tap beside it, pushes samples of live outputs, in their order."""
-
-
-Source: TypeAlias = ProbeSuite | Query | Pushed
+Source: TypeAlias = ProbeSuite | Query
 Detector: TypeAlias = MeanDetector | DistributionDetector
 
 
@@ -129,7 +124,7 @@ class Monitor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """Observations: numbers, None where there should have been one, or names. In their order, if they were pushed."""
+    """Observations: numbers, None where there should have been one, or names; all of a reading together, in no order."""
 
     at: datetime
     values: tuple[float | None, ...] | tuple[str, ...]
@@ -253,7 +248,7 @@ def _take_values(monitor: Monitor, drift: State, values: tuple[float | None, ...
         raise DriftRefused(f"{monitor.name} takes {'names' if of_names else 'numbers'}; the reading has {len(names)} names among {len(values)} values")
     taken = names if of_names else _numbers(monitor, values)
     # Cases of a suite and series of a vector come in an order that says nothing, and the same ones are always the bad ones.
-    return detector.observe(drift, taken) if isinstance(monitor.source, Pushed) else detector.observe_together(drift, taken)
+    return detector.observe_together(drift, taken)
 
 
 def _numbers(monitor: Monitor, values: Sequence[float | str | None]) -> NDArray[np.float64]:

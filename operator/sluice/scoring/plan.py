@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
@@ -35,6 +35,11 @@ FIRST_CONTAINER_PORT: Final = 8100
 REFUSED: Final = 65
 """Exit code of a scorer that cannot follow its plan or use its cases, as `sysexits` has it: nothing is mended by starting it again."""
 NOISE_UNITS: Final = 60
+RECORDED_CANDIDATE: Final = "recorded:candidate"
+RECORDED_BASELINE: Final = "recorded:baseline"
+"""Where answers are that nobody asks for any more."""
+ALL_UNITS: Final = 1_000_000
+"""More than anybody has: all there are."""
 _UNITS_PER_SHARD: Final = 500
 _SHARDS: Final = 8
 SPARE: Final = 1.25
@@ -68,6 +73,8 @@ class Plan(Model):
     """SHA-256 of the file of cases."""
     cases_count: Annotated[int, Field(ge=1, le=CASES)] | None = None
     """How many cases are in it, where the suite says so; absent where they were counted."""
+    recorded: Literal[True] | None = None
+    """The file holds recorded pairs: they are counted, and nobody is asked. Absent: it holds cases, which both are asked."""
     seed: Annotated[int, Field(ge=0, le=2**53)]
     """Fixes the random order of units before anything is asked."""
     planned: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -95,6 +102,10 @@ class Plan(Model):
     def _consistent(self) -> Self:
         if self.minimum > self.planned:
             raise ValueError(f"minimum is {self.minimum}, above the {self.planned} units that are planned")
+        if self.recorded and self.shards > 1:
+            raise ValueError(
+                f"shards is {self.shards}: one scorer counts recorded pairs, as at a desk, where the first answers of all fix the limits of latencies"
+            )
         names = [scorer.name for scorer in self.scorers]
         if len(set(names)) < len(names):
             raise ValueError("scorers: two have the same name; a metric is known by it")
@@ -175,8 +186,9 @@ def plan_run(
     shards: int,
     end_token: str,
     scorer_endpoints: Mapping[str, Sequence[str]] | None = None,
+    recorded: bool = False,
 ) -> Plan:
-    """Make the plan of a run: `planned` units, or as many as there are cases when they are fewer.
+    """Make the plan of a run: `planned` units, or as many as there are cases when they are fewer. `recorded`: they are the questions of recorded pairs.
 
     Raises SuiteRefused for a scorer that cannot be made, pydantic.ValidationError for an address or token that is none; `suite.prepare` checks the rest.
     """
@@ -187,6 +199,7 @@ def plan_run(
         baseline=baseline,
         cases_digest=cases.digest,
         cases_count=cases.count if isinstance(cases, StatedCases) else None,
+        recorded=True if recorded else None,
         seed=seed,
         planned=units,
         minimum=min(minimum or FIRST, units),

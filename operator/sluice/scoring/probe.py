@@ -25,11 +25,10 @@ from sluice.scoring.order import ask_seed, draw
 from sluice.scoring.plan import Plan
 from sluice.scoring.protocols.client import client_of
 from sluice.scoring.protocols.settings import SettingsError
+from sluice.scoring.readiness import READY_SECONDS, until_ready
 from sluice.scoring.suite import prepare
-from sluice.scoring.worker import READY_POLL_SECONDS, READY_SECONDS, RETRY_AFTER_SECONDS, Client
+from sluice.scoring.worker import RETRY_AFTER_SECONDS, Client
 
-PROBED_MOST: Final = 1000
-"""Cases of one probe, at most: a release that serves users has other things to do."""
 MESSAGE_BYTES: Final = 4096
 _DIGITS: Final = (6, 4, 3, 2, 1)
 """Digits behind the point, the most that fit."""
@@ -74,7 +73,7 @@ async def probe(plan: Plan, cases: Cases, *, metric: str, token: str | None = No
     except SettingsError as error:
         raise SuiteRefused(str(error)) from None
     async with client:
-        await _until_ready(client)
+        await until_ready({"the release": client.ready}, run=plan.run, seconds=READY_SECONDS)
         return await ask_all(plan, cases.all, metric=metric, metrics=prepared.metrics, client=client)
 
 
@@ -147,15 +146,6 @@ def read_message(raw: bytes, *, plan: str, most: int, least: int = 1) -> Probed:
     if isinstance(missing, bool) or missing < 0 or not least <= missing + sum(values.values()) <= most:
         raise ProbeRefused(f"it has {missing + sum(values.values()):,} values, and at most {most:,} cases were asked")
     return Probed(plan=digest, values=values, missing=missing)
-
-
-async def _until_ready(client: Client) -> None:
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            while not await client.ready():  # noqa: ASYNC110 - servers do not call back
-                await asyncio.sleep(READY_POLL_SECONDS)
-    except TimeoutError:
-        log.warning("the release is not ready after %.0f s; asking anyway: what is not answered counts", READY_SECONDS)
 
 
 async def _asked(client: Client, case: Case, seed: int) -> Answer | NoAnswer:

@@ -1,4 +1,4 @@
-"""A scorer from its files to its end: reads, asks, serves, and leaves when it is told to.
+"""A scorer from its files to its end: reads, asks or counts what is recorded, serves, and leaves when it is told to.
 
 Two ways to run it. In a Job it serves what it has and stays, because the controller reads when it can, and again after a restart. At a desk it scores all units
 of a plan once and gives what they come to.
@@ -12,17 +12,18 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from sluice.scoring.cases import Cases
 from sluice.scoring.interpret import SuiteRefused
 from sluice.scoring.plan import Plan
 from sluice.scoring.protocols.client import client_of
 from sluice.scoring.protocols.settings import SettingsError
-from sluice.scoring.remote.panel import panel_of
+from sluice.scoring.remote.panel import Panel, panel_of
+from sluice.scoring.replay.pairs import Pairs, PairsWorker
 from sluice.scoring.samples import Keep, Sink
 from sluice.scoring.statistics_server import StatisticsServer
-from sluice.scoring.suite import prepare
+from sluice.scoring.suite import Prepared, prepare
 from sluice.scoring.tally import SIDES, Merged, ShardStatistics, merge
 from sluice.scoring.worker import Worker
 
@@ -43,10 +44,22 @@ class Scoring:
     cases: Cases
     token: str | None = None
     """For the model servers."""
+    pairs: Pairs | None = None
+    """What both have answered, where the plan counts a recording; `cases` are its questions then."""
     judge_tokens: Mapping[str, str] = field(default_factory=dict)
     """For judges, by metric."""
     sink: Sink | None = None
     keep: Keep = Keep.DIGESTS
+
+
+class Works(Protocol):
+    """One shard, that is asked for or counted."""
+
+    async def run(self) -> None:
+        """Score everything."""
+
+    def statistics(self) -> ShardStatistics:
+        """What is known now."""
 
 
 async def serve(scoring: Scoring, *, shard: int, host: str, port: int) -> None:
@@ -77,13 +90,17 @@ async def score_once(scoring: Scoring) -> Merged:
 
 
 @asynccontextmanager
-async def _worker(scoring: Scoring, *, shard: int) -> AsyncIterator[Worker]:
+async def _worker(scoring: Scoring, *, shard: int) -> AsyncIterator[Works]:
     plan = scoring.plan
     prepared = prepare(plan, scoring.cases)
+    panel = _panel(scoring, prepared)
+    if scoring.pairs is not None:
+        async with panel:
+            yield PairsWorker(plan, scoring.pairs, prepared.metrics, heard=panel.heard, sink=scoring.sink, keep=scoring.keep, ready=panel.ready)
+        return
     try:
         candidate = client_of(prepared.protocol, plan.candidate, token=scoring.token, limits=prepared.limits)
         baseline = client_of(prepared.protocol, plan.baseline, token=scoring.token, limits=prepared.limits)
-        panel = panel_of(plan, prepared.metrics, timeout_seconds=prepared.limits.timeout_seconds, tokens=scoring.judge_tokens)
     except SettingsError as error:
         raise SuiteRefused(str(error)) from None
     async with candidate, baseline, panel:
@@ -100,7 +117,14 @@ async def _worker(scoring: Scoring, *, shard: int) -> AsyncIterator[Worker]:
         )
 
 
-async def _until_told(worker: Worker, run: str, server: StatisticsServer, terminated: asyncio.Event) -> None:
+def _panel(scoring: Scoring, prepared: Prepared) -> Panel:
+    try:
+        return panel_of(scoring.plan, prepared.metrics, timeout_seconds=prepared.limits.timeout_seconds, tokens=scoring.judge_tokens)
+    except SettingsError as error:
+        raise SuiteRefused(str(error)) from None
+
+
+async def _until_told(worker: Works, run: str, server: StatisticsServer, terminated: asyncio.Event) -> None:
     running = asyncio.create_task(_run(worker, run))
     ends = {asyncio.create_task(server.ended.wait()), asyncio.create_task(terminated.wait())}
     try:
@@ -117,7 +141,7 @@ async def _until_told(worker: Worker, run: str, server: StatisticsServer, termin
         raise Terminated
 
 
-async def _run(worker: Worker, run: str) -> None:
+async def _run(worker: Works, run: str) -> None:
     """Score everything, and say now and then how far it is."""
     running = asyncio.ensure_future(worker.run())
     try:

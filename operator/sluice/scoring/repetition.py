@@ -60,8 +60,9 @@ def repeat(plan: Plan, cases: Sequence[Case], metrics: Metrics, lines: Iterable[
     """Count samples again; lines in any order. Ranks may be missing: what is behind a gap does not count. Raises SamplesRefused."""
     drawn = draw(cases, seed=plan.seed, planned=plan.planned)
     samples: dict[int, _Sample] = {}
+    names = _Names(compared=frozenset(plan.compared), told=frozenset(plan.expected(0).metrics) - metrics.timings.keys())
     for number, line in enumerate(lines, start=1):
-        sample = _sample(line, number, drawn, plan, metrics)
+        sample = _sample(line, number, drawn, plan, metrics, names)
         if sample.rank in samples:
             raise SamplesRefused(f"line {number}: rank {sample.rank} is there twice; give each file of samples once")
         samples[sample.rank] = sample
@@ -88,7 +89,16 @@ def _shard(plan: Plan, drawn: Sequence[Case], metrics: Metrics, samples: Mapping
     )
 
 
-def _sample(line: bytes, number: int, drawn: Sequence[Case], plan: Plan, metrics: Metrics) -> _Sample:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """Names of metrics: those of the plan, for every sample; once, because the plan computes its looks to tell them."""
+
+    compared: frozenset[str]
+    told: frozenset[str]
+    """With what judges and containers tell of themselves; latencies are told in seconds."""
+
+
+def _sample(line: bytes, number: int, drawn: Sequence[Case], plan: Plan, metrics: Metrics, names: _Names) -> _Sample:  # noqa: PLR0917 - private, all of it needed
     try:
         members = _members(parse(line, limit=LINE_BYTES, values=VALUES), f"line {number}")
     except JsonRefused as error:
@@ -99,9 +109,10 @@ def _sample(line: bytes, number: int, drawn: Sequence[Case], plan: Plan, metrics
     case = drawn[rank]
     if case_id != case.id:
         raise SamplesRefused(f"rank {rank} is case {case_id!r:.150} here; seed {plan.seed} gives this rank to {case.id!r}")
-    if not isinstance(repeats, list) or len(repeats) != plan.repeats:
+    # How often a question was recorded is what the recording says.
+    if not isinstance(repeats, list) or not repeats or (len(repeats) != plan.repeats and not plan.recorded):
         raise SamplesRefused(f"rank {rank}: repeats are not the {plan.repeats} of the suite")
-    read = [_Reading(_members(value, f"rank {rank}"), rank, case, plan, metrics) for value in repeats]
+    read = [_Reading(_members(value, f"rank {rank}"), rank, case, names, metrics) for value in repeats]
     pairs = tuple(reading.pair() for reading in read)
     void = all(isinstance(reading.baseline.answer, NoAnswer) for reading in read)
     return _Sample(rank=rank, unit=Unit(pairs=pairs, void=void, sums={CANDIDATE: {}, BASELINE: {}}), answers=len(read), rescored=sum(r.rescored for r in read))
@@ -110,11 +121,9 @@ def _sample(line: bytes, number: int, drawn: Sequence[Case], plan: Plan, metrics
 class _Reading:
     """One repeat of a case, as its sample tells it."""
 
-    def __init__(self, members: JsonObject, rank: int, case: Case, plan: Plan, metrics: Metrics) -> None:
+    def __init__(self, members: JsonObject, rank: int, case: Case, names: _Names, metrics: Metrics) -> None:
         self._members, self._rank, self._case, self._metrics = members, rank, case, metrics
-        # With what judges and containers tell of themselves; latencies are told in seconds.
-        self._compared = {*plan.compared}
-        self._told = {*plan.expected(0).metrics} - metrics.timings.keys()
+        self._names = names
         self.candidate = self._reply(CANDIDATE)
         self.baseline = self._reply(BASELINE)
         self.rescored = False
@@ -122,7 +131,7 @@ class _Reading:
     def pair(self) -> Pair:
         """The pair, checked. Raises SamplesRefused."""
         told = Pair(differences=self._differences(), seconds=(_seconds(self.candidate), _seconds(self.baseline), None), hits=self._hits())
-        own = {name: difference for name, difference in told.differences.items() if name in self._compared}
+        own = {name: difference for name, difference in told.differences.items() if name in self._names.compared}
         if isinstance(self.baseline.answer, NoAnswer) and own:
             raise self._wrong("has differences, and the baseline gave no answer")
         if isinstance(self.candidate.answer, NoAnswer) and any(difference != WORST for difference in own.values()):
@@ -178,7 +187,7 @@ class _Reading:
     def _differences(self) -> dict[str, Fraction]:
         found = {}
         for name, text in _members(self._members.get("differences"), f"rank {self._rank}: differences").items():
-            if name not in self._told:
+            if name not in self._names.told:
                 raise self._wrong(f"names a metric {name!r:.80} that the suite does not have")
             found[name] = self._difference(text)
         return found

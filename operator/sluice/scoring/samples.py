@@ -24,6 +24,8 @@ from sluice.scoring.tally import BASELINE, CANDIDATE, Samples
 
 SAMPLES_BYTES: Final = 16 << 20
 """Of one shard in a cluster."""
+RUN_BYTES: Final = 4 * SAMPLES_BYTES
+"""Of all shards together: what one controller holds in memory for a run, and what is fetched again to look at it."""
 TEXT_LENGTH: Final = 16_384
 """Characters of an answer that are kept, where answers are kept at all."""
 

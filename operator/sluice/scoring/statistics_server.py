@@ -8,18 +8,25 @@ Requests are small and bounded; a NetworkPolicy says who may send them at all.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from sluice.scoring.plan import Plan
 from sluice.scoring.samples import Sink
+from sluice.scoring.tally import ShardStatistics
 from sluice.scoring.wire import as_json, look_as_json
-from sluice.scoring.worker import Worker
 
 BODY_BYTES: Final = 1024
 KEEP_ALIVE_SECONDS: Final = 30.0
 SHUTDOWN_SECONDS: Final = 1.0
+
+
+class Counts(Protocol):
+    """What is served: a worker that asks, or one that counts recorded pairs."""
+
+    def statistics(self) -> ShardStatistics:
+        """What is known now."""
 
 
 def _forbidden() -> web.Response:
@@ -29,7 +36,7 @@ def _forbidden() -> web.Response:
 class StatisticsServer:
     """Serves one worker; `ended` is set when somebody with the token has asked to end."""
 
-    def __init__(self, plan: Plan, worker: Worker, *, sink: Sink | None = None) -> None:
+    def __init__(self, plan: Plan, worker: Counts, *, sink: Sink | None = None) -> None:
         self._plan = plan
         self._worker = worker
         self._sink = sink

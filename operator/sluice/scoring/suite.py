@@ -46,6 +46,10 @@ def prepare(plan: Plan, cases: Cases) -> Prepared:
     if cases.digest != plan.cases_digest:
         raise SuiteRefused(f"the cases are {cases.digest}, and the plan is for {plan.cases_digest}: mount the file that it was made with")
     if plan.cases_count not in {None, cases.count}:
+        if plan.recorded:
+            raise SuiteRefused(
+                f"whoever signed the recording says that it has {plan.cases_count:,} questions, and this suite finds {cases.count:,}: sign it again"
+            )
         raise SuiteRefused(f"the suite says that there are {plan.cases_count:,} cases, and the file has {cases.count:,}: write cases.oci.count: {cases.count}")
     if plan.planned > len(cases.all):
         raise SuiteRefused(f"{plan.planned:,} units are planned, and there are {len(cases.all):,} cases: plan at most so many, each is asked once")

@@ -15,7 +15,6 @@ scored between questions, in the same thread: a scorer that takes long delays bo
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -26,17 +25,14 @@ from sluice.scoring.compare import Metrics, Repeat, Reply, Unit, compare
 from sluice.scoring.counting import Counting
 from sluice.scoring.order import ask_seed, candidate_first, draw, of_shard
 from sluice.scoring.plan import Plan
+from sluice.scoring.readiness import READY_SECONDS, until_ready
 from sluice.scoring.remote.panel import Panel
 from sluice.scoring.samples import Keep, Sink, sample_line
 from sluice.scoring.tally import Samples, ShardStatistics, add
 
 RETRY_AFTER_SECONDS: Final = 0.2
-READY_SECONDS: Final = 60.0
-READY_POLL_SECONDS: Final = 0.5
 AHEAD: Final = 16
 """Units that may be done before an older one that takes long, for each that is asked at a time: bounds the memory."""
-
-log: Final = logging.getLogger(__name__)
 
 
 class Client(Protocol):
@@ -96,7 +92,9 @@ class Worker:
 
     async def run(self) -> None:
         """Score everything. Raises OSError when samples cannot be written; a scorer without its audit trail does not go on."""
-        await self._wait_until_ready()
+        candidate, baseline = self._sides
+        everybody = {"the candidate": candidate.ready, "the baseline": baseline.ready, "a judge or container that scores": self._panel.ready}
+        await until_ready(everybody, run=self._plan.run, seconds=self._ready_seconds)
         try:
             async with asyncio.TaskGroup() as group:
                 for index, (rank, case) in enumerate(self._units):
@@ -121,19 +119,6 @@ class Worker:
             gates=dict(self._gates),
             samples=self._samples,
         )
-
-    async def _wait_until_ready(self) -> None:
-        names = ("the candidate", "the baseline", "a judge or container that scores")
-        ready = [False] * len(names)
-        try:
-            async with asyncio.timeout(self._ready_seconds):
-                while not all(ready):
-                    ready = await asyncio.gather(*(asked.ready() for asked in (*self._sides, self._panel)))
-                    if not all(ready):
-                        await asyncio.sleep(READY_POLL_SECONDS)
-        except TimeoutError:
-            silent = ", ".join(name for name, answers in zip(names, ready, strict=True) if not answers)
-            log.warning("%s: not ready after %.0f s: %s; asking anyway: what is not answered counts", self._plan.run, self._ready_seconds, silent)
 
     async def _score(self, index: int, rank: int, case: Case) -> None:
         try:

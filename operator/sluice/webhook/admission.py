@@ -1,7 +1,7 @@
 """From the bytes of a request to the bytes of its answer. Pure; the server around it only moves bytes.
 
-Which function decides about what stands in `JUDGES`. What is not there is denied; so is whatever cannot be read. When a judge fails, its Pod is denied and its
-owner is held: never let through.
+Which function decides about what stands in `JUDGES`. What is not there is denied; so is whatever cannot be read. When a judge fails, its Pod is denied, its
+owner is held, and its policy goes in: releases wait for a policy that cannot be used, and the controller says why.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 from sluice.decision.gate import Action, Decision
 from sluice.decision.pod import PodMalformedError
 from sluice.decision.reasons import Reason
-from sluice.webhook import owners, pods
+from sluice.webhook import owners, pods, policies
 from sluice.webhook.review import Answer, Request, ReviewMalformedError, read, respond
 from sluice.webhook.sight import Sight
 
@@ -38,8 +38,11 @@ JUDGES: Mapping[Path, Mapping[str, Judge]] = {
     Path.VALIDATE: {
         **dict.fromkeys((PODS, *_POD_SUBRESOURCES), pods.validate),
         **dict.fromkeys(owners.TEMPLATES, owners.validate),
+        policies.POLICIES: policies.validate,
     },
 }
+_GOES_IN = (*owners.TEMPLATES, policies.POLICIES)
+"""What a failed check does not keep out: something else does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +69,8 @@ def _answer(path: Path, request: Request, sight: Sight) -> Answer:
     judge = JUDGES[path].get(request.resource)
     if judge is None:
         return _cannot(Action.DENY, Reason.KindUnknown, f"{request.resource} is nothing that {path} decides about")
-    failed = Action.HOLD if request.resource in owners.TEMPLATES else Action.DENY
-    if not request.namespace:
+    failed = Action.HOLD if request.resource in _GOES_IN else Action.DENY
+    if not request.namespace and request.resource != policies.POLICIES:
         return _cannot(failed, Reason.ObjectInvalid, "request.namespace is missing")
     try:
         answer = judge(request, sight)

@@ -14,6 +14,7 @@ from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
 from sluice.decision.runs import Run
+from sluice.decision.scratch import home_of
 from sluice.decision.weights import Check, WeightsProblem, checks_for
 from sluice.decision.world import World
 
@@ -39,14 +40,17 @@ class Sight:
         if known is None:
             # The API server knows a new namespace a moment before our watch does.
             return _not_ready(f"namespace {namespace} is not known to it yet")
-        subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
+        subject = None if pod.release is None else self.world.subject(home_of(pod, known), pod.release, now=self.now, where=namespace)
         serves = self.world.serves((image.digest for image in pod.images if image.digest), namespace)
         return decide_pod(pod, known, subject, serves=serves)
 
     def checks(self, pod: PodView, namespace: str) -> tuple[Check, ...] | WeightsProblem:
         """What the Pod has to check before it loads its weights, or why that cannot be told."""
-        release = None if self.blind or pod.release is None else self.world.releases.get(Key(namespace=namespace, name=pod.release))
-        if not isinstance(release, Release) or not self.governs(namespace):
+        known = self.world.namespaces.get(namespace)
+        if self.blind or pod.release is None or known is None or not known.governed:
+            return ()
+        release = self.world.releases.get(Key(namespace=home_of(pod, known), name=pod.release))
+        if not isinstance(release, Release):
             return ()
         return checks_for(pod, release, self.world.verifier)
 
@@ -64,11 +68,13 @@ class Sight:
         """Decide whether a Pod may start for the drill that it belongs to."""
         if self.blind:
             return _not_ready(self.blind)
-        known, drill = self.world.namespaces.get(namespace), self.world.drills.get(Key(namespace=namespace, name=pod.drill or ""))
-        if known is None or drill is None:
+        known = self.world.namespaces.get(namespace)
+        home = None if known is None else self.world.namespaces.get(home_of(pod, known))
+        drill = None if home is None else self.world.drills.get(Key(namespace=home.name, name=pod.drill or ""))
+        if known is None or home is None or drill is None:
             return _not_ready(f"namespace {namespace} or ReleaseDrill {pod.drill} is not known to it yet")
-        subject = None if pod.release is None else self.world.subject(namespace, pod.release, now=self.now)
-        return decide_drill_pod(pod, known, subject, drill)
+        subject = None if pod.release is None else self.world.subject(home.name, pod.release, now=self.now, where=namespace)
+        return decide_drill_pod(pod, known, subject, drill, home=home)
 
 
 def _not_ready(why: str) -> Decision:

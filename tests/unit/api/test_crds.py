@@ -54,7 +54,10 @@ def test_there_is_an_example_that_uses_every_field_of_the_release(kind: Kind) ->
     assert obj["kind"] == kind.name
     spec = kind.spec.model_validate(obj["spec"])
     if kind.name == "ModelRelease":
-        assert not spec.model_fields_set ^ set(type(spec).model_fields), "an example of a release shows all there is"
+        # Weights of our own and a model that a vendor runs are two stories.
+        vendors = [obj for obj in yaml.safe_load_all((EXAMPLES / "VendorModel.yaml").read_text()) if obj["kind"] == kind.name]
+        shown = spec.model_fields_set.union(*(kind.spec.model_validate(obj["spec"]).model_fields_set for obj in vendors))
+        assert not shown ^ set(type(spec).model_fields), "examples of releases show all there is"
 
 
 def test_the_evidence_of_the_examples_verifies_with_their_trust_root() -> None:

@@ -51,6 +51,7 @@ def spec(**changes: Any) -> api.SuiteSpec:  # noqa: ANN401 - fields of the spec
         {"scorers": [{"name": "accuracy", "type": "Regex"}]},
         {"scorers": [{"name": "accuracy", "type": "ExactMatch", "ignoreCase": True}]},
         {"repeats": 2},
+        {"cases": {"recorded": "Pairs"}},
     ],
     ids=str,
 )
@@ -68,6 +69,12 @@ def test_the_same_cases_are_the_same_wherever_they_are_kept() -> None:
     assert suite_digest(kept) == suite_digest(spec())
     reference = f"registry.example.com/suites/churn@{digest_of('manifest')}"
     assert suite_digest(spec(cases={"oci": {"reference": reference, "digest": digest, "count": 1}})) == suite_digest(spec())
+
+
+def test_a_suite_of_recorded_pairs_names_no_file_of_its_own() -> None:
+    assert suite_digest(spec(cases={"recorded": "Pairs"})) == suite_digest(spec(cases={"recorded": "Pairs"}, repeats=1))
+    with pytest.raises(ValueError, match="recorded anew for each candidate"):
+        cases_digest(spec(cases={"recorded": "Pairs"}).cases)
 
 
 def test_cases_in_no_place_have_no_digest() -> None:

@@ -65,6 +65,8 @@ EXPOSING = run(
     **STARTED, phase="Exposing", decision="Pending", reason="Exposing", message="stage 1 of 2, at most 5.00% for 600 s: one Pod among 20 of Service churn",
     units=312, metrics=[FINE], exposure={"stage": 0, "pods": 1, "share": "0.0500", "ends": 0, "startedAt": "2026-11-21T07:02:05Z"},
 )  # fmt: skip
+WAITING = run(**STARTED, phase="Scoring", decision="Pending", reason="MinDurationNotOver", message="it is promoted at 07:15", units=312, metrics=[FINE])
+WAITING["spec"]["minDuration"] = "15m"
 PROMOTED = run(
     **DECIDED,
     decision="Promote",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from functools import cache
 
 from sluice.api.scoring import SuiteSpec
 from sluice.scoring.cases import read_cases
@@ -25,6 +26,8 @@ SUITE = SuiteSpec.model_validate(
     }
 )
 REGIONS = ("DACH", "Iberia", "Nordics")
+FEW = 60
+"""Cases of the small run: each look at a run costs, and these are enough for a rollback where every case of one region is lost."""
 
 
 def plan(run: str = "payments/churn-2-1-0-canary-1", *, planned: int = 240, shards: int = 2) -> Plan:
@@ -67,3 +70,15 @@ def _unit(stretch: Stretch, rng: random.Random, loss: float) -> None:
             stretch.add(side, name, number)
     if rng.random() < 0.1:
         stretch.count("noise:accuracy", [], Fraction(rng.choice([0, 0, 0, 1])))
+
+
+@cache
+def small() -> Plan:
+    """The plan of a run of few cases."""
+    return plan(planned=FEW)
+
+
+@cache
+def counted() -> tuple[bytes, ...]:
+    """What the shards of the small run say, of which the candidate loses a whole region."""
+    return tuple(statistics(small(), loss=1.0))

@@ -54,6 +54,7 @@ def test_a_context_that_is_not_there_is_named(command: tuple[str, ...], tmp_path
     assert "context 'production' leads to no cluster" in output
 
 
+@pytest.mark.usefixtures("no_aws")
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -63,6 +64,7 @@ def test_a_context_that_is_not_there_is_named(command: tuple[str, ...], tmp_path
         (("controller", "--prometheus-url", "prometheus:9090"), "prometheus:9090"),
         (("controller", "--evidence-registry", "https://registry.example.com/UPPER"), "registry.example.com/UPPER"),
         (("controller", "--samples-repository", "registry.example.com"), "registry.example.com"),
+        (("controller", "--samples-repository", "s3://ml-audit/samples"), "there are no AWS credentials: set AWS_ACCESS_KEY_ID"),
         (("webhook", "--verifier-image", "sluice:latest"), "--verifier-image is 'sluice:latest'; name the image by digest"),
         (("webhook", "--certificate-lifetime", "1e9"), "lifetime"),
     ],

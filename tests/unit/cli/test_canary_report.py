@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -25,50 +24,19 @@ from sluice.cli.report.page import POLICY, page
 from sluice.cli.report.words import between, headline, rate
 from sluice.scoring.kept import pack
 from sluice.scoring.wire import read_statistics
+from tests.unit.cli.canary_pages import Elements, alone
 from tests.unit.cli.canary_runs import EVERY, EXPOSING, HIT, HOSTILE_RUN, INCONCLUSIVE, NOTHING, PENDING, PROMOTED, ROLLED_BACK, Object, run
-from tests.unit.cli.canary_statistics import plan, statistics
+from tests.unit.cli.canary_statistics import FEW, counted, plan, small, statistics
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "canary-report.schema.json").read_text(encoding="utf-8"))
-VOID = {"meta", "link", "br", "img", "input", "hr"}
-
-
-class Elements(HTMLParser):
-    """Every element and attribute, the text, and that what is opened is closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-        self.ids: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.text: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self._open.append(tag)
-        self.handle_startendtag(tag, attrs)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.add(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """A run that rolled back, its plan and its statistics, in a folder."""
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(ROLLED_BACK))
-    (tmp_path / "plan.json").write_bytes(plan().as_json())
-    for shard, text in enumerate(statistics(plan())):
+    (tmp_path / "plan.json").write_bytes(small().as_json())
+    for shard, text in enumerate(counted()):
         (tmp_path / f"shard-{shard}.json").write_bytes(text)
     return tmp_path
 
@@ -111,6 +79,10 @@ COUNTED = ("--plan", "plan.json", "--statistics", "shard-0.json", "--statistics"
             EXPOSING,
             ("Found good enough after 312 of 3,000 cases, and not promoted yet: stage 1 of 2, at most 5.00% for 600 s: one Pod among 20 of Service churn."),
         ),
+        (
+            run(phase="Pending", decision="Pending", units=312, planned=3000, reason="ScoringSuspended", message="Job churn-scorer is suspended"),
+            "Not decided yet, after 312 of 3,000 cases, and none is asked now: Job churn-scorer is suspended.",
+        ),
         (NOTHING, "Not decided yet, no case is asked so far: the controller has not looked at it yet."),
         (
             run(phase="Decided", decision="RollBack", reason="CandidateDoesNotStart", message="container model waits: CrashLoopBackOff"),
@@ -121,7 +93,7 @@ COUNTED = ("--plan", "plan.json", "--statistics", "shard-0.json", "--statistics"
 def test_the_first_sentence_says_what_came_out_and_why(of: Object, said: str) -> None:
     comparison = read_run(of)
     assert headline(comparison) == said
-    assert said in "".join(Elements(page(comparison, None)).text)
+    assert said in "".join(Elements(alone(of)).text)
 
 
 def test_a_metric_that_is_not_what_rolled_back_is_not_blamed() -> None:
@@ -155,14 +127,14 @@ def judged_again() -> str:
     """A page with everything that statistics tell."""
     told = read_run(ROLLED_BACK)
     margins = dict.fromkeys(plan().compared, Decimal("0.02"))
-    comparison, detail = judged(plan(), merged_of(plan(), statistics(plan())), told.inputs, margins)
+    comparison, detail = judged(plan(), merged_of(plan(), [("a shard", text) for text in statistics(plan())]), told.inputs, margins)
     return page(comparison, detail)
 
 
 @pytest.fixture(params=[*EVERY, "with statistics"])
 def written(request: pytest.FixtureRequest, judged_again: str) -> str:
     """Every page there is."""
-    return judged_again if request.param == "with statistics" else page(read_run(EVERY[request.param]), None)
+    return judged_again if request.param == "with statistics" else alone(EVERY[request.param])
 
 
 def test_a_page_needs_nothing_but_itself(written: str) -> None:
@@ -188,7 +160,7 @@ def test_elements_have_names_of_their_own_and_drawings_have_words(written: str) 
 
 
 def test_names_of_others_stay_text() -> None:
-    text = page(read_run(HOSTILE_RUN), None)
+    text = alone(HOSTILE_RUN)
     found = Elements(text)
     shown = "".join(found.text)
     assert "region=<script>alert(1)</script>" in shown
@@ -200,7 +172,7 @@ def test_names_of_others_stay_text() -> None:
 
 
 def test_the_same_run_is_the_same_page() -> None:
-    assert page(read_run(ROLLED_BACK), None) == page(read_run(ROLLED_BACK), None)
+    assert page(read_run(ROLLED_BACK), None) == alone(ROLLED_BACK)
 
 
 def test_colours_are_those_of_the_page_light_or_dark(judged_again: str) -> None:
@@ -213,9 +185,9 @@ def test_statistics_tell_what_a_run_does_not(judged_again: str) -> None:
     for title in ("How it went", "Differences of single cases", "Noise", "Missing answers", "Latency", "Used"):
         assert f"<h2>{title}</h2>" in judged_again
     assert "too late" in judged_again
-    alone = page(read_run(ROLLED_BACK), None)
-    assert "<h2>What is not here</h2>" in alone
-    assert "<h2>Noise</h2>" not in alone
+    without = alone(ROLLED_BACK)
+    assert "<h2>What is not here</h2>" in without
+    assert "<h2>Noise</h2>" not in without
 
 
 def test_a_page_and_numbers_come_from_a_file_without_a_cluster(files: Path) -> None:
@@ -264,6 +236,8 @@ def test_the_schema_is_one_and_describes_no_more_than_there_is() -> None:
 
 
 def test_margins_at_a_desk_are_those_that_were_given(files: Path) -> None:
+    for shard, text in enumerate(statistics(small(), loss=0.2)):
+        (files / f"shard-{shard}.json").write_bytes(text)
     told = json.loads(reported(files, *COUNTED, "--margin", "0.5", "--margin", "latency=0.3", "--json", "-").output)
     assert {(metric["name"], metric["margin"]) for metric in told["metrics"]} == {("accuracy", 0.5), ("latency", 0.3)}
     assert told["decision"] == "Promote"
@@ -281,7 +255,7 @@ def test_statistics_that_contradict_the_run_are_told_and_the_run_stands(files: P
 
 def test_a_run_that_its_statistics_repeat_has_no_warning(files: Path) -> None:
     told = json.loads(reported(files, *COUNTED, "--json", "-").output)
-    same = run(**ROLLED_BACK["status"] | {"units": told["units"], "planned": 240})
+    same = run(**ROLLED_BACK["status"] | {"units": told["units"], "planned": FEW})
     (files / "same.yaml").write_text(yaml.safe_dump(same))
     result = reported(files, "--run-file", "same.yaml", *COUNTED, "--json", str(files / "r.json"))
     assert result.output == ""
@@ -292,8 +266,8 @@ def test_a_run_that_its_statistics_repeat_has_no_warning(files: Path) -> None:
 
 
 def test_a_run_of_the_cluster_tells_its_paths_after_its_scorers_are_gone(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of = plan()
-    kept = pack(of.as_json().decode(), [read_statistics(text, of.expected(shard)) for shard, text in enumerate(statistics(of))])
+    of = small()
+    kept = pack(of.as_json().decode(), [read_statistics(text, of.expected(shard)) for shard, text in enumerate(counted())])
     assert kept is not None
     decided = run(**ROLLED_BACK["status"] | {"statistics": {"configMap": "churn-2-1-0-canary-1-statistics", "digest": kept.digest}})
 
@@ -310,9 +284,9 @@ def test_a_run_of_the_cluster_tells_its_paths_after_its_scorers_are_gone(files: 
 
 
 def test_a_run_had_as_many_scorers_as_its_plan_says(files: Path) -> None:
-    alone = plan(shards=1)
-    (files / "alone.json").write_bytes(alone.as_json())
-    (files / "counted.json").write_bytes(statistics(alone)[0])
+    single = plan(planned=FEW, shards=1)
+    (files / "alone.json").write_bytes(single.as_json())
+    (files / "counted.json").write_bytes(statistics(single, loss=1.0)[0])
     told = json.loads(reported(files, "--run-file", "run.yaml", "--plan", "alone.json", "--statistics", "counted.json", "--json", "-").stdout)
     assert (ROLLED_BACK["spec"]["shards"], told["shards"]) == (2, 1)
 
@@ -345,7 +319,7 @@ def test_a_page_says_how_far_a_live_share_is(exposure: Object | None, told: str)
 
 
 def test_half_of_the_statistics_is_a_comparison_that_goes_on(files: Path) -> None:
-    for shard, text in enumerate(statistics(plan(), loss=0.0, upto=0.3)):
+    for shard, text in enumerate(statistics(small(), loss=0.0, upto=0.3)):
         (files / f"shard-{shard}.json").write_bytes(text)
     told = json.loads(reported(files, *COUNTED, "--json", "-").output)
     assert (told["phase"], told["decision"]) == ("Scoring", "Pending")
@@ -361,7 +335,11 @@ def test_half_of_the_statistics_is_a_comparison_that_goes_on(files: Path) -> Non
         (["--plan", "plan.json", "--json", "-"], "--statistics and --plan go together"),
         (["--run-file", "plan.json", "--json", "-"], "this is no CanaryRun"),
         (["--plan", "run.yaml", "--statistics", "shard-0.json", "--json", "-"], "run.yaml: the plan"),
-        (["--plan", "plan.json", "--statistics", "plan.json", "--json", "-"], "the statistics has members"),
+        (["--plan", "plan.json", "--statistics", "plan.json", "--json", "-"], "plan.json: the statistics has members"),
+        (["--plan", "plan.json", "--statistics", "of-another-plan.json", "--json", "-"], "of-another-plan.json: plan is 'sha256:"),
+        (["--plan", "plan.json", "--statistics", "of-another-plan.json", "--json", "-"], "give statistics of this plan"),
+        (["--run-file", "twice.yaml", "--json", "-"], "twice.yaml: line 2: member 'kind' is there twice"),
+        (["--run-file", "two.yaml", "--json", "-"], "two.yaml: there are 2 objects in it; give a file with one CanaryRun alone"),
         (["--plan", "plan.json", "--statistics", "run.yaml", "--json", "-"], "the statistics"),
         (["--plan", "plan.json", "--statistics", "shard-1.json", "--statistics", "shard-1.json", "--json", "-"], "a shard is there twice"),
         ([*COUNTED, "--margin", "speed=0.1", "--json", "-"], "--margin names 'speed'"),
@@ -369,11 +347,17 @@ def test_half_of_the_statistics_is_a_comparison_that_goes_on(files: Path) -> Non
         ([*COUNTED, "--false-rollback-rate", "often", "--json", "-"], "between 0 and 0.5"),
         ([*COUNTED, "--false-rollback-rate", "0.7", "--json", "-"], "between 0 and 0.5"),
         (["--run-file", "run.yaml", *COUNTED, "--margin", "0.1", "--json", "-"], "the run says which margins"),
-        (["--run-file", "other.yaml", *COUNTED, "--json", "-"], "the plan is of run payments/churn-2-1-0-canary-1 (seed 7), not of payments/another (seed 7)"),
+        (
+            ["--run-file", "other.yaml", *COUNTED, "--json", "-"],
+            "plan.json: the plan is of run payments/churn-2-1-0-canary-1 (seed 7), not of payments/another (seed 7): give the run",
+        ),
     ],
 )
 def test_what_cannot_be_followed_says_what_to_do(files: Path, arguments: list[str], complaint: str) -> None:
     (files / "other.yaml").write_text(yaml.safe_dump(run(name="another")))
+    (files / "twice.yaml").write_text("kind: CanaryRun\nkind: CanaryRun\n")
+    (files / "two.yaml").write_text(yaml.safe_dump_all([run(), run(name="another")]))
+    (files / "of-another-plan.json").write_bytes((files / "shard-0.json").read_bytes().replace(b"sha256:", b"sha256:0", 1))
     result = reported(files, *arguments)
     assert result.exit_code == 2
     assert complaint in result.output

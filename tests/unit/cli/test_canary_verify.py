@@ -23,7 +23,7 @@ from sluice.evidence.canary_record import sign_record
 from sluice.provenance.published import with_key
 from sluice.provenance.signing import SigningKey
 from sluice.scoring.cases import read_cases
-from sluice.scoring.judgement import Terms, judge, standings
+from sluice.scoring.judgement import Terms, judge, standings, up_to
 from sluice.scoring.plan import plan_run
 from sluice.scoring.samples import FileSink, Keep
 from sluice.scoring.suite import prepare
@@ -34,6 +34,8 @@ from tests.unit.scoring.sides import Side, said
 
 PLANNED = 520
 """Enough for two shards."""
+FEW = 150
+"""Enough for a rollback: where a test is not about shards, because every sample that is scored again costs."""
 
 
 def suite_of(cases: bytes) -> dict[str, Any]:
@@ -61,21 +63,41 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def made_of_few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one shard that rolled back, with all that it names."""
+    folder = tmp_path_factory.mktemp("few")
+    asyncio.run(make(folder, planned=FEW, shards=1, pinned=7))
+    return folder
+
+
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    """The same, to be changed."""
+def two_shards(made: Path, tmp_path: Path) -> Path:
+    """The run of two shards, to be changed."""
     return Path(shutil.copytree(made, tmp_path, dirs_exist_ok=True))
 
 
-async def make(folder: Path, *, planned: int, shards: int, pinned: int) -> None:
-    """Score so many cases in so many shards; the run pins more where it has fewer cases than policy plans."""
+@pytest.fixture
+def folder(made_of_few: Path, tmp_path: Path) -> Path:
+    """The run of one shard, to be changed."""
+    return Path(shutil.copytree(made_of_few, tmp_path, dirs_exist_ok=True))
+
+
+async def make(folder: Path, *, planned: int, shards: int, pinned: int, wrong: int = 3, waits_until: int | None = None) -> None:
+    """Score so many cases in so many shards; the run pins more where it has fewer cases than policy plans.
+
+    One case in `wrong` is answered wrong. `waits_until`: units that were in when the least time was over.
+    """
     raw = cases_of(planned)
-    cases, suite = read_cases(raw), SuiteSpec.model_validate(suite_of(raw))
+    # With slices a promotion comes at the planned end only.
+    told_suite = suite_of(raw) if waits_until is None else suite_of(raw) | {"slices": []}
+    cases, suite, margin = read_cases(raw), SuiteSpec.model_validate(told_suite), "0.02" if waits_until is None else "0.2"
     there = run()
+    there["spec"]["margin"] = margin
     there["spec"]["shards"] = pinned
     plan = plan_run(suite, cases, run="r", candidate="http://a:1", baseline="http://b:1", seed=7, planned=3000, minimum=None, shards=shards, end_token="t" * 16)
     metrics = prepare(plan, cases).metrics
-    candidate = {case.id: [said("no" if int(case.id[2:]) % 3 == 0 else "yes", seconds=0.1 + int(case.id[2:]) / 2000)] for case in cases.all}
+    candidate = {case.id: [said("no" if int(case.id[2:]) % wrong == 0 else "yes", seconds=0.1 + int(case.id[2:]) / 2000)] for case in cases.all}
     told = []
     for shard in range(shards):
         sink = FileSink(folder / f"{shard}.jsonl")
@@ -85,10 +107,13 @@ async def make(folder: Path, *, planned: int, shards: int, pinned: int) -> None:
         await worker.run()
         told.append(worker.statistics())
     terms = Terms(
-        margins=dict.fromkeys(plan.compared, Decimal("0.02")), false_rollback_rate=Decimal("0.05"), false_promotion_rate=Decimal("0.05"), planned=plan.planned,
-        minimum=plan.minimum,
+        margins=dict.fromkeys(plan.compared, Decimal(margin)), false_rollback_rate=Decimal("0.05"), false_promotion_rate=Decimal("0.05"), planned=plan.planned,
+        minimum=plan.minimum, sliced=bool(plan.slices), waits=waits_until is not None,
     )  # fmt: skip
     merged = merge(told, plan=plan.digest, of=shards)
+    if waits_until is not None:
+        there["spec"]["minDuration"] = "10m"
+        merged = up_to(merged, units=waits_until)
     judgement = judge(merged, terms)
     there["spec"]["suiteDigest"] = suite_digest(suite)
     there["status"] = {
@@ -103,11 +128,13 @@ async def make(folder: Path, *, planned: int, shards: int, pinned: int) -> None:
         "samples": {"digest": merged.samples[0].digest, "uri": merged.samples[0].uri},
     }  # fmt: skip
     (folder / "run.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(there))))
-    (folder / "suite.yaml").write_text(yaml.safe_dump({"kind": "ScoringSuite", "spec": suite_of(raw)}))
+    (folder / "suite.yaml").write_text(yaml.safe_dump({"kind": "ScoringSuite", "spec": told_suite}))
     (folder / "cases.jsonl").write_bytes(raw)
 
 
-def verify(folder: Path, *, cases: str = "cases.jsonl", samples: tuple[str, ...] = ("0.jsonl", "1.jsonl"), keys: str | None = None) -> Result:
+def verify(folder: Path, *, cases: str = "cases.jsonl", samples: tuple[str, ...] | None = None, keys: str | None = None) -> Result:
+    """Run the command, with the samples of all shards when none are named."""
+    samples = tuple(path.name for path in sorted(folder.glob("[0-9].jsonl"))) if samples is None else samples
     given = [flag for name in samples for flag in ("--samples", str(folder / name))]
     given += [] if keys is None else ["--trust-root", str(folder / keys)]
     return CliRunner().invoke(
@@ -121,8 +148,8 @@ def tamper(folder: Path, change: Callable[[Any], None]) -> None:
     (folder / "run.yaml").write_text(yaml.safe_dump(there))
 
 
-def test_a_run_that_follows_from_what_it_names_is_said_to_be_the_same(folder: Path) -> None:
-    result = verify(folder)
+def test_a_run_that_follows_from_what_it_names_is_said_to_be_the_same(two_shards: Path) -> None:
+    result = verify(two_shards)
     assert result.exit_code == 0, result.output
     assert [line.split()[:2] for line in result.output.splitlines()] == [
         ["unknown", "record"], *(["same", what] for what in ("suite", "cases", "samples", "order", "scores", "decision", "numbers"))
@@ -131,11 +158,21 @@ def test_a_run_that_follows_from_what_it_names_is_said_to_be_the_same(folder: Pa
     assert "520 of 520 answers, scored again from their texts" in result.output
 
 
-async def test_a_run_of_fewer_cases_than_were_planned_has_fewer_shards_than_it_pins(tmp_path: Path) -> None:
-    await make(tmp_path, planned=150, shards=1, pinned=7)
-    result = verify(tmp_path, samples=("0.jsonl",))
+def test_a_run_of_fewer_cases_than_were_planned_has_fewer_shards_than_it_pins(folder: Path) -> None:
+    result = verify(folder)
     assert result.exit_code == 0, result.output
     assert "150 of 150 units" in result.output
+
+
+async def test_a_promotion_that_waited_is_repeated_as_of_when_it_was_made(tmp_path: Path) -> None:
+    await make(tmp_path, planned=300, shards=1, pinned=1, wrong=1000, waits_until=290)
+    result = verify(tmp_path, samples=("0.jsonl",))
+    assert result.exit_code == 0, result.output
+    decided = yaml.safe_load((tmp_path / "run.yaml").read_text())["status"]["units"]
+    assert 250 < decided <= 290
+    assert f"Promote (WithinMargin) after {decided} units" in result.output
+    tamper(tmp_path, _set("status", "units", value=20))
+    assert "DIFFERS decision" in verify(tmp_path, samples=("0.jsonl",)).output.replace("  ", " ")
 
 
 def _set(*path: str, value: Any) -> Callable[[Any], None]:  # noqa: ANN401 - any YAML
@@ -177,7 +214,7 @@ def test_a_number_that_was_tampered_with_differs(folder: Path) -> None:
 
 
 def test_other_cases_differ(folder: Path) -> None:
-    (folder / "others.jsonl").write_bytes(cases_of(PLANNED).replace(b"yes", b"Yes"))
+    (folder / "others.jsonl").write_bytes(cases_of(FEW).replace(b"yes", b"Yes"))
     result = verify(folder, cases="others.jsonl")
     assert result.exit_code == 1
     assert "DIFFERS  cases" in result.output
@@ -187,12 +224,12 @@ def test_other_cases_differ(folder: Path) -> None:
     ("samples", "change", "complaint"),
     [
         (("0.jsonl",), _set("spec", "seed", value=7), "unknown decision RollBack (WorseThanMargin) after"),
-        (("0.jsonl", "1.jsonl"), _set("status", "reason", value="DeadlineExceeded"), "is no matter of statistics; by these it is RollBack"),
+        (None, _set("status", "reason", value="DeadlineExceeded"), "is no matter of statistics; by these it is RollBack"),
     ],
 )
-def test_what_nobody_can_tell_ends_with_3(folder: Path, samples: tuple[str, ...], change: Callable[[Any], None], complaint: str) -> None:
-    tamper(folder, change)
-    result = verify(folder, samples=samples)
+def test_what_nobody_can_tell_ends_with_3(two_shards: Path, samples: tuple[str, ...] | None, change: Callable[[Any], None], complaint: str) -> None:
+    tamper(two_shards, change)
+    result = verify(two_shards, samples=samples)
     assert result.exit_code == 3, result.output
     assert complaint in " ".join(result.output.split())
 
@@ -272,7 +309,8 @@ def test_a_run_without_samples_of_its_own_is_repeated_all_the_same(folder: Path)
     ("name", "text", "complaint"),
     [
         ("run.yaml", "kind: Pod", "this is no CanaryRun"),
-        ("run.yaml", "{", "no YAML"),
+        ("run.yaml", "{", "run.yaml: neither YAML nor JSON"),
+        ("run.yaml", "kind: CanaryRun\nkind: CanaryRun\n", "run.yaml: line 2: member 'kind' is there twice"),
         ("run.yaml", yaml.safe_dump(run()), "the run has not decided yet"),
         ("run.yaml", yaml.safe_dump(run() | {"spec": {}}), "is this command as new as the controller?"),
         ("suite.yaml", "kind: Pod", "this is no ScoringSuite"),

@@ -21,7 +21,7 @@ from sluice.cluster import client as client_module
 from sluice.cluster.client import ApiClient, Page
 from sluice.cluster.connection import Connection
 from sluice.cluster.errors import ApiError, Forbidden, Gone, Unavailable
-from tests.unit.cli.canary_runs import EVERY, FINE, HOSTILE_RUN, INCONCLUSIVE, NOTHING, OPEN, PENDING, PROMOTED, ROLLED_BACK, SLICE, Object, run
+from tests.unit.cli.canary_runs import EVERY, FINE, HOSTILE_RUN, INCONCLUSIVE, NOTHING, OPEN, PENDING, PROMOTED, ROLLED_BACK, SLICE, WAITING, Object, run
 
 NOW = datetime(2026, 11, 21, 7, 1, tzinfo=UTC)
 
@@ -116,6 +116,12 @@ def test_what_is_left_is_told_from_the_pace_so_far() -> None:
     assert "312 of 3,000 cases, at most 8 min 37 s more, 1 min so far" in drawn(PENDING, 120)
     assert "~860" in drawn(PENDING, 120)
     assert "more" not in drawn(NOTHING, 120).replace("not looked at it yet", "")
+
+
+def test_a_promotion_that_waits_for_its_time_says_until_when() -> None:
+    shown = drawn(WAITING, 120)
+    assert "at most 14 min more" in shown
+    assert "Found good enough after 312 of 3,000 cases, and not promoted yet: it is promoted at 07:15" in shown
 
 
 def test_a_name_neither_clears_the_screen_nor_turns_the_text() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import click
@@ -9,8 +11,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from sluice.cli import decisions, main
+from sluice.cli import counter, main
 from sluice.cli.access import Access
+from sluice.cluster.resource import Resource
 
 RELEASE = {
     "apiVersion": "sluice.dev/v1alpha1",
@@ -20,7 +23,7 @@ RELEASE = {
     "status": {
         "releaseDigest": "sha256:" + "a" * 64,
         "evidenceDigest": "sha256:" + "b" * 64,
-        "risk": {"tier": "high"},
+        "risk": {"tier": "high", "owner": "payments-risk"},
         "requirements": [{"name": "quality", "outcome": "Satisfied", "message": "acc of core is 0.97"}],
     },
 }
@@ -31,17 +34,21 @@ class Server:
 
     def __init__(self, release: dict[str, Any]) -> None:
         self.release = release
+        self.others: dict[str, dict[str, Any]] = {}
         self.created: list[dict[str, Any]] = []
         self.counted: dict[str, Any] | None = {"type": "Counted", "status": "True", "reason": "Counted", "message": "Approve by sam as security"}
 
-    async def get(self, _access: Access, _namespace: str, _name: str) -> dict[str, Any]:
-        return self.release
+    async def get(self, _access: Access, kind: str, _namespace: str, _name: str) -> dict[str, Any]:
+        return self.release if kind == "ModelRelease" else self.others[kind]
+
+    async def releases(self, _access: Access, _namespace: str) -> list[dict[str, Any]]:
+        return [self.release]
 
     async def create(self, _access: Access, _namespace: str, item: dict[str, Any]) -> dict[str, Any]:
         self.created.append(item)
         return {**item, "metadata": {**item["metadata"], "name": "churn-2-1-0-security-x7"}, "spec": {**item["spec"], "approver": {"username": "sam"}}}
 
-    async def says(self, _access: Access, _namespace: str, _name: str) -> dict[str, Any] | None:
+    async def says(self, _access: Access, _created: dict[str, Any]) -> dict[str, Any] | None:
         return self.counted
 
 
@@ -49,9 +56,10 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     """The API server."""
     server = Server(RELEASE)
-    monkeypatch.setattr(decisions, "_get", server.get)
-    monkeypatch.setattr(decisions, "_create", server.create)
-    monkeypatch.setattr(decisions, "_counted", server.says)
+    monkeypatch.setattr(counter, "_get", server.get)
+    monkeypatch.setattr(counter, "_releases", server.releases)
+    monkeypatch.setattr(counter, "_create", server.create)
+    monkeypatch.setattr(counter, "_counted", server.says)
     return server
 
 
@@ -70,6 +78,7 @@ def test_what_is_signed_off_is_what_was_shown(server: Server) -> None:
     assert created["spec"]["releaseDigest"] in output
     assert created["spec"]["evidenceDigest"] in output
     assert "acc of core is 0.97" in output
+    assert "risk      carried by payments-risk" in output
     assert created["spec"] == {
         "release": {"name": "churn-2-1-0"},
         "releaseDigest": "sha256:" + "a" * 64,
@@ -140,6 +149,83 @@ def test_reject_says_reject(server: Server) -> None:
     assert server.created[0]["spec"]["decision"] == "Reject"
 
 
+WAIVE = ("waive", "mr/churn-2-1-0", "-n", "payments", "--requirement", "quality", "--reason", "rebuilt", "--risk-owner", "payments-risk",
+         "--ticket", "https://changes.example.com/RISK-77", "--expires", "2099-12-01T00:00:00Z")  # fmt: skip
+
+
+def test_a_waiver_names_what_was_shown_and_who_carries_the_risk(server: Server) -> None:
+    code, output = run(*WAIVE, "--requirement", "quality", "--compensating-controls", "offers are capped", answer="y\n")
+    assert code == 0, output
+    (created,) = server.created
+    assert created["kind"] == "ReleaseWaiver"
+    assert created["spec"] == {
+        "release": {"name": "churn-2-1-0"}, "releaseDigest": "sha256:" + "a" * 64, "requirements": ["quality"], "reason": "rebuilt",
+        "riskOwner": "payments-risk", "ticket": "https://changes.example.com/RISK-77", "compensatingControls": "offers are capped",
+        "expires": "2099-12-01T00:00:00Z",
+    }  # fmt: skip
+    shown = " ".join(output.split())
+    assert "Waive quality of churn/2.1.0" in shown
+    assert "waived quality: Satisfied because rebuilt risk of payments-risk tracked https://changes.example.com/RISK-77 instead offers are capped" in shown
+    assert created["spec"]["releaseDigest"] in shown
+    assert "mrw/churn-2-1-0-security-x7 created by sam, and counts" in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        (("--requirement", "qualty"), 1, "mr/churn-2-1-0 is asked for no qualty; it is for quality"),
+        (("--reason", ""), 2, "spec.reason: String should have at least 1 character"),
+        (("--requirement", "Not A Name"), 2, "spec.requirements"),
+        (("--expires", "2020-12-01T00:00:00Z"), 2, "has passed"),
+    ],
+)
+def test_a_waiver_of_nothing_is_not_created(server: Server, changes: tuple[str, ...], code: int, said: str) -> None:
+    assert run(*WAIVE, *changes, "--yes")[0] == code
+    assert said in run(*WAIVE, *changes, "--yes")[1]
+    assert server.created == []
+
+
+def test_a_waiver_that_does_not_count_is_no_success_and_a_no_creates_none(server: Server) -> None:
+    assert (run(*WAIVE, answer="n\n")[0], server.created) == (1, [])
+    assert (run(*WAIVE, "--dry-run")[0], server.created) == (0, [])
+    server.counted = {"type": "Counted", "status": "False", "reason": "NothingToWaive", "message": "no policy lets sam waive quality"}
+    code, output = run(*WAIVE, "--yes")
+    assert (code, "mrw/churn-2-1-0-security-x7 is there and does not count: no policy lets sam waive quality" in output) == (1, True)
+
+
+def test_a_waiver_that_waits_for_others_is_a_success_and_says_for_whom(server: Server) -> None:
+    message = "nobody waives alone: it waits for somebody else in role risk → kubectl sluice approve waiver/w -n payments --role risk"
+    server.counted = {"type": "Counted", "status": "False", "reason": "WaiverNotApproved", "message": message}
+    code, output = run(*WAIVE, "--yes")
+    assert code == 0
+    assert f"note: {message}" in output
+    assert "and counts" not in output
+
+
+def test_each_kind_of_decision_is_created_and_awaited_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Client:
+        async def create(self, resource: Resource, item: dict[str, Any], *, namespace: str) -> dict[str, Any]:
+            asked.append(resource.path(namespace))
+            return {**item, "metadata": {"name": "x", "namespace": namespace}, "spec": {**item["spec"], "approver": {"username": "sam"}}}
+
+        async def get(self, path: str) -> dict[str, Any]:
+            asked.append(path)
+            return {**RELEASE, "status": {**RELEASE["status"], "conditions": [{"type": "Counted", "status": "True"}]}}  # type: ignore[dict-item]
+
+    @asynccontextmanager
+    async def connected(_access: Access) -> AsyncIterator[Client]:
+        yield Client()
+
+    monkeypatch.setattr(counter, "connected", connected)
+    for command, kind in ((WAIVE, "releasewaivers"), (APPROVE, "releaseapprovals")):
+        asked.clear()
+        assert run(*command, "--yes")[0] == 0
+        below = "/apis/sluice.dev/v1alpha1/namespaces/payments"
+        assert asked == [f"{below}/modelreleases/churn-2-1-0", f"{below}/{kind}", f"{below}/{kind}/x"]
+
+
 def test_a_release_that_nobody_looked_at_yet_cannot_be_signed_off(server: Server) -> None:
     server.release = {key: value for key, value in RELEASE.items() if key != "status"}
     code, output = run(*APPROVE, "--yes")
@@ -167,7 +253,7 @@ def test_wrong_words_end_with_usage(arguments: tuple[str, ...], said: str) -> No
     assert said in output
 
 
-@pytest.mark.parametrize("command", ["approve", "reject", "controller", "webhook"])
+@pytest.mark.parametrize("command", ["approve", "reject", "revoke", "waive", "controller", "webhook"])
 def test_every_command_explains_itself(command: str) -> None:
     code, output = run(command, "--help")
     assert code == 0

@@ -162,6 +162,7 @@ async def _until_passed(server: Server) -> AsyncGenerator[Object, None]:
 
 @pytest.mark.parametrize("release", ["churn-2-1-0", "2024.1.3", "a" * 200])
 def test_the_name_that_the_api_server_completes_is_one_that_a_drill_can_have(release: str) -> None:
+    assert manifest(release, "payments", None, scratch=True)["spec"] == {"release": {"name": release}, "place": "ScratchNamespace"}
     assert name_problem(manifest(release, "payments", None)["metadata"]["generateName"] + "x7k2p") == ""
 
 

@@ -43,3 +43,16 @@ def test_one_command_loads_no_other() -> None:
     program = "import sys; from sluice.cli import main; main(['probe', '--help'], standalone_mode=False); print(sorted(m for m in sys.modules if 'cli.' in m))"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "['sluice.cli.loaded', 'sluice.cli.probe']"
+
+
+def test_a_shard_and_a_probe_of_a_plain_suite_load_neither_numbers_nor_schemas_nor_expressions() -> None:
+    program = """
+import sys
+from sluice.scoring import live, process
+from sluice.scoring.scorers.build import scorer_of
+from sluice.scoring.scorers.settings import ScorerType, Settings
+scorer_of(Settings(type=ScorerType.EXACT_MATCH))
+print({"numpy", "jsonschema", "cel_expr_python", "kubernetes", "sluice.scoring.scorers.refusal_phrases"} & set(sys.modules))
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"

@@ -77,7 +77,9 @@ def test_with_a_key_that_is_kept_the_same_cases_come_again(folder: Path) -> None
         (["--redact", "customer=x"], "'customer' is no name"),
         (["--key-file", "day.jsonl", "--redact", "A=("], "cannot be read"),
         (["--suite", "broken.yaml"], "scorer a: Regex.pattern"),
-        (["--suite", "day.jsonl"], "no YAML"),
+        (["--suite", "day.jsonl"], "day.jsonl: neither YAML nor JSON"),
+        (["--stratify", "regoin", "--slice", "asked=/prompt"], "no line has the slice 'regoin' to draw by; there are: asked. Name one"),
+        (["--stratify", "region"], "there are: none"),
     ],
 )
 def test_what_cannot_be_followed_is_said_and_ends_with_2(folder: Path, flags: list[str], complaint: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import subprocess
@@ -172,9 +173,26 @@ def test_the_public_instance_is_described_by_the_root_that_the_library_carries(m
     assert all(service.url.startswith("https://") for service in public.services)
 
 
+def token() -> str:
+    """One that the library reads, and no service would take."""
+    claims = {"iss": "https://id.example", "sub": "trainer", "email": "trainer@example.com", "aud": "sigstore", "iat": 0, "nbf": 0, "exp": 1 << 40}
+    parts = ({"alg": "RS256"}, claims)
+    return ".".join([*(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts), "c2ln"])
+
+
+@pytest.mark.parametrize(("given", "said"), [(None, "nobody says who signs"), ("a.b.c", "the identity token cannot be read")], ids=["nobody", "no-token"])
+def test_where_nobody_can_sign_the_public_instance_is_not_even_asked(
+    sign: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, given: str | None, said: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("sluice.cli.sigstore_instance.public_instance", lambda: asked.append("asked"))
+    done = sign("--keyless", "--public-sigstore", **({} if given is None else {"SIGSTORE_ID_TOKEN": given}))
+    assert (done.exit_code, said in done.stderr, asked) == (3, True, []), done.output
+
+
 def test_without_the_network_the_public_instance_is_no_answer(sign: Callable[..., Result], tmp_path: Path) -> None:
     home = {variable: str(tmp_path) for variable in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")}
-    done = sign("--keyless", "--public-sigstore", **home)
+    done = sign("--keyless", "--public-sigstore", SIGSTORE_ID_TOKEN=token(), **home)
     assert (done.exit_code, "does not say where its services are" in done.stderr) == (3, True), done.output
 
 

@@ -57,6 +57,30 @@ def test_what_is_signed_verifies_about_its_subjects_and_says_what_was_said(at: D
     assert payload["subject"][0] == {"name": "model", "digest": {"sha256": hashlib.sha256(b"weights").hexdigest()}}
 
 
+@pytest.mark.parametrize(
+    ("kind", "predicate", "said"),
+    [
+        (
+            "https://slsa.dev/provenance/v1",
+            {"buildDefinition": {}},
+            "note: as evidence this counts for nothing, since no cluster reads it (PredicateMalformed): ",
+        ),
+        ("https://slsa.dev/verification_summary/v1", {}, "(PredicateMalformed): predicate has no 'verificationResult'"),
+        ("https://in-toto.io/attestation/test-result/v0.1", {}, "(PredicateMalformed): "),
+        # Its numbers are in a file that is attached later.
+        ("https://in-toto.io/attestation/test-result/v0.1", {"result": "PASSED", "configuration": [{"name": "r.json", "digest": {"sha256": "a" * 64}}]}, ""),
+        (TYPE, {"anything": 1}, ""),
+    ],
+)
+def test_what_no_cluster_would_read_is_signed_for_others_and_said(at: Desk, kind: str, predicate: object, said: str) -> None:
+    at.predicate.write_text(json.dumps(predicate))
+    options = ["--predicate-type", kind, "--predicate", at.predicate, "--subject", f"m={DIGEST}", "--key", at.private, "--bundle", at.bundle]
+    found = run("sign", "statement", *options)
+    assert found.exit_code == 0
+    assert said in found.stderr
+    assert ("note" in found.stderr) is bool(said), found.stderr
+
+
 @pytest.mark.parametrize("subject", ["model", "=sha256:" + "a" * 64, "model=sha256:abc", "model=sha256:" + "A" * 64])
 def test_a_subject_that_says_nothing_is_refused(at: Desk, subject: str) -> None:
     assert at.sign(subject).exit_code == 2

@@ -96,3 +96,12 @@ def test_cases_that_cannot_be_read_are_not_packed(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "line 2" in result.output
     assert not (tmp_path / "image").exists()
+
+
+def test_a_suite_that_a_cluster_would_read_otherwise_is_refused(tmp_path: Path) -> None:
+    path = suite(tmp_path, {"inline": lines(*GOOD).decode()})
+    text = path.read_text()
+    for written, words in ((text + "kind: ScoringSuite\n", "member 'kind' is there twice"), (f"{text}---\n{text}", "there are 2 objects in it")):
+        path.write_text(written)
+        result = run("check", path)
+        assert (result.exit_code, words in result.output) == (2, True), result.output

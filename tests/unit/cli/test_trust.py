@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,24 @@ def test_a_key_stands_in_the_manifest_as_it_is_in_its_file(tmp_path: Path) -> No
     lines = run("trust", "import", *keys(tmp_path, "p256"), "--name", "ci").stdout.splitlines()
     assert "    pem: |" in lines
     assert "      -----BEGIN PUBLIC KEY-----" in lines
+
+
+def test_two_keys_whose_files_have_one_name_are_refused(tmp_path: Path) -> None:
+    """The second would take the place of the first."""
+    (one,) = keys(tmp_path, "p256")
+    other = tmp_path / "old" / "P256.pem"
+    other.parent.mkdir()
+    other.write_text(public_pem(plain_keys()["ed25519"]))
+    found = run("trust", "import", one, other, "--name", "ci")
+    assert found.exit_code == 2
+    assert f"{one} and {other} would both be key 'p256': rename one of them" in " ".join(found.output.split())
+
+
+def test_of_several_documents_none_is_picked(tmp_path: Path) -> None:
+    path = tmp_path / "trust.yaml"
+    path.write_text("---\n".join(yaml.safe_dump(imported(*keys(tmp_path, kind), "--name", kind)) for kind in ("p256", "ed25519")))
+    found = run("trust", "show", path)
+    assert (found.exit_code, "there are 2 documents in it; one is read" in found.output) == (2, True)
 
 
 def test_a_trusted_root_is_imported_as_it_is(tmp_path: Path) -> None:
@@ -136,3 +155,21 @@ def test_a_window_that_ends_is_told(tmp_path: Path) -> None:
     new.write_text(json.dumps(document))
     found = run("trust", "diff", old, new)
     assert (found.exit_code, [line[:23] for line in found.stdout.splitlines()[:2]]) == (1, ["- certificate authority", "+ certificate authority"])
+
+
+@pytest.mark.parametrize("member", ["timestampAuthorities", "certificateAuthorities"])
+@pytest.mark.parametrize("broken", ["5504ff0c", "55040a0cff"], ids=["no-chain", "name-not-utf-8"])
+def test_an_authority_that_does_not_parse_is_named_by_its_field(tmp_path: Path, member: str, broken: str) -> None:
+    root = json.loads(sigstore().trusted_root_json)
+    certificate = root[member][0]["certChain"]["certificates"][-1]
+    der = base64.b64decode(certificate["rawBytes"])
+    # The organization of the subject, which comes after that of the issuer: its type, its length, its text.
+    at, replaced = der.rindex(bytes.fromhex("55040a0c")), bytes.fromhex(broken)
+    kept = der[at + 4 : at + 5] if replaced[-1] == 0xFF else b""
+    certificate["rawBytes"] = base64.b64encode(der[:at] + replaced[:4] + kept + replaced[4:] + der[at + len(replaced) + len(kept) :]).decode()
+    path = tmp_path / "trusted_root.json"
+    path.write_text(json.dumps(root))
+    shown = run("trust", "show", path)
+    assert (shown.exit_code, type(shown.exception)) == (2, SystemExit), shown.output
+    assert f"{member}[0]" in shown.stderr, shown.stderr
+    assert "does not parse" in shown.stderr

@@ -57,6 +57,21 @@ def test_people_see_the_reason_first_and_no_control_characters(capsys: pytest.Ca
     assert [line.split() for line in out.splitlines()[2:]] == [["files", "a"], ["files", "b"], ["signer.key", "ci"]]
 
 
+@pytest.mark.parametrize("output", ["table", "json", "yaml"])
+def test_an_answer_is_printed_at_once_and_one_that_nobody_takes_is_none(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(click, "echo", written.append)
+    tell({"verified": True, "files": ["a", "b"]}, output)
+    assert len(written) == 1
+
+    def full(_text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(click, "echo", full)
+    with pytest.raises(CannotTell, match="the answer cannot be printed: No space left on device"):
+        tell({"verified": True}, output)
+
+
 def test_the_help_tells_the_exit_codes() -> None:
     told = CliRunner().invoke(main, ["verify", "--help"]).output
     assert all(f" {code}  " in told for code in range(4))

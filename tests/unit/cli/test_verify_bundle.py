@@ -12,9 +12,11 @@ import pytest
 import yaml
 from click.testing import Result
 
-from e2e.sigstore import entries, slsa_statement
+from e2e.sigstore import entries, model_signature_statement, sign_with_key, slsa_statement
 from e2e.sigstore.bundles import bundle
 from e2e.sigstore.entries import Signature
+from sluice.provenance.envelope import BUNDLE_LIMIT
+from sluice.provenance.model_files import ModelFile, name_binding_digest
 from tests.bundles import ARTIFACT, Kind, make
 from tests.signing import ISSUER, TRAINER, plain_keys, public_pem, sign, sigstore
 from tests.unit.cli.models import run
@@ -86,6 +88,58 @@ def test_a_signature_of_somebody_whom_the_trust_root_revokes_is_not(at: Desk) ->
     assert (answer["verified"], answer["reason"]) == (False, "SignerRevoked")
     assert "TrustRoot ci revoked identity" in answer["message"]
     assert "runner compromised" in answer["message"]
+
+
+def test_a_statement_of_another_kind_is_not_the_one_that_was_asked_for(at: Desk) -> None:
+    kind = at.answer()["predicateType"]
+    assert at.verify("--predicate-type", kind).exit_code == 0
+    refused = at.answer("--predicate-type", kind + "x")
+    assert (refused["verified"], refused["reason"]) == (False, "PredicateTypeUnexpected")
+    at.bundle.write_bytes(make(Kind(message=True, entries=("hashedrekord 0.0.1",))))
+    at.artifact.write_bytes(ARTIFACT)
+    assert "the bundle signs plain bytes" in at.answer("--artifact", at.artifact, "--predicate-type", kind)["message"]
+
+
+def test_an_image_has_a_statement_of_the_kind_that_was_asked_for_or_is_not_verified(at: Desk) -> None:
+    """CVE-2022-35930: an attestation of another type satisfied the check."""
+    other = at.write("other.json", sign(model_signature_statement({"a": MODEL})))
+    named = ["verify", "image", f"registry.example.com/churn@{DIGEST}", "--trust-root", at.root, *WHO]
+    kind = at.answer()["predicateType"]
+    assert run(*named, "--bundle", other, "--bundle", at.bundle, "--predicate-type", kind).exit_code == 0
+    refused = run(*named, "--bundle", at.bundle, "--predicate-type", "https://spdx.dev/Document/v3", "-o", "json")
+    assert (refused.exit_code, json.loads(refused.stdout)["reason"]) == (1, "PredicateTypeUnexpected")
+
+
+def test_of_a_model_signature_the_list_is_verified_and_its_digest_is_that_of_releases(at: Desk) -> None:
+    contents = {"a": MODEL, "b": b"{}"}
+    files = [ModelFile(name, "sha256", hashlib.sha256(content).hexdigest()) for name, content in contents.items()]
+    at.bundle.write_bytes(sign(model_signature_statement(contents)))
+    answer = at.answer()
+    root = answer["subjects"][0].split()[1]
+    assert (answer["files"], answer["digest"]) == (2, name_binding_digest(files))
+    assert at.verify("--artifact", answer["digest"]).exit_code == 0
+    for other in (root, at.artifact):
+        refused = at.answer("--artifact", other)
+        assert (refused["reason"], "compared by `sluice verify model`" in refused["message"]) == ("SubjectMissing", True)
+
+
+def test_a_model_signature_may_be_longer_than_what_a_cluster_reads_and_nothing_else(at: Desk) -> None:
+    names = [f"{'x' * 90}/{number}" for number in range(5000)]
+    at.bundle.write_bytes(sign_with_key(model_signature_statement(dict.fromkeys(names, b"x")), plain_keys()["p256"], "p256"))
+    key = at.write("key.pub", public_pem(plain_keys()["p256"]).encode())
+    assert at.bundle.stat().st_size > BUNDLE_LIMIT
+    assert run("verify", "bundle", at.bundle, "--key", key).exit_code == 0
+    other = slsa_statement({"model": DIGEST}, "https://builder.example.com/" + "x" * BUNDLE_LIMIT)
+    at.bundle.write_bytes(sign_with_key(other, plain_keys()["p256"], "p256"))
+    refused = run("verify", "bundle", at.bundle, "--key", key)
+    assert (refused.exit_code, "BundleTooLarge" in refused.output) == (1, True)
+
+
+def test_half_a_revocation_verifies_nothing(at: Desk) -> None:
+    """Without its issuer it would revoke nobody."""
+    found = at.verify(root=at.trust_root(revoked=[{"type": "Identity", "identity": TRAINER, "reason": "runner compromised"}]))
+    assert found.exit_code == 2
+    assert "spec.revoked[0].issuer: issuer goes with type Identity, which needs it" in found.output
 
 
 def test_a_signature_over_plain_bytes_is_verified_with_the_bytes_only(at: Desk) -> None:

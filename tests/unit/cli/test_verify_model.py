@@ -180,8 +180,10 @@ def test_whom_to_trust_has_to_be_said_in_full(at: Desk, options: list[str], comp
     assert complaint in found.output
 
 
-def test_a_signature_that_is_not_there_is_no_answer(at: Desk) -> None:
-    assert at.verify().exit_code == 3
+def test_a_signature_that_is_not_there_is_no_answer_and_can_be_named(at: Desk) -> None:
+    found = at.verify()
+    assert found.exit_code == 3
+    assert "say where the signature is, with --bundle FILE" in found.output
 
 
 def test_a_bundle_that_is_too_large_is_refused(at: Desk) -> None:

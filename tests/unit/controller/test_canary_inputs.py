@@ -7,7 +7,7 @@ import pytest
 from sluice.api.canary import CanaryDecision, CanarySpec
 from sluice.cluster.resource import CONFIG_MAPS
 from sluice.controller.canary_inputs import resolve
-from sluice.rollout.canary import Endpoints, Waiting
+from sluice.rollout.comparison import Endpoints, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.remote_scorers import JudgePods
 from sluice.rollout.scoring_job import CasesImage

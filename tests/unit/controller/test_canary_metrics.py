@@ -61,6 +61,9 @@ def test_only_a_run_that_comes_further_has_progressed() -> None:
     assert bench.series("sluice_canary_least_progress_timestamp_seconds") == {("Scoring", "payments"): 1000}
     bench.metrics.stands(RUN, replace(SCORING, scored=11))
     assert bench.series("sluice_canary_least_progress_timestamp_seconds") == {("Scoring", "payments"): 1500}
+    bench.now = 2000.0
+    bench.metrics.stands(RUN, replace(SCORING, scored=11, waits=True))
+    assert bench.series("sluice_canary_least_progress_timestamp_seconds") == {("Scoring", "payments"): 2000}, "time that goes by is all it waits for"
 
 
 def test_a_decided_run_is_under_way_until_nothing_of_it_is_left_and_its_decision_is_remembered() -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus
+from sluice.cluster.errors import ApiError, Forbidden, WebhookSilent
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
 from sluice.cluster.resource import CANARY_RUNS, DEPLOYMENTS, JOBS, PODS, SERVICES
@@ -134,7 +135,7 @@ def reconciler(client: MemoryClient, feed: Feed, *, image: ScorerImage | None = 
         max_age_seconds=90,
         metrics=(metrics or Metrics(leads=lambda: True)).canaries,
         key=c.controller_key,
-        samples=SampleKeeper(client=client, scorers=StatisticsClient(), events=events, repository=None),
+        samples=SampleKeeper(client=client, scorers=StatisticsClient(), events=events, place=None),
     )
 
 
@@ -155,6 +156,19 @@ async def test_a_run_that_cannot_begin_says_what_it_waits_for() -> None:
     await reconciler(client, feed).settle(AT)
     assert (stored(client)["status"]["phase"], stored(client)["status"]["reason"]) == ("Pending", "WorkloadNotHeld")
     assert [path for verb, path in client.writes if "/pods/" in path] == []
+
+
+@pytest.mark.parametrize("refusal", [Forbidden(403, "Forbidden", "exceeded quota"), WebhookSilent(500, "InternalError", "mjob.kb.io does not answer")])
+async def test_a_refusal_of_the_cluster_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch, refusal: ApiError) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise refusal
+
+    client, world = await made()
+    monkeypatch.setattr("sluice.controller.canary.advance", refused)
+    assert await reconciler(client, Feed(world)).settle(AT) == 5.0
+    status = stored(client)["status"]
+    assert (status["phase"], status["reason"]) == ("Pending", "RefusedByCluster")
+    assert refusal.message in status["message"]
 
 
 async def test_a_run_that_nobody_asks_for_any_more_ends_and_leaves_nothing() -> None:

@@ -13,7 +13,7 @@ from sluice.controller.observe import Metrics
 from sluice.rollout.drill_objects import name_problem
 from tests.unit.api_memory import MemoryClient
 from tests.unit.decision import case as c
-from tests.unit.decision.test_drills import drilled_world, verdict_of, with_drill
+from tests.unit.decision.test_drills import drilled_world, policy, verdict_of, with_drill
 from tests.unit.rollout.drill_bench import template
 
 Object = dict[str, Any]
@@ -120,3 +120,32 @@ async def test_while_a_drill_of_a_person_is_under_way_none_is_made() -> None:
     cluster.world.put("ReleaseDrill", mine)
     await cluster.start()
     assert [drill["metadata"]["name"] for drill in cluster.made()] == ["mine"]
+
+
+async def test_a_policy_that_wants_them_in_a_scratch_namespace_gets_them_there() -> None:
+    cluster = Cluster(drilled_world(every="7d", place="ScratchNamespace"))
+    await cluster.start()
+    (drill,) = cluster.made()
+    assert drill["spec"] == {"release": {"name": c.NAME}, "place": "ScratchNamespace"}
+    cluster.end("Passed")
+    with_drill(cluster.world)
+    await cluster.start()
+    assert cluster.overdue, "one that was done elsewhere is none"
+    with_drill(cluster.world, scratch_namespace="payments-drills")
+    await cluster.start()
+    assert not cluster.overdue
+
+
+async def test_where_both_are_wanted_one_that_fails_does_not_keep_the_other_waiting() -> None:
+    world = drilled_world(every="7d", place="ScratchNamespace")
+    second = policy(name="way-back-here", every="7d", place="OwnNamespace")
+    second["metadata"]["name"] = "second"
+    world.put("ReleasePolicy", second)
+    cluster = Cluster(world)
+    await cluster.start()
+    cluster.end("Failed")
+    await cluster.start()
+    assert [drill["spec"].get("place") for drill in cluster.made()] == [None, "ScratchNamespace"]
+    cluster.end("Failed")
+    assert await cluster.start(after=timedelta(minutes=1)) == pytest.approx(59 * 60 + 0.1)
+    assert len(cluster.made()) == 2

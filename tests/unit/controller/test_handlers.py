@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import kopf
+import pytest
 
 from sluice.cluster.connection import Connection
 from sluice.controller.handlers import registry_of
@@ -23,7 +24,7 @@ def test_there_are_no_handlers_that_would_write_to_objects() -> None:
     assert list(registry._changing.get_all_handlers()) == []
     assert list(registry._spawning.get_all_handlers()) == []
     assert list(registry._indexing.get_all_handlers()) == []
-    assert len(list(registry._watching.get_all_handlers())) == 5
+    assert len(list(registry._watching.get_all_handlers())) == 6
 
 
 async def test_each_handler_gives_the_key_of_what_must_be_looked_at() -> None:
@@ -33,17 +34,29 @@ async def test_each_handler_gives_the_key_of_what_must_be_looked_at() -> None:
     await found["release_seen"].fn(namespace="payments", name="churn-1")
     await found["pod_of_a_release_seen"].fn(namespace="payments", labels=labels)
     await found["other_held_pod_seen"].fn(namespace="payments", name="plain")
-    await found["pod_of_a_run_seen"].fn(namespace="payments", labels=labels | {"sluice.dev/canary-run": "churn-2-1"})
+    await found["pod_of_a_run_seen"].fn(namespace="payments", labels=labels | {"sluice.dev/canary-run": "churn-2-1"}, annotations={})
+    probe = {"labels": {"sluice.dev/canary-run": "probe-1"}, "annotations": {"sluice.dev/monitor": "churn-2-refusals"}}
+    await found["pod_of_a_run_seen"].fn(namespace="payments", **probe)
+    await found["pod_of_a_stand_in_seen"].fn(namespace="payments", annotations={"sluice.dev/instead-of": "churn-3"})
     template = {"metadata": {"labels": labels}}
     body = {"metadata": {"annotations": {"sluice.dev/held": "churn-0"}}, "spec": {"template": template}}
     await found["deployment_seen"].fn(namespace="payments", body=body)
-    assert given[:4] == [
+    assert given[:6] == [
         Item("ModelRelease", Key(namespace="payments", name="churn-1")),
         Item("ModelRelease", Key(namespace="payments", name="churn-2")),
         Item("Pod", Key(namespace="payments", name="plain")),
         Item("CanaryRun", Key(namespace="payments", name="churn-2-1")),
+        Item("ReleaseMonitor", Key(namespace="payments", name="churn-2-refusals")),
+        Item("ModelRelease", Key(namespace="payments", name="churn-3")),
     ]
-    assert {str(item) for item in given[4:]} == {"ModelRelease payments/churn-0", "ModelRelease payments/churn-2"}
+    assert {str(item) for item in given[6:]} == {"ModelRelease payments/churn-0", "ModelRelease payments/churn-2"}
+
+
+@pytest.mark.parametrize("written", ["../../pods/x", "a,b=c", "", "A", "x" * 254])
+async def test_what_an_annotation_says_is_looked_at_only_if_it_can_be_a_name(written: str) -> None:
+    given: list[Item] = []
+    await handlers(given)["pod_of_a_stand_in_seen"].fn(namespace="payments", annotations={"sluice.dev/instead-of": written})
+    assert given == []
 
 
 def test_of_pods_without_a_release_only_those_with_our_gate_are_looked_at() -> None:

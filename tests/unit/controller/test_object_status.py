@@ -9,7 +9,9 @@ import pytest
 from sluice.controller.conditions import Moment
 from sluice.controller.object_status import STATUSES
 from sluice.decision import decide, people
-from sluice.decision.model import Approval, Finding, Policy
+from sluice.decision.finding import Finding
+from sluice.decision.model import Policy
+from sluice.decision.people import Decision
 from sluice.decision.problems import policy_problems
 from sluice.decision.reasons import Reason
 from tests.unit.decision import case
@@ -134,7 +136,7 @@ def test_the_status_of_one_sign_off_looks_at_no_other_however_many_there_are(mon
     looked_at: list[str] = []
     really = people.approval_finding
 
-    def noted(approval: Approval, *args: Any, **kwargs: Any) -> Finding:  # noqa: ANN401 - handed on
+    def noted(approval: Decision, *args: Any, **kwargs: Any) -> Finding:  # noqa: ANN401 - handed on
         looked_at.append(approval.name)
         return really(approval, *args, **kwargs)
 

@@ -81,7 +81,10 @@ class Bench:
             "namespace": c.NAMESPACE, "name": "probe-pod", "labels": {"batch.kubernetes.io/job-name": job["metadata"]["name"]}, "ownerReferences": [owner],
         }  # fmt: skip
         said = message if isinstance(message, str) else json.dumps(message)
-        status = {"containerStatuses": [{"name": "probe", "state": {"terminated": {"exitCode": code, "message": said}}}]}
+        status = {
+            "phase": "Failed" if code else "Succeeded",
+            "containerStatuses": [{"name": "probe", "state": {"terminated": {"exitCode": code, "message": said}}}],
+        }
         self.client.put(PODS, {"metadata": metadata, "status": status})
 
     def told(self, **changes: object) -> Object:
@@ -120,6 +123,22 @@ async def test_there_is_one_probe_for_one_reading_and_what_it_found_is_the_readi
     assert reading is not None
     assert reading.values == (0.0, *(1.0,) * 8, None)
     assert bench.of("jobs") == []
+
+
+async def test_what_the_pod_said_is_read_before_its_job_says_that_it_is_complete() -> None:
+    bench = Bench()
+    await bench.look()
+    bench.ends(message=bench.told(), type_="SuccessCriteriaMet")
+    reading = await bench.look()
+    assert reading is not None
+    assert len(reading.values) == 10
+
+
+async def test_the_pod_of_a_probe_names_the_monitor_that_waits_for_it() -> None:
+    bench = Bench()
+    await bench.look()
+    (job,) = bench.of("jobs")
+    assert job["spec"]["template"]["metadata"]["annotations"] == {"sluice.dev/monitor": "m-1"}
 
 
 @pytest.mark.parametrize("kind", ["jobs", "networkpolicies", "configmaps"])

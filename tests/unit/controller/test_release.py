@@ -8,10 +8,12 @@ from typing import Any, cast
 
 import pytest
 
+from sluice.api.names import STAND_IN_LABEL
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
-from sluice.cluster.resource import EVENTS, PODS, RELEASES
+from sluice.cluster.resource import EVENTS, NAMESPACES, PODS, RELEASES, REPLICA_SETS, Resource
 from sluice.controller.observe import Metrics
+from sluice.controller.records import Recorder
 from sluice.controller.release import Reconciler
 from sluice.rollout.actuation import Announcer
 from tests.unit.api_memory import MemoryClient
@@ -36,11 +38,25 @@ class Feed:
         return "" if max_age_seconds else "it is blind"
 
 
+class Listing(MemoryClient):
+    """Notes which kinds are listed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: list[str] = []
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, *, label_selector: str | None = None, field_selector: str | None = None
+    ) -> list[Object]:
+        self.listed.append(resource.kind)
+        return await super().list(resource, namespace, label_selector=label_selector, field_selector=field_selector)
+
+
 class Bench:
     """A release that serves with two Pods of nobody's, and no baseline."""
 
     def __init__(self, *, max_age_seconds: float = 60.0) -> None:
-        self.client = MemoryClient()
+        self.client = Listing()
         release = case.item("ModelRelease", case.NAME, case.release_spec())
         self.client.put(RELEASES, release | {"metadata": release["metadata"] | {"resourceVersion": "1"}})
         for name in ("a", "b"):
@@ -52,7 +68,9 @@ class Bench:
         self.reconciler = Reconciler(
             client=self.client, feed=cast("WorldFeed", Feed(self.world, self.client)), events=events, announcer=Announcer(events), metrics=self.metrics,
             max_age_seconds=max_age_seconds, resync_seconds=300.0, look_at=lambda _: None,
+            records=Recorder(client=self.client, key=case.controller_key),
         )  # fmt: skip
+        self.client.put(NAMESPACES, {"metadata": {"name": "kube-system", "uid": "cluster-1"}})
 
     async def look(self, *findings: Object) -> float | None:
         self.world.put("ReleaseMonitor", watching("m-1", *findings))
@@ -120,6 +138,28 @@ async def test_what_is_rolled_back_stays_while_nobody_stands_in_and_people_are_t
     assert (bench.phase, bench.pods) == ("RolledBack", ["a", "b"])
     assert bench.told == [("Warning", "DriftFound", "Alarm"), ("Warning", "DriftRolledBack", "RolledBack"), ("Warning", "BaselineNotEntitled", "StandIn")]
     assert b"sluice_releases_without_stand_in 1.0" in bench.metrics.render()
+
+
+async def test_stand_ins_are_not_looked_for_again_where_there_are_none_until_one_may_have_been_made() -> None:
+    bench = Bench()
+    for _ in range(2):
+        await bench.look()
+    assert bench.client.listed.count(REPLICA_SETS.kind) == 1
+    await bench.look(finding("RollBack"))
+    del bench.client.listed[:]
+    bench.client.put(REPLICA_SETS, left_behind(bench))
+    for _ in range(3):
+        await bench.look()
+    assert not [path for path in bench.client.objects if path.startswith(REPLICA_SETS.path(case.NAMESPACE))], "its Deployment is gone: nobody needs it"
+    assert bench.client.listed.count(REPLICA_SETS.kind) == 1
+
+
+def left_behind(bench: Bench) -> Object:
+    """A stand-in of the release."""
+    release = bench.client.objects[PATH]["metadata"]
+    owner = {"kind": RELEASES.kind, "name": release["name"], "uid": release["uid"], "controller": True}
+    meta = {"namespace": case.NAMESPACE, "name": "churn-stand-in", "uid": "s", "labels": {STAND_IN_LABEL: "churn"}, "ownerReferences": [owner]}
+    return {"metadata": meta, "spec": {"replicas": 1}}
 
 
 def revoked(bench: Bench, *entries: Object, on_revoked: str = "Withdraw") -> None:

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from sluice.api.base import Model
 from sluice.api.release import Outcome, ReleaseStatus
 from sluice.api.requirement import RequirementType
+from sluice.api.trigger import SecurityChange
 from sluice.controller.conditions import Moment, cut, differs
 from sluice.controller.release_status import missing, status_of, unreadable_status
-from sluice.decision.model import Finding, Release, Result, Verdict
+from sluice.decision.finding import Finding
+from sluice.decision.model import Release, Result, Verdict
 from sluice.decision.reasons import Reason
+from sluice.decision.triggers import Fired, PolicyRisk
 from tests.unit.decision import case
 from tests.unit.decision.test_monitors import finding, watching
 
@@ -194,15 +197,16 @@ def test_whatever_is_in_a_verdict_the_status_fits_the_schema() -> None:
         for number in range(300)
     )  # fmt: skip
     people = tuple(Finding(name=f"a{n}", counts=True, reason=Reason.Counted, message="m", role="owner", username="u", rejects=True) for n in range(100))
-    tiers = "standard,high"
-    verdict = Verdict(release_digest=case.digest_of("r"), evidence_digest=case.digest_of("e"), tier=tiers, results=results, approvals=people)
+    fired = tuple(Fired(policy="p", trigger="t", change=SecurityChange.TOOL_ADDED, detail=long) for _ in range(100))
+    risks = tuple(PolicyRisk(policy=tier, tier=tier, fired=fired) for tier in ("standard", "high"))
+    verdict = Verdict(release_digest=case.digest_of("r"), evidence_digest=case.digest_of("e"), risks=risks, results=results, approvals=people)
     release, _ = judged(case.verified_world())
     status = status_of(release, verdict, moment())
     read: Model = ReleaseStatus.model_validate(status)
     assert isinstance(read, ReleaseStatus)
     assert (len(read.requirements), len(read.approvals)) == (256, 64)
     assert read.risk is not None
-    assert read.risk.tier == tiers
+    assert (read.risk.tier, len(read.risk.triggers)) == ("high,standard", 64)
     assert len(missing(verdict)) > 1024
     assert cut("abc", 2) == "a…"
 

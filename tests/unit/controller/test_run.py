@@ -18,6 +18,7 @@ from sluice.cluster.lease import Lease, LeaseLost
 from sluice.cluster.outbound import Reference
 from sluice.controller import run as wiring
 from sluice.controller.run import LEASE_LOST_STATUS
+from sluice.controller.samples_places import InBucket, InRegistry
 from sluice.controller.settings import Settings
 from sluice.webhook.certificates import Lifetimes, renew
 
@@ -131,13 +132,34 @@ def test_authorities_of_registries_are_read_when_the_process_starts_and_count_fo
             _ = settings.registries
     ca.write_bytes(renew(None, ["r"], Lifetimes(), now=datetime.now(UTC)).bundle_pem)
     plain, told = Settings(samples_repository="registry.example.com/samples").samples, settings.samples
-    assert told is not None
-    assert told.tls is not None
+    assert isinstance(told, InRegistry)
+    assert told.repository.tls is not None
     # A redirect may lead to the public: what the system trusts stays trusted.
-    assert len(told.tls.get_ca_certs()) == len(ssl.create_default_context().get_ca_certs()) + 1
-    assert plain is not None
-    assert plain.tls is None
+    assert len(told.repository.tls.get_ca_certs()) == len(ssl.create_default_context().get_ca_certs()) + 1
+    assert isinstance(plain, InRegistry)
+    assert plain.repository.tls is None
     assert isinstance(settings.registries._tls, ssl.SSLContext)
+
+
+@pytest.mark.usefixtures("no_aws")
+def test_samples_go_to_a_bucket_with_the_credentials_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(renew(None, ["r"], Lifetimes(), now=datetime.now(UTC)).bundle_pem)
+    place = "s3://ml-audit/samples"
+    told = Settings(samples_repository=place, samples_region="eu-central-1", samples_endpoint="https://minio:9000", registry_ca_file=ca).samples
+    assert isinstance(told, InBucket)
+    assert (told.bucket.name, told.bucket.prefix, told.bucket.region, told.bucket.endpoint) == ("ml-audit", "samples", "eu-central-1", "https://minio:9000")
+    assert told.bucket.tls is not None
+    assert "secret" not in repr(told)
+    with pytest.raises(ValueError, match="is no region"):
+        _ = Settings(samples_repository=place).samples
+    with pytest.raises(ValueError, match="--samples-auth-file is for registries"):
+        _ = Settings(samples_repository=place, samples_auth_file=ca).samples
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(ValueError, match="--samples-repository is a bucket, and there are no AWS credentials: set AWS_ACCESS_KEY_ID"):
+        _ = Settings(samples_repository=place).samples
 
 
 def test_evidence_comes_from_registries_that_are_listed_and_from_none_without() -> None:

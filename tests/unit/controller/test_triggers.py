@@ -51,8 +51,9 @@ def test_nothing_is_asked_before_the_start_and_everything_at_the_start() -> None
     triggers.touched([case.KEY])
     assert queue.items == set()
     triggers.start()
-    assert {item.split()[0] for item in queue.items} == {"ModelRelease", "ReleaseEvidence", "ReleaseApproval", "ReleasePolicy", "TrustRoot"}
-    assert len(queue.items) == 2 + 4 + 2 + 1 + 1
+    kinds = {"ModelRelease", "ReleaseEvidence", "ReleaseApproval", "ReleasePolicy", "TrustRoot", "ScratchSweep"}
+    assert {item.split()[0] for item in queue.items} == kinds
+    assert len(queue.items) == 2 + 4 + 2 + 1 + 1 + 1
 
 
 def test_a_policy_is_looked_at_with_the_releases_it_selects_and_their_sign_offs_only() -> None:

@@ -13,7 +13,9 @@ from functools import cache
 from typing import Any
 
 from e2e.sigstore import PrivateSigstore, evaluation_statement, lm_eval_results, model_signature_statement, slsa_statement
+from sluice.api.approval import WaiverSpec
 from sluice.api.canary import CanaryDecision
+from sluice.api.digests import waiver_digest
 from sluice.decision.records import Key
 from sluice.decision.world import World
 from sluice.evidence.canary_record import sign_record
@@ -149,6 +151,22 @@ def approval(
         "approver": {"username": username, "groups": groups},
     }
     return item("ReleaseApproval", name, spec | more)
+
+
+def waive(world: World, waiver: dict[str, Any], *, by: str = "sven@example.com", role: str = "security") -> None:
+    """Apply a waiver and the approval of it by somebody else."""
+    world.put("ReleaseWaiver", waiver)
+    world.put("ReleaseApproval", waiver_approval(f"of-{waiver['metadata']['name']}", waiver, role=role, username=by))
+
+
+def waiver_approval(
+    name: str, waiver: dict[str, Any], *, role: str, username: str, groups: tuple[str, ...] = ("appsec",), **more: Any  # noqa: ANN401 - fields of the spec
+) -> dict[str, Any]:  # fmt: skip
+    """A ReleaseApproval of a waiver as it stands."""
+    spec = WaiverSpec.model_validate(waiver["spec"])
+    named = {"name": waiver["metadata"]["name"], "digest": waiver_digest(name=waiver["metadata"]["name"], spec=spec)}
+    given = {"release": {"name": spec.release.name}, "releaseDigest": spec.release_digest, "role": role, "decision": "Approve", "waiver": named}
+    return item("ReleaseApproval", name, given | {"approver": {"username": username, "groups": list(groups)}} | more)
 
 
 def namespace(name: str = NAMESPACE, **labels: str) -> dict[str, Any]:

@@ -75,10 +75,10 @@ def test_the_way_down_ends_in_circles_and_gives_up_beyond_its_bound(monkeypatch:
 
 @pytest.mark.parametrize(("bound", "value"), [("MOST_GENERATIONS", 1), ("MOST_STEPS", 4)])
 def test_a_walk_that_is_too_long_is_held(monkeypatch: pytest.MonkeyPatch, bound: str, value: int) -> None:
-    world = o.world(o.signed("quantized"), o.signed("dataset"), o.signed("parent"), spec=o.release("Quantize"))
-    assert o.result_of(world).outcome is Outcome.SATISFIED
+    evidence, spec = [o.signed("quantized"), o.signed("dataset"), o.signed("parent")], o.release("Quantize")
+    assert o.result_of(o.world(*evidence, spec=spec)).outcome is Outcome.SATISFIED
     monkeypatch.setattr(ancestry, bound, value)
-    result = o.result_of(world)
+    result = o.result_of(o.world(*evidence, spec=spec))
     assert (result.outcome, result.reason) == (Outcome.MISSING, Reason.LineageTooLarge)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from sluice.api.release import Phase
 from sluice.decision.model import Allowance, Result, Verdict
+from sluice.decision.problems import policy_problems
 from sluice.decision.reasons import Reason
 from sluice.decision.world import World
 from tests.unit.decision import case as c
@@ -50,7 +51,7 @@ def test_a_release_that_lacks_nothing_but_the_canary_may_be_scored_and_not_serve
 
 
 def test_what_is_due_pins_everything_that_a_run_depends_on() -> None:
-    world = with_policy(c.canary_world(), margins={"accuracy": "0.01"}, falsePromotionRate="0.01", minimum=100)
+    world = with_policy(c.canary_world(), margins={"accuracy": "0.01"}, falsePromotionRate="0.01", minimum=100, minDuration="10m")
     (due,) = verdict_of(world).due
     assert (due.policy, due.requirement, due.release, due.baseline, due.suite) == ("customer-facing", "canary", c.NAME, c.BASELINE, "churn-core")
     assert due.release_digest == verdict_of(world).release_digest
@@ -58,6 +59,7 @@ def test_what_is_due_pins_everything_that_a_run_depends_on() -> None:
     assert due.suite_digest == world.canaries.suites[c.Key(c.NAMESPACE, "churn-core")].digest  # type: ignore[union-attr]
     assert (str(due.terms.margin), str(due.terms.margins["accuracy"]), due.terms.planned, due.terms.minimum) == ("0.02", "0.01", 3000, 100)
     assert (str(due.terms.false_rollback_rate), str(due.terms.false_promotion_rate), due.terms.max_duration) == ("0.05", "0.01", "1h")
+    assert due.terms.min_duration == "10m"
 
 
 def test_while_it_is_scored_it_may_still_be_scored_and_says_by_which_run() -> None:
@@ -122,6 +124,21 @@ def test_a_minimum_that_policy_asks_is_kept() -> None:
     assert canary_of(with_run(with_policy(c.canary_world(), minimum=500), "Promote", minimum=500)).reason is Reason.CanaryPassed
 
 
+@pytest.mark.parametrize(("kept", "counts"), [("10m", True), ("600s", True), ("1h", True), ("9m59s", False), (None, False)])
+def test_a_promotion_counts_where_the_candidate_was_asked_for_as_long_as_policy_wants_now(kept: str | None, counts: bool) -> None:
+    changes: dict[str, Any] = {"minDuration": kept} if kept else {}
+    world = with_run(with_policy(c.canary_world(), minDuration="10m"), "Promote", **changes)
+    assert (canary_of(world).reason is Reason.CanaryPassed) is counts
+    assert canary_of(with_run(c.canary_world(), "Promote", **changes)).reason is Reason.CanaryPassed
+
+
+@pytest.mark.parametrize(("least", "told"), [("59m", []), ("1h", [Reason.MinDurationTooLong]), ("2h", [Reason.MinDurationTooLong])])
+def test_a_policy_that_wants_more_time_than_it_gives_is_told(least: str, told: list[Reason]) -> None:
+    world = with_policy(c.canary_world(), minDuration=least)
+    usable = world.policies["customer-facing"]
+    assert [problem.reason for problem in policy_problems(usable.spec, world.trust_roots)] == told  # type: ignore[union-attr]
+
+
 STAGES = [{"share": "0.05", "for": "10m"}, {"share": "0.25", "for": "1h"}]
 
 
@@ -169,7 +186,9 @@ def test_a_promotion_on_terms_that_are_no_looser_counts(changes: dict[str, Any])
 
 
 @pytest.mark.parametrize(
-    "changes", [{"planned": 2000}, {"margin": "0.05"}, {"maxDuration": "2h"}, {"margins": {"accuracy": "0.05"}}, {"exposure": STAGES}], ids=str
+    "changes",
+    [{"planned": 2000}, {"margin": "0.05"}, {"maxDuration": "2h"}, {"minDuration": "1m"}, {"margins": {"accuracy": "0.05"}}, {"exposure": STAGES}],
+    ids=str,
 )
 def test_other_terms_than_those_of_an_inconclusive_run_are_a_new_question(changes: dict[str, Any]) -> None:
     world = with_policy(with_run(c.canary_world(), "Inconclusive"), **changes)
@@ -214,7 +233,7 @@ def waiver(world: World) -> dict[str, Any]:
 
 def test_what_is_not_known_can_be_waived_and_what_was_found_cannot() -> None:
     world = with_policy(c.canary_world(), waivableBy=["security"])
-    world.put("ReleaseWaiver", waiver(world))
+    c.waive(world, waiver(world))
     assert verdict_of(with_run(world, "Inconclusive")).allows is Allowance.SERVE
     assert verdict_of(with_run(world, "RollBack", "churn-2-1-0-2")).phase is Phase.ROLLED_BACK
 

@@ -172,7 +172,7 @@ def test_a_refused_bundle_explains_only_the_kind_of_requirement_it_claims_to_mee
 
 
 @pytest.mark.parametrize(
-    ("value", "samples", "outcome"), [(0.95, 1000, Outcome.SATISFIED), (0.95, 20, Outcome.FAILED), (0.90, 1000, Outcome.FAILED), (0.80, 1000, Outcome.FAILED)]
+    ("value", "samples", "outcome"), [(0.95, 1000, Outcome.SATISFIED), (0.95, 20, Outcome.MISSING), (0.90, 1000, Outcome.FAILED), (0.80, 1000, Outcome.FAILED)]
 )
 def test_the_threshold_is_compared_with_the_confidence_bound_of_the_raw_number(value: float, samples: int, outcome: Outcome) -> None:
     world = c.verified_world()
@@ -186,10 +186,12 @@ def test_the_threshold_is_compared_with_the_confidence_bound_of_the_raw_number(v
 def test_at_most_compares_the_upper_bound() -> None:
     spec = c.policy_spec()
     spec["requirements"][2]["measures"] = [{"suite": "churn-core", "metric": "acc", "atMost": "0.955"}]
-    failed = result_of(verdict_of(with_policy(c.verified_world(), spec)), "quality")
+    unknown = result_of(verdict_of(with_policy(c.verified_world(), spec)), "quality")
     spec["requirements"][2]["measures"][0]["atMost"] = "0.97"
     satisfied = result_of(verdict_of(with_policy(c.verified_world(), spec)), "quality")
-    assert (failed.outcome, satisfied.outcome) == (Outcome.FAILED, Outcome.SATISFIED)
+    spec["requirements"][2]["measures"][0]["atMost"] = "0.94"
+    failed = result_of(verdict_of(with_policy(c.verified_world(), spec)), "quality")
+    assert (unknown.outcome, satisfied.outcome, failed.outcome) == (Outcome.MISSING, Outcome.SATISFIED, Outcome.FAILED)
 
 
 def test_more_confidence_asks_more_of_the_same_number() -> None:
@@ -197,7 +199,14 @@ def test_more_confidence_asks_more_of_the_same_number() -> None:
     spec["requirements"][2]["measures"][0] |= {"atLeast": "0.937", "confidence": "0.95"}
     assert result_of(verdict_of(with_policy(c.verified_world(), spec)), "quality").outcome is Outcome.SATISFIED
     spec["requirements"][2]["measures"][0]["confidence"] = "0.999"
-    assert result_of(verdict_of(with_policy(c.verified_world(), spec)), "quality").outcome is Outcome.FAILED
+    unknown = result_of(verdict_of(with_policy(c.verified_world(), spec)), "quality")
+    assert (unknown.outcome, unknown.reason) == (Outcome.MISSING, Reason.EvaluationInconclusive)
+    enough = int(unknown.message.partition("asks ≥ 0.937; ")[2].partition(" samples")[0].replace(",", ""))
+    raw = lm_eval_results("churn-core", "acc", 0.95, enough)
+    bundle = c.sign(evaluation_statement(c.weights_digest(), "r.json", raw), identity=c.EVALUATOR)
+    world = with_policy(c.verified_world(), spec)
+    world.put("ReleaseEvidence", c.evidence("other", bundle, {"r.json": raw}))
+    assert result_of(verdict_of(world), "quality").outcome is Outcome.SATISFIED
 
 
 def test_evidence_older_than_policy_accepts_expires_at_that_second() -> None:
@@ -226,7 +235,7 @@ def test_requirements_of_another_tier_do_not_apply_and_of_an_unknown_tier_do() -
     spec["tiers"][0]["when"] = "release.authority.tools.exists(t, t.effect == 'Read')"
     high = verdict_of(with_policy(c.approved_world(), spec))
     assert (high.tier, high.allows) == ("high", Allowance.NOTHING)
-    spec["tiers"][0]["when"] = "release.nosuchfield.x == 1"
+    spec["tiers"][0]["when"] = "release.training.run == ''"
     unknown = verdict_of(with_policy(c.approved_world(), spec))
     assert (unknown.tier, unknown.allows) == (None, Allowance.NOTHING)
 
@@ -242,7 +251,7 @@ def test_policies_add_up() -> None:
 
 def test_a_check_that_breaks_is_a_failure_not_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     world = c.approved_world()
-    monkeypatch.setattr("sluice.decision.requirements.wilson", lambda *_: 1 / 0)
+    monkeypatch.setattr("sluice.decision.evaluations.wilson", lambda *_: 1 / 0)
     result = result_of(verdict_of(world), "quality")
     assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.CheckFailed)
 
@@ -263,3 +272,4 @@ def test_a_signature_by_a_plain_key_counts_for_the_signer_that_names_this_key_an
     assert result_of(verdict_of(with_plain_key(c.verified_world(), "release-key")), "weights-signed").outcome is Outcome.SATISFIED
     other = result_of(verdict_of(with_plain_key(c.verified_world(), "another-key")), "weights-signed")
     assert (other.outcome, other.reason) == (Outcome.FAILED, Reason.SignerNotPermitted)
+    assert "by-key (key another-key of TrustRoot keys) sign ModelSignature; this is signed by key release-key, verified by TrustRoot keys" in other.message

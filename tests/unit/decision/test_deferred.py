@@ -9,9 +9,10 @@ import pytest
 from sluice.api.release import Outcome, Phase
 from sluice.decision.gate import Action
 from sluice.decision.model import Allowance, Verdict
+from sluice.decision.objects import Learnt
 from sluice.decision.reasons import Reason
 from sluice.decision.records import Key
-from sluice.decision.world import Learnt, World
+from sluice.decision.world import World
 from tests.unit.decision import case as c
 from tests.unit.decision.test_gate import decided, pod
 from tests.unit.decision.test_revocations import TRAINER

@@ -96,7 +96,7 @@ def test_a_drill_lets_it_serve_until_it_is_too_old_and_approvals_do_not_die_of_i
     assert (result.outcome, result.reason, verdict.phase, verdict.evidence_digest) == (Outcome.SATISFIED, Reason.DrillPassed, Phase.SERVING, before)
     assert "4.2 s" in result.message
     ends = c.NOW - timedelta(minutes=5) + timedelta(days=10)
-    assert result.changes_at == ends
+    assert verdict.changes_at == ends
     assert result_of(world, now=ends - timedelta(seconds=1)).outcome is Outcome.SATISFIED
     late = result_of(world, now=ends)
     assert (late.outcome, late.reason) == (Outcome.EXPIRED, Reason.DrillExpired)
@@ -107,7 +107,7 @@ def test_a_release_that_promises_more_is_held_to_it() -> None:
     world.put("ModelRelease", c.item("ModelRelease", c.NAME, c.release_spec() | {"rollback": {"criteria": "any", "drillMaxAge": "2d"}}))
     c.approve(world, c.KEY)
     with_drill(world)
-    assert result_of(world).changes_at == c.NOW - timedelta(minutes=5) + timedelta(days=2)
+    assert verdict_of(world).changes_at == c.NOW - timedelta(minutes=5) + timedelta(days=2)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_with_every_the_first_drill_is_due_at_once_and_the_next_one_when_it_is_t
     with_drill(world)
     assert result_of(world).drill is None
     next_at = c.NOW - timedelta(minutes=5) + timedelta(days=7)
-    assert result_of(world).changes_at == next_at
+    assert verdict_of(world).changes_at == next_at
     later = result_of(world, now=next_at)
     assert later.outcome is Outcome.SATISFIED
     assert later.drill is not None
@@ -200,14 +200,17 @@ def pod(role: str, release: str, *, drill: str = DRILL) -> PodView:
 
 def drill_of(world: c.World, **changes: Any) -> Drill:  # noqa: ANN401 - fields of the drill
     drill = said(world)
-    found = Drill(name=DRILL, release=c.NAME, release_digest=drill.release_digest, baseline=c.BASELINE, baseline_digest=drill.baseline_digest, phase="Starting")
+    found = Drill(
+        namespace=c.NAMESPACE, name=DRILL, release=c.NAME, release_digest=drill.release_digest, baseline=c.BASELINE, baseline_digest=drill.baseline_digest,
+        phase="Starting",
+    )  # fmt: skip
     return replace(found, **changes)
 
 
 def decided(world: c.World, view: PodView, drill: Drill) -> tuple[Action, Reason]:
     namespace = Namespace(name=c.NAMESPACE, labels=c.namespace()["metadata"]["labels"])
     subject: Subject | None = world.subject(c.NAMESPACE, view.release or "", now=c.NOW)
-    decision = decide_drill_pod(view, namespace, subject, drill)
+    decision = decide_drill_pod(view, namespace, subject, drill, home=namespace)
     return decision.action, decision.reason
 
 

@@ -148,7 +148,7 @@ def test_no_waiver_covers_what_was_found() -> None:
         "release": {"name": c.NAME}, "releaseDigest": verdict_of(world).release_digest, "requirements": ["weights-signed"], "reason": "r", "riskOwner": "o",
         "ticket": "t", "expires": "2026-12-01T00:00:00Z", "approver": {"username": "sam@example.com", "groups": []},
     }  # fmt: skip
-    world.put("ReleaseWaiver", c.item("ReleaseWaiver", "w", spec))
+    c.waive(world, c.item("ReleaseWaiver", "w", spec))
     assert verdict_of(world).waivers[0].counts
     assert verdict_of(world).phase is Phase.ROLLED_BACK
 
@@ -239,7 +239,9 @@ def asking(*monitors: dict[str, Any], **changes: Any) -> tuple[Wanted, ...]:  # 
     world.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", c.policy_spec() | {"monitors": list(monitors)} | changes, namespace=""))
     release = world.releases[c.KEY]
     assert isinstance(release, Release)
-    return wanted_for(world.case(release))
+    verdict = world.verdict(c.KEY, now=c.NOW)
+    assert verdict is not None
+    return wanted_for(world.case(release), verdict.risks)
 
 
 def test_what_is_wanted_pins_release_policy_and_definition() -> None:
@@ -252,7 +254,7 @@ def test_what_is_wanted_pins_release_policy_and_definition() -> None:
 
 def test_only_releases_of_the_tier_are_watched_and_all_while_nobody_knows_the_tier() -> None:
     assert [wanted.spec.monitor.name for wanted in asking(REFUSALS | {"tiers": ["standard"]}, REFUSALS | {"name": "x", "tiers": ["high"]})] == ["refusals"]
-    unknown = [{"name": "high", "when": "release.nothing"}]
+    unknown = [{"name": "high", "when": "release.training.run == ''"}]
     assert len(asking(REFUSALS | {"tiers": ["standard"]}, REFUSALS | {"name": "x", "tiers": ["high"]}, tiers=unknown)) == 2
 
 

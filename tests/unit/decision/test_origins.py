@@ -329,7 +329,7 @@ def test_a_parent_whose_lineage_was_waived_is_no_root() -> None:
         "release": {"name": c.BASELINE}, "releaseDigest": verdict_of(known, key).release_digest, "requirements": ["lineage"], "reason": "old",
         "riskOwner": "risk", "ticket": "T-1", "expires": "2027-01-01T00:00:00Z", "approver": {"username": "sam@example.com", "groups": []},
     }  # fmt: skip
-    known.put("ReleaseWaiver", c.item("ReleaseWaiver", "old", waiver))
+    c.waive(known, c.item("ReleaseWaiver", "old", waiver))
     assert verdict_of(known, key).allows is Allowance.SERVE
     assert result_of(known).outcome is Outcome.MISSING
 

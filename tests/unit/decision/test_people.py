@@ -132,7 +132,7 @@ def unsigned() -> World:
 
 def test_a_waiver_is_shown_as_waived_never_as_satisfied_and_ends() -> None:
     world = unsigned()
-    world.put("ReleaseWaiver", waiver(world))
+    c.waive(world, waiver(world))
     result = result_of(verdict_of(world), "weights-signed")
     assert result.outcome is Outcome.WAIVED
     for said in ("Signing is down", "payments-risk", "RISK-77", "On-call watches", "sam@example.com"):
@@ -153,7 +153,7 @@ def test_a_waiver_is_shown_as_waived_never_as_satisfied_and_ends() -> None:
 )
 def test_a_waiver_that_must_not_count_does_not_and_says_why(spec: dict[str, Any], reason: Reason) -> None:
     world = unsigned()
-    world.put("ReleaseWaiver", waiver(world, **spec))
+    c.waive(world, waiver(world, **spec))
     verdict = verdict_of(world)
     assert [finding.reason for finding in verdict.waivers] == [reason]
     assert result_of(verdict, "weights-signed").outcome is Outcome.MISSING
@@ -163,7 +163,7 @@ def test_nobody_may_waive_what_policy_does_not_let_them() -> None:
     spec = c.policy_spec()
     del spec["requirements"][0]["waivableBy"]
     world = with_policy(unsigned(), spec)
-    world.put("ReleaseWaiver", waiver(world))
+    c.waive(world, waiver(world))
     assert result_of(verdict_of(world), "weights-signed").outcome is Outcome.MISSING
 
 
@@ -196,7 +196,7 @@ def test_a_waived_signature_does_not_hide_who_could_have_made_it() -> None:
     world = with_policy(c.verified_world(), spec)
     for name in ("signature", "packaging", "server"):
         world.remove("ReleaseEvidence", c.Key(namespace=c.NAMESPACE, name=name))
-    world.put("ReleaseWaiver", waiver(world, requirements=["weights-signed", "built-here"]))
+    c.waive(world, waiver(world, requirements=["weights-signed", "built-here"]))
     world.put("ReleaseApproval", c.approval("by-security", world, role="security", username="sven@example.com", groups=["appsec"]))
     world.put("ReleaseApproval", c.approval("by-owner", world, role="owner", username="tina@example.com", groups=["payments-ml-leads"]))
     assert verdict_of(world).allows is Allowance.NOTHING

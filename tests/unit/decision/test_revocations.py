@@ -178,7 +178,7 @@ def waived(world: World) -> World:
         "riskOwner": "payments-risk", "ticket": "https://changes.example.com/1", "expires": (c.NOW + timedelta(days=1)).isoformat(),
         "approver": {"username": "sam@example.com", "groups": []},
     }  # fmt: skip
-    world.put("ReleaseWaiver", c.item("ReleaseWaiver", "w", spec))
+    c.waive(world, c.item("ReleaseWaiver", "w", spec))
     return world
 
 

@@ -98,9 +98,10 @@ def test_an_object_that_cannot_be_read_raises_nothing_and_helps_nobody(kind: str
     assert world.verdict(c.KEY, now=c.NOW) == before
 
 
-def test_broken_base64_says_which_field_and_how_to_mend_it() -> None:
+@pytest.mark.parametrize("inline", ["%%%", "e30", "aÿ"])
+def test_broken_base64_says_which_field_and_how_to_mend_it(inline: str) -> None:
     world = c.verified_world()
-    world.put("ReleaseEvidence", c.item("ReleaseEvidence", "broken", {"bundle": {"inline": "%%%"}}))
+    world.put("ReleaseEvidence", c.item("ReleaseEvidence", "broken", {"bundle": {"inline": inline}}))
     refusal = world.evidence[Key(namespace=c.NAMESPACE, name="broken")].refusal
     assert refusal is not None
     assert refusal.reason == "Base64Malformed"

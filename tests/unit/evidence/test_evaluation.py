@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from e2e.sigstore import evaluation_statement, lm_eval_results
-from sluice.evidence import lm_eval
 from sluice.evidence.evaluation import EVAL_RESULT, TEST_RESULT, Evaluation, read_evaluation
+from sluice.evidence.harness import lm_eval
 from sluice.evidence.measurement import Measurement
 from sluice.provenance.digests import sha256_of
 from sluice.provenance.errors import Reason
@@ -139,6 +139,7 @@ def test_a_run_that_is_not_whole_says_what_is_missing(raw: bytes, complaint: str
         lambda d: d.pop("config"),
         lambda d: d.pop("n-samples"),
         lambda d: d.update(lm_eval_version=""),
+        lambda d: d.update(lm_eval_version="No package metadata was found"),
         lambda d: d.update(results={}),
         lambda d: d.update(results=[]),
         lambda d: d["results"].update(other=3),
@@ -153,6 +154,19 @@ def test_a_run_that_is_not_whole_says_what_is_missing(raw: bytes, complaint: str
 )
 def test_a_results_file_of_another_shape_is_malformed(edit: Callable[[Json], object]) -> None:
     assert error_of(lambda: measured(changed(edit))).reason is Reason.RawResultMalformed
+
+
+@pytest.mark.parametrize(
+    ("version", "counts"), [("0.4.9", False), ("0.4.11", False), ("0.4.12", True), ("0.4.13.post1", True), ("0.5.0", True), ("1.0.0", True)]
+)
+def test_a_version_that_does_not_count_what_was_evaluated_is_refused(version: str, counts: bool) -> None:
+    raw = changed(lambda d: d.update(lm_eval_version=version))
+    if counts:
+        assert measured(raw)[0].harness_version == version
+    else:
+        error = error_of(lambda: measured(raw))
+        assert error.reason is Reason.RunIncomplete
+        assert "evaluate with 0.4.12 or later" in str(error)
 
 
 def test_a_standard_error_that_the_harness_did_not_compute_is_none() -> None:

@@ -11,13 +11,15 @@ import pytest
 import yaml
 
 from sluice.api.kinds import KINDS
-from sluice.gate.chart import HELM, manifests, render
+from sluice.gate.chart import HELM, manifests, policies, render
 from sluice.gate.policy import Installation
 
 TEMPLATES = Path(__file__).parents[3] / "charts/sluice/templates"
 HERE = Installation(namespace="gatekeeping", trusted_users="['root']", trusted_groups="['ops']")
-POLICIES = [manifest for manifest in manifests(HERE) if not manifest["kind"].endswith("Binding")]
-BINDINGS = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests(HERE) if manifest["kind"].endswith("Binding")}
+MANIFESTS = manifests(HERE)
+POLICIES = [manifest for manifest in MANIFESTS if not manifest["kind"].endswith("Binding")]
+BINDINGS = {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in MANIFESTS if manifest["kind"].endswith("Binding")}
+NAMES = ["crds.yaml", *(f"policies-{group}.yaml" for group in policies(HELM))]
 every_policy = pytest.mark.parametrize("policy", POLICIES, ids=[policy["metadata"]["name"] for policy in POLICIES])
 
 
@@ -33,9 +35,20 @@ def expressions(node: Any) -> Iterator[str]:  # noqa: ANN401 - any part of a man
             yield from expressions(item)
 
 
-@pytest.mark.parametrize("name", list(render()))
-def test_templates_are_those_of_the_code(name: str) -> None:
-    assert (TEMPLATES / name).read_text() == render()[name], "run `make chart`"
+@pytest.fixture(scope="module")
+def rendered() -> dict[str, str]:
+    """What the code writes: once, and not while tests are collected, which every worker does."""
+    return render()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_templates_are_those_of_the_code(rendered: dict[str, str], name: str) -> None:
+    assert (TEMPLATES / name).read_text() == rendered[name], "run `make chart`"
+
+
+def test_the_chart_has_every_template_of_the_code_and_no_older_one(rendered: dict[str, str]) -> None:
+    there = {path.name for path in TEMPLATES.iterdir() if path.name == "crds.yaml" or path.name.startswith("policies-")}
+    assert there == set(rendered) == set(NAMES), "run `make chart`, and remove what it no longer writes"
 
 
 @every_policy
@@ -64,7 +77,8 @@ def test_the_controller_is_the_one_of_this_installation(policy: dict[str, Any]) 
     named = {user for text in expressions(policy) for user in re.findall(r"system:serviceaccount:[^']+", text)}
     kubernetes = {f"system:serviceaccount:kube-system:{name}" for name in ("job-controller", "namespace-controller", "generic-garbage-collector")}
     assert named - kubernetes <= {"system:serviceaccount:gatekeeping:sluice-controller"}
-    assert not named & kubernetes or policy["metadata"]["name"] in {"sluice-guard-runs", "sluice-guard-canary-pods", "sluice-guard-monitors"}
+    kept = {"sluice-guard-runs", "sluice-guard-canary-pods", "sluice-guard-monitors", "sluice-guard-revocations"}
+    assert not named & kubernetes or policy["metadata"]["name"] in kept
 
 
 def loop_bodies(text: str) -> Iterator[str]:
@@ -102,15 +116,15 @@ def test_refusals_say_by_whom_and_what_to_do(policy: dict[str, Any]) -> None:
         assert rule["reason"] == "Forbidden"
 
 
-def test_helm_fills_in_nothing_but_the_installation() -> None:
+def test_helm_fills_in_nothing_but_the_installation(rendered: dict[str, str]) -> None:
     known = {HELM.namespace, HELM.trusted_users, HELM.trusted_groups}
-    for name, text in render().items():
+    for name, text in rendered.items():
         assert set(re.findall(r"{{ .*? }}", text)) <= known, name
         assert "{{" not in re.sub(r"{{-? .*? -?}}", "", text), name
 
 
 def test_crds_in_the_chart_are_kept_when_it_is_removed() -> None:
     text = (TEMPLATES / "crds.yaml").read_text().split("\n", 1)[1]
-    crds = list(yaml.safe_load_all(text))
+    crds = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
     assert len(crds) == len(KINDS)
     assert {crd["metadata"]["annotations"]["helm.sh/resource-policy"] for crd in crds} == {"keep"}

@@ -39,6 +39,7 @@ from tests.signing import (
 )
 
 STATEMENT = model_signature_statement(FILES)
+LATER = "application/vnd.dev.sigstore.bundle.v0.4+json"
 USERNAME = ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
 
 
@@ -192,7 +193,9 @@ EDITS: list[tuple[str, Callable[[Json], object], set[Reason]]] = [
     ("a field is written a second way inside", lambda d: material(d).update(tlog_entries=material(d)["tlogEntries"]), {Reason.BundleMalformed}),
     ("base64 holds junk", lambda d: signature(d).update(sig=signature(d)["sig"] + "\n"), {Reason.BundleMalformed}),
     ("base64 is without padding", lambda d: entry(d)["logId"].update(keyId=entry(d)["logId"]["keyId"].rstrip("=")), {Reason.LogEntryInvalid}),
-    ("it is of a version to come", lambda d: d.update(mediaType="application/vnd.dev.sigstore.bundle.v0.4+json"), {Reason.BundleMalformed}),
+    ("it is of a version to come, with a member of it", lambda d: d.update(mediaType=LATER, witnesses=[]), {Reason.BundleMalformed}),
+    ("its version is none", lambda d: d.update(mediaType=LATER.replace("v0.4", "v0.04")), {Reason.BundleMalformed}),
+    ("it is of an earlier version in the spelling of a later one", lambda d: d.update(mediaType=LATER.replace("v0.4", "v0.2")), {Reason.BundleMalformed}),
 ]
 
 
@@ -206,7 +209,7 @@ def test_a_bundle_is_refused_when(edit: Callable[[Json], object], reasons: set[R
     "edit",
     [
         lambda d: material(d).update(tlog_entries=[]),
-        lambda d: d.update(mediaType="application/vnd.dev.sigstore.bundle.v0.4+json"),
+        lambda d: d.update(mediaType=LATER.replace("v0.4", "v0.2")),
         lambda d: d["dsseEnvelope"].update(signatures=[signature(d)] * 2),
         lambda d: material(d).update(certificate={"rawBytes": "AAAA"}),
         lambda d: material(d).update(publicKey="p256"),
@@ -215,6 +218,14 @@ def test_a_bundle_is_refused_when(edit: Callable[[Json], object], reasons: set[R
 )
 def test_a_key_bundle_of_another_shape_is_malformed_although_its_signature_holds(edit: Callable[[Json], object]) -> None:
     assert refusal(edited(sign_with_key(STATEMENT, plain_keys()["p256"], "p256"), edit), key_anchors()) is Reason.BundleMalformed
+
+
+@pytest.mark.parametrize("version", ["0.3.1", "0.4", "0.10.2", "1.0"])
+def test_a_bundle_of_a_later_version_is_read_as_the_newest_that_is_known(version: str) -> None:
+    later = edited(bundle(), lambda d: d.update(mediaType=LATER.replace("0.4", version)))
+    assert verify_bundle(later, anchors()).payload == verify_bundle(bundle(), anchors()).payload
+    promised = edited(later, lambda d: entry(d).pop("inclusionProof"))
+    assert refusal(promised) is Reason.LogEntryInvalid, "only version 0.1 does without a proof"
 
 
 def test_base64_has_one_spelling() -> None:

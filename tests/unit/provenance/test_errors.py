@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from sluice.provenance.errors import ProvenanceError, Reason, closed
@@ -38,3 +42,11 @@ def test_what_a_library_says_is_quoted_on_one_bounded_printable_line() -> None:
     message = str(error_of(lambda: fail(ValueError("two\nlines \x1b[31m" + "x" * 5000))))
     assert message.isprintable()
     assert len(message) < 400
+
+
+def test_every_code_is_explained_once_with_what_to_do() -> None:
+    """Whoever meets one in a status looks there."""
+    section = (Path(__file__).parents[3] / "docs" / "verification.md").read_text().partition("## Codes")[2].partition("\n## ")[0]
+    rows = [row.strip("|").split("|") for row in section.splitlines() if row.startswith("| `")]
+    assert all(len(row) == 3 and all(cell.strip() for cell in row) for row in rows)
+    assert Counter(code for row in rows for code in re.findall(r"`(\w+)`", row[0])) == Counter([*Reason, "Base64Malformed", "TrustRootMissing"])

@@ -9,7 +9,8 @@ from sluice.cluster.resource import CANARY_RUNS, DEPLOYMENTS, JOBS, PODS, REPLIC
 from sluice.decision.gate import Action, Decision
 from sluice.decision.pod import PodView
 from sluice.decision.reasons import Reason
-from sluice.rollout.canary import Comparison, Endpoints, Plan, Progress, Scoring, Tools, advance
+from sluice.rollout.canary import advance
+from sluice.rollout.comparison import Comparison, Endpoints, Plan, Progress, Scoring, Tools
 from sluice.rollout.readings import Readings
 from sluice.rollout.routing import PodRouter
 from sluice.rollout.scoring_job import ScorerImage
@@ -132,6 +133,7 @@ class Bench:
                 conditions = [_condition("PodScheduled", "True"), _condition("ContainersReady", ready), _condition("Ready", "False")]
                 pod["status"] = {"phase": "Running", "podIP": f"10.0.0.{number + 10}", "conditions": conditions}
         for job in self.all("/jobs/"):
+            job.setdefault("status", {"startTime": NOW.isoformat()})
             for index in range(job["spec"]["completions"]):
                 self._scorer(job, index)
 

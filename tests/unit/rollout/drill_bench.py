@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from sluice.cluster.events import EventRecorder
 from sluice.cluster.feed import WorldFeed
-from sluice.cluster.resource import DEPLOYMENTS, DRILLS, ENDPOINT_SLICES, NAMESPACES, PODS, REPLICA_SETS, Resource
+from sluice.cluster.resource import DEPLOYMENTS, DRILLS, ENDPOINT_SLICES, NAMESPACES, PODS, REPLICA_SETS, SERVICES, Resource
 from sluice.controller.drill import DrillReconciler
 from sluice.controller.drill_metrics import DrillMetrics
 from sluice.controller.observe import Metrics
@@ -22,6 +23,14 @@ Object = dict[str, Any]
 NAME = "before-the-holidays"
 AT = Key(namespace=c.NAMESPACE, name=NAME)
 DRILL = DRILLS.path(c.NAMESPACE, NAME)
+SCRATCH = "payments-drills"
+
+
+def scratch_namespace(**labels: str | None) -> Object:
+    """What the platform team prepares; a label that is None is left out."""
+    wanted = {"sluice.dev/govern": "true", "sluice.dev/stage": "production", "sluice.dev/scratch-for": c.NAMESPACE}
+    changed = wanted | {f"sluice.dev/{name.replace('_', '-')}": value for name, value in labels.items()}
+    return {"metadata": {"name": SCRATCH, "labels": {name: value for name, value in changed.items() if value is not None}}}
 
 
 class Memory(MemoryClient):
@@ -46,17 +55,22 @@ class Feed:
 class Bench:
     """Everything about one drill. `look()` is one look of the controller, after which the cluster moves and the watches deliver."""
 
-    def __init__(self, world: World | None = None, *, name: str = NAME, spec: Object | None = None) -> None:
+    def __init__(self, world: World | None = None, *, name: str = NAME, spec: Object | None = None, scratch: bool = False) -> None:
         self.client = Memory()
         self.client.now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.feed = Feed(world or drilled_world())
         self.name = name
+        self.namespace = SCRATCH if scratch else c.NAMESPACE
+        """Where it is done."""
         self.broken: set[str] = set()
         """Pods that never become ready."""
         self.deaf = False
         """Whether endpoints follow nothing."""
         self.phases: list[str] = []
-        spec = {"release": {"name": c.NAME}} | (spec or {})
+        self._delivered: Object | None = None
+        spec = {"release": {"name": c.NAME}} | ({"place": "ScratchNamespace"} if scratch else {}) | (spec or {})
+        if scratch:
+            self.feed.world.put("Namespace", scratch_namespace())
         meta = {"namespace": c.NAMESPACE, "name": name, "uid": "drill-uid-1", "resourceVersion": "1", "generation": 1, "creationTimestamp": self.client.now}
         self.path = self.client.put(DRILLS, {"apiVersion": DRILLS.api_version, "kind": DRILLS.kind, "metadata": meta, "spec": spec})
         self.client.put(NAMESPACES, {"metadata": {"name": "kube-system", "uid": "cluster-1"}})
@@ -76,16 +90,20 @@ class Bench:
         )  # fmt: skip
 
     def deliver(self) -> None:
-        """The watch brings the drill as it is now."""
-        key = Key(namespace=c.NAMESPACE, name=self.name)
-        if self.path in self.client.objects:
-            self.feed.world.put("ReleaseDrill", self.client.objects[self.path])
+        """The watch brings the drill as it is now, when it has changed."""
+        now = self.client.objects.get(self.path)
+        if now == self._delivered:
+            return
+        self._delivered = deepcopy(now)
+        if now is None:
+            self.feed.world.remove("ReleaseDrill", Key(namespace=c.NAMESPACE, name=self.name))
         else:
-            self.feed.world.remove("ReleaseDrill", key)
+            self.feed.world.put("ReleaseDrill", now)
 
     async def look(self) -> float | None:
         """Look once."""
         again = await self.reconciler.settle(Key(namespace=c.NAMESPACE, name=self.name))
+        self.collect()
         self.kubelet()
         self.deliver()
         if (phase := self.status.get("phase")) and phase not in self.phases[-1:]:
@@ -107,6 +125,14 @@ class Bench:
             await self.look()
         raise AssertionError(f"not {phase}: {self.status}")
 
+    def collect(self) -> None:
+        """Take along what is owned by something that is no more, as the garbage collector does: never across namespaces."""
+        there = {(obj["metadata"].get("namespace"), obj["metadata"].get("uid")) for obj in self.client.objects.values()}
+        for path, obj in list(self.client.objects.items()):
+            owners = obj["metadata"].get("ownerReferences") or ()
+            if owners and all((obj["metadata"]["namespace"], owner["uid"]) not in there for owner in owners):
+                del self.client.objects[path]
+
     def kubelet(self) -> None:
         """Start Pods without a gate; endpoints are the Pods that are ready and whose condition is set."""
         ready = []
@@ -124,7 +150,7 @@ class Bench:
             return
         endpoints = [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}, "targetRef": {"kind": "Pod", "uid": uid}} for uid in ready]
         labels = {"kubernetes.io/service-name": self.name}
-        self.client.put(ENDPOINT_SLICES, {"metadata": {"namespace": c.NAMESPACE, "name": f"{self.name}-x", "labels": labels}, "endpoints": endpoints})
+        self.client.put(ENDPOINT_SLICES, {"metadata": {"namespace": self.namespace, "name": f"{self.name}-x", "labels": labels}, "endpoints": endpoints})
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -137,13 +163,15 @@ class Bench:
 
     def pod(self, role: str) -> Object:
         """One of them."""
-        return self.client.objects[PODS.path(c.NAMESPACE, f"{self.name}-{role}")]
+        return self.client.objects[PODS.path(self.namespace, f"{self.name}-{role}")]
 
     def left(self) -> list[str]:
         """What the drill made that is still there, its evidence left out."""
-        return [
-            path for path, obj in self.client.objects.items() if any(ref.get("uid") == "drill-uid-1" for ref in obj["metadata"].get("ownerReferences") or ())
-        ]
+        owners = {"drill-uid-1"}
+        if (service := self.client.objects.get(SERVICES.path(SCRATCH, self.name))) is not None:
+            owners.add(service["metadata"]["uid"])
+        mine = [path for path, obj in self.client.objects.items() if any(ref.get("uid") in owners for ref in obj["metadata"].get("ownerReferences") or ())]
+        return [*mine, *(path for path in self.client.objects if f"/namespaces/{SCRATCH}/" in path and "/endpointslices/" not in path and path not in mine)]
 
     def evidence(self) -> list[Object]:
         """The evidence there is."""

@@ -12,7 +12,7 @@ from sluice.api.canary import CanaryDecision
 from sluice.cluster.resource import CONFIG_MAPS, DEPLOYMENTS, JOBS, PODS, REPLICA_SETS
 from sluice.decision.gate import Action
 from sluice.decision.reasons import Reason
-from sluice.rollout.canary import Endpoints, Plan, Scoring, Starting, Waiting
+from sluice.rollout.comparison import Endpoints, Plan, Scoring, Starting, Waiting
 from sluice.rollout.endings import Ending
 from sluice.rollout.readings import Readings
 from sluice.rollout.remote_scorers import JudgePods
@@ -344,22 +344,6 @@ async def test_scoring_ends_when_its_time_is_over() -> None:
     with pytest.raises(Ending) as raised:
         await bench.step(now=NOW + timedelta(seconds=3601))
     assert (raised.value.decision, raised.value.reason) == (CanaryDecision.INCONCLUSIVE, "TimeOver")
-
-
-async def test_while_a_queue_holds_the_scorers_they_are_waited_for_and_their_time_does_not_run() -> None:
-    bench = Bench()
-    await bench.until_scoring()
-    for status in ({}, {"startTime": "2026-11-20T12:00:00Z"}):
-        bench.job["spec"]["suspend"], bench.job["status"] = True, status
-        waits = await bench.step(now=NOW + timedelta(days=1))
-        assert isinstance(waits, Starting)
-        assert "suspended" in waits.message
-    bench.job["spec"]["suspend"], bench.job["status"] = False, {"startTime": "2026-11-21T12:00:00Z"}
-    scoring = await bench.step(now=NOW + timedelta(days=1, seconds=3599))
-    assert isinstance(scoring, Scoring)
-    assert scoring.started_at == NOW + timedelta(days=1)
-    with pytest.raises(Ending):
-        await bench.step(now=NOW + timedelta(days=1, seconds=3601))
 
 
 async def test_pods_that_serve_may_be_the_baseline_and_the_same_one_to_the_end() -> None:

@@ -65,13 +65,22 @@ class Bench:
         return await settle_stand_ins(withdrawal, self.client)
 
     def get_ready(self, replicas: int = 2) -> None:
-        stored = self.client.objects[STAND_IN]
-        stored["metadata"]["generation"] = 1
-        stored["status"] = {"observedGeneration": 1, "readyReplicas": replicas}
+        """So many of two Pods of the stand-in are ready, if it is there."""
+        stored = self.client.objects.get(STAND_IN)
+        if stored is None:
+            return
+        owners = [owner("ReplicaSet", "churn-stand-in", stored["metadata"]["uid"])]
+        for number in range(2):
+            name = f"stand-in-{number}"
+            meta = {"namespace": NS, "name": name, "uid": name, "labels": {"sluice.dev/stand-in": "churn"}, "ownerReferences": owners}
+            ready = {"type": "Ready", "status": "True" if number < replicas else "False"}
+            self.client.put(PODS, {"metadata": meta, "spec": {}, "status": {"phase": "Running", "conditions": [ready]}})
 
     @property
     def pods(self) -> list[str]:
-        return sorted(path.rpartition("/")[2] for path in self.client.objects if "/pods/" in path)
+        """What is left of the Deployment's own."""
+        names = sorted(path.rpartition("/")[2] for path in self.client.objects if "/pods/" in path)
+        return [name for name in names if not name.startswith("stand-in")]
 
 
 async def test_the_baseline_is_ready_before_a_withdrawn_pod_goes() -> None:
@@ -81,18 +90,16 @@ async def test_the_baseline_is_ready_before_a_withdrawn_pod_goes() -> None:
     assert stored["spec"]["replicas"] == 2
     assert stored["spec"]["template"]["spec"] == template("churn-1", "")["spec"]
     assert stored["spec"]["template"]["metadata"] == {
-        "labels": {"app": "churn", "sluice.dev/release": "churn-1", "sluice.dev/stand-in": "churn"}, "annotations": {},
+        "labels": {"app": "churn", "sluice.dev/release": "churn-1", "sluice.dev/stand-in": "churn"},
+        "annotations": {"sluice.dev/instead-of": "churn-2"},
     }  # fmt: skip
     assert stored["spec"]["selector"]["matchLabels"] == {"sluice.dev/stand-in": "churn", "sluice.dev/release": "churn-1"}
     assert "app" not in stored["metadata"]["labels"], "the Deployment must not take it for its own"
     assert stored["metadata"]["ownerReferences"][0]["uid"] == "mr2"
-    for ready in (0, 1):
+    for ready, left in ((0, ["new-a", "new-b"]), (1, ["new-a"]), (1, ["new-a"]), (2, [])):
         bench.get_ready(ready)
         await bench.settle()
-        assert bench.pods == ["new-a", "new-b"]
-    bench.get_ready()
-    await bench.settle()
-    assert bench.pods == []
+        assert bench.pods == left, "as many serve as before, and no withdrawn one longer than that takes"
     assert [verb for verb, path in bench.client.writes if "/pods/" in path] == ["evict", "evict"], "disruption budgets count"
 
 
@@ -247,7 +254,7 @@ async def test_it_ends_the_same_whenever_the_process_is_killed(kill_at: int) -> 
         bench.get_ready()
     assert killed == 1
     assert bench.pods == []
-    assert [path for path in bench.client.objects if "stand-in" in path] == [STAND_IN]
+    assert [path for path in bench.client.objects if "replicasets/churn-" in path] == [STAND_IN]
 
 
 def test_the_name_of_a_stand_in_is_one() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sluice.cluster.resource import CONTROLLER_REVISIONS, DEPLOYMENTS, PODS, REPLICA_SETS, STATEFUL_SETS
-from sluice.rollout.canary import Scoring
+from sluice.rollout.comparison import Scoring
 from sluice.rollout.workloads import Workload, baseline_of, candidate_of, waiting_for
 from tests.unit.api_memory import MemoryClient
 from tests.unit.rollout.canary_bench import NAMESPACE, Bench

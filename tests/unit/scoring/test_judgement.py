@@ -10,12 +10,15 @@ from itertools import pairwise
 import pytest
 
 from sluice.decision.run_reasons import RunReason
-from sluice.scoring.judgement import STANDINGS, Decision, Terms, judge, standings
+from sluice.scoring.judgement import STANDINGS, Decision, Terms, judge, standings, up_to
 from sluice.scoring.statistics.looks import looks
 from sluice.scoring.tally import Look, Merged
 
 PLANNED = 400
-TERMS = Terms(margins={"accuracy": Decimal("0.05")}, false_rollback_rate=Decimal("0.05"), false_promotion_rate=Decimal("0.05"), planned=PLANNED)
+TERMS = Terms(
+    margins={"accuracy": Decimal("0.05")}, false_rollback_rate=Decimal("0.05"), false_promotion_rate=Decimal("0.05"), planned=PLANNED, sliced=False
+)  # fmt: skip
+SLICED = replace(TERMS, sliced=True)
 BOTH = replace(TERMS, margins={"accuracy": Decimal("0.05"), "refusal": Decimal("0.05")})
 SAME, WORSE = (0,), (0, 0, -1000)
 """Differences that repeat, unit after unit."""
@@ -75,9 +78,49 @@ def test_what_arrives_after_a_decision_does_not_change_it() -> None:
     assert all((item.decision, item.units) == (final.decision, final.units) for item in decided if item.decision is not Decision.PENDING)
 
 
+FINE_THEN_WORSE: dict[str, dict[str, Sequence[int]]] = {"accuracy": {"all": (*[0] * 250, *[-1000] * 150)}}
+
+
+def test_what_is_found_worse_while_a_promotion_waits_rolls_back() -> None:
+    patient = replace(TERMS, waits=True)
+    for until in looks(PLANNED):
+        if until > 250:
+            break
+        assert judge(merged(FINE_THEN_WORSE, until=until), patient).decision is not Decision.ROLL_BACK
+    early = judge(merged(FINE_THEN_WORSE, until=250), patient)
+    assert (early.decision, early.looks) == (Decision.PROMOTE, len(merged(FINE_THEN_WORSE, until=250).looks)), "as of the newest look"
+    assert judge(merged(FINE_THEN_WORSE), patient).decision is Decision.ROLL_BACK
+    assert judge(merged(FINE_THEN_WORSE), TERMS).decision is Decision.PROMOTE, "without a minimum time it was decided before"
+
+
+def test_a_rollback_is_found_at_the_same_look_whether_a_promotion_waits_or_not() -> None:
+    for pattern in (WORSE, (0, -1000)):
+        statistics = merged({"accuracy": {"all": pattern}})
+        assert judge(statistics, replace(TERMS, waits=True)) == judge(statistics, TERMS)
+
+
+def test_what_was_known_then_ends_with_a_look() -> None:
+    statistics = merged({"accuracy": {"all": SAME}})
+    at = looks(PLANNED)
+    assert [len(up_to(statistics, units=units).looks) for units in (0, at[0] - 1, at[0], at[3], at[3] + 1, PLANNED)] == [0, 0, 1, 4, 4, len(at)]
+    assert up_to(statistics, units=PLANNED) == statistics
+
+
 def test_a_slice_that_is_worse_rolls_back_though_the_pool_is_fine() -> None:
-    found = judge(merged({"accuracy": {"all": SAME, "region=DACH": WORSE}}), TERMS)
+    found = judge(merged({"accuracy": {"all": SAME, "region=DACH": WORSE}}), SLICED)
     assert (found.decision, found.message) == (Decision.ROLL_BACK, "accuracy in region=DACH is worse than its margin of 0.05")
+
+
+def test_where_cases_may_be_in_slices_a_promotion_waits_for_those_not_seen_yet() -> None:
+    rare = merged({"accuracy": {"all": SAME}})
+    early = looks(PLANNED)[-2]
+    assert judge(up_to(rare, units=early), TERMS).decision is Decision.PROMOTE
+    found = judge(up_to(rare, units=early), SLICED)
+    assert (found.decision, found.message) == (Decision.PENDING, "open: accuracy")
+    (stands,), (unsliced,) = (standings(rare, terms, looks=3) for terms in (SLICED, TERMS))
+    assert stands.high > unsliced.high  # half of what may be spent on a rollback is the slices'
+    told = judge(rare, SLICED)
+    assert (told.decision, told.units) == (Decision.PROMOTE, PLANNED)
 
 
 def test_nothing_yet_is_pending_and_no_metric_is_an_error() -> None:
@@ -109,10 +152,10 @@ def test_numbers_before_a_decision_say_how_many_more_would_decide() -> None:
 def test_what_is_shown_is_bounded_and_holds_every_pool() -> None:
     slices: dict[str, Sequence[int]] = {f"region={number}": SAME for number in range(100)}
     statistics = merged({"accuracy": {"all": WORSE, **slices}}, until=30)
-    shown = standings(statistics, TERMS, looks=len(statistics.looks))
+    shown = standings(statistics, SLICED, looks=len(statistics.looks))
     assert len(shown) == STANDINGS
     assert [item.slice for item in shown].count("all") == 1
-    assert standings(statistics, TERMS, looks=0) == ()
+    assert standings(statistics, SLICED, looks=0) == ()
 
 
 def test_every_reason_that_statistics_give_is_one_that_people_can_look_up() -> None:

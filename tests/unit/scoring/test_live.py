@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from tests.unit.scoring.sides import METRICS
 
 TIMED = Metrics(scorers=METRICS.scorers, timings={"latency": LatencySettings(limit_seconds=1, quantile=0.9, tolerance=0.1, confidence=0.95)})
 RULES = Rules(protocol=ProtocolSettings(type=ProtocolType.OPENAI_COMPLETIONS, model="churn"), limits=Limits(timeout_seconds=2), metrics=METRICS)
+CHECKOUT = Path(__file__).parents[3]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
 
@@ -95,6 +98,8 @@ def test_a_source_says_where_and_of_which_time() -> None:
     source = Source.parse("http://10.0.0.7:9000/v1/samples", since=NOON.isoformat(), until="2026-11-21T12:01:00Z")
     assert (source.endpoint.origin, source.path) == ("http://10.0.0.7:9000", "/v1/samples")
     assert (source.since, source.until) == (NOON, parse_time("2026-11-21T12:01:00Z")) == (NOON, LATER)
+    as_documented = replace(source, since=parse_time("2026-11-21T15:00:00Z"))
+    assert f"`GET {source.path}?{as_documented.query}`" in (CHECKOUT / "docs" / "monitors.md").read_text(encoding="utf-8")
 
 
 def test_a_source_that_is_none_is_refused() -> None:

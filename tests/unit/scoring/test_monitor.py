@@ -23,7 +23,6 @@ from sluice.scoring.monitor import (
     Monitor,
     MonitorState,
     ProbeSuite,
-    Pushed,
     Query,
     Scale,
     Values,
@@ -38,7 +37,7 @@ T0 = datetime(2026, 11, 21, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 REFUSALS = Monitor(
     name="refusals",
-    source=Pushed(),
+    source=ProbeSuite(suite_digest="sha256:5", metric="refusals"),
     detector=MeanDetector(reference=MeanReference.of_counts(1000, 10_000), promise=Promise(), name="refusal rate"),
     expected=Expectation(period=MINUTE, periods=3),
     on_drift=Ask.ROLL_BACK,
@@ -182,20 +181,18 @@ def test_a_source_is_asked_at_the_start_and_then_once_a_period() -> None:
 
 def test_hard_cases_in_a_row_are_no_drift_of_a_suite_but_would_be_of_a_stream() -> None:
     suite = (0.0,) * 90 + (1.0,) * 10
-    probes = replace(REFUSALS, source=ProbeSuite(suite_digest="sha256:" + "0" * 64, metric="refusal"))
-    assert judge(probes, fed(probes, *[suite] * 100), now=at(100)) == ()
-    assert judge(REFUSALS, fed(REFUSALS, suite), now=at(1)) != ()
+    assert judge(REFUSALS, fed(REFUSALS, *[suite] * 100), now=at(100)) == ()
+    assert isinstance(REFUSALS.detector, MeanDetector)
+    assert REFUSALS.detector.observe(REFUSALS.detector.start(), suite).alarm is not None
 
 
 def test_a_suite_that_gets_worse_is_found() -> None:
-    probes = replace(REFUSALS, source=ProbeSuite(suite_digest="sha256:" + "0" * 64, metric="refusal"))
-    assert judge(probes, fed(probes, *[(0.0,) * 80 + (1.0,) * 20] * 3), now=at(3)) != ()
+    assert judge(REFUSALS, fed(REFUSALS, *[(0.0,) * 80 + (1.0,) * 20] * 3), now=at(3)) != ()
 
 
 def test_a_mix_that_is_probed_is_one_batch_too() -> None:
-    probes = replace(TOOLS, source=ProbeSuite(suite_digest="sha256:" + "0" * 64, metric="tool"))
-    assert judge(probes, fed(probes, *[("read",) * 90 + ("send",) * 10] * 100), now=at(100)) == ()
-    assert judge(probes, fed(probes, *[("read",) * 50 + ("send",) * 50] * 2), now=at(2)) != ()
+    assert judge(TOOLS, fed(TOOLS, *[("read",) * 90 + ("send",) * 10] * 100), now=at(100)) == ()
+    assert judge(TOOLS, fed(TOOLS, *[("read",) * 50 + ("send",) * 50] * 2), now=at(2)) != ()
 
 
 def test_the_strongest_ask_wins() -> None:

@@ -211,11 +211,13 @@ async def test_a_latency_limit_that_the_baseline_cannot_fix_counts_no_unit_and_e
 
 
 async def test_a_side_that_never_gets_ready_is_named_and_asked_anyway(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     candidate = Side(TIMEOUT)
     candidate.is_ready = False
     worker = Worker(plan(planned=20), cases(20), shard=0, metrics=METRICS, candidate=candidate, baseline=Side(YES), ready_seconds=0.01)
     await worker.run()
     assert worker.statistics().finished
+    assert "waiting for the candidate, 0 s at most" in caplog.text, "who looks at it meanwhile knows why nothing happens"
     assert "not ready after 0 s: the candidate; asking anyway" in caplog.text
 
 

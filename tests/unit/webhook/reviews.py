@@ -44,7 +44,7 @@ def deployment(*, release: str | None = NAME, held: str | None = NAME, paused: b
 def body(obj: object, *, about: str = "v1/pods", old: Object | None = None, **changes: object) -> bytes:
     """A review of `obj`, a resource written as `Request.resource` writes it; `changes` replace members of the request."""
     parts = about.split("/")
-    group = parts.pop(0) if parts[0] in {"apps", "batch"} else ""
+    group = parts.pop(0) if parts[0] in {"apps", "batch", "sluice.dev"} else ""
     version, plural, *sub = parts
     request = {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",

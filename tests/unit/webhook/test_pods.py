@@ -291,3 +291,24 @@ def test_the_controller_may_let_a_pod_of_a_drill_go_while_the_drill_goes_on(rele
     assert validate(world, free, old=held)["allowed"] is True
     world.put("ReleaseDrill", drill | {"status": status | {"phase": "Passed"}})
     denied_with(validate(world, free, old=held), "DrillPod")
+
+
+def test_a_pod_of_a_drill_in_a_scratch_namespace_is_judged_by_the_release_and_the_drill_of_the_namespace_that_it_is_scratch_for() -> None:
+    world = promoted_world()
+    labels = {"sluice.dev/govern": "true", "sluice.dev/stage": "production", "sluice.dev/scratch-for": NAMESPACE}
+    world.put("Namespace", {"metadata": {"name": "drills", "labels": labels}})
+    held, free = of_drill(NAME, "release"), of_drill(NAME, "release", schedulingGates=[])
+    for obj in (held, free):
+        obj["metadata"] |= {"namespace": "drills", "labels": obj["metadata"]["labels"] | {"sluice.dev/drill-namespace": NAMESPACE}}
+    for answer in (mutate, validate):
+        held_with(answer(world, held, namespace="drills"), "DrillPod")
+    digests = {name: world.releases[Key(namespace=NAMESPACE, name=name)].digest for name in (NAME, BASELINE)}  # type: ignore[union-attr]
+    status = {"phase": "Starting", "releaseDigest": digests[NAME], "baseline": {"name": BASELINE}, "baselineDigest": digests[BASELINE]}
+    drill = {"metadata": {"namespace": NAMESPACE, "name": "monday"}, "spec": {"release": {"name": NAME}}}
+    world.put("ReleaseDrill", drill | {"status": status})
+    denied_with(validate(world, free, old=held, namespace="drills"), "DrillPod")
+    world.put("ReleaseDrill", drill | {"status": status | {"scratchNamespace": "drills"}})
+    assert validate(world, free, old=held, namespace="drills")["allowed"] is True
+    world.put("Namespace", {"metadata": {"name": "drills", "labels": labels | {"sluice.dev/scratch-for": "risk"}}})
+    held_with(validate(world, held, namespace="drills"), "ReleaseNotFound")
+    assert validate(world, free, old=held, namespace="drills")["allowed"] is False

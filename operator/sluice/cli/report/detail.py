@@ -19,7 +19,7 @@ from sluice.scoring.judgement import Judgement, Terms, judge, standings
 from sluice.scoring.plan import Plan
 from sluice.scoring.quality import Quality, qualities_of
 from sluice.scoring.tally import ALL, NOISE, SIDES, Merged, Samples, add, merge
-from sluice.scoring.wire import read_statistics
+from sluice.scoring.wire import StatisticsRefused, read_statistics
 
 _STANDINGS: Final = 120
 """Numbers of one metric in one slice at one look that are computed for the paths, about 50 ms each."""
@@ -83,14 +83,17 @@ class Detail:
     differences: tuple[Spread, ...]
 
 
-def merged_of(plan: Plan, raw: Sequence[bytes]) -> Merged:
-    """Put together what shards said, in any order.
+def merged_of(plan: Plan, raw: Sequence[tuple[str, bytes]]) -> Merged:
+    """Put together what shards said, in any order; each comes with where it was read.
 
     Raises StatisticsRefused for what a shard of this plan cannot say, and NotMergeable for two of one shard.
     """
     shards = []
-    for index, text in enumerate(raw):
-        shards.append(read_statistics(text, plan.expected(_shard_of(text, default=index))))
+    for index, (place, text) in enumerate(raw):
+        try:
+            shards.append(read_statistics(text, plan.expected(_shard_of(text, default=index))))
+        except StatisticsRefused as error:
+            raise StatisticsRefused(f"{place}: {error}; give statistics of this plan: scorers write its digest, {plan.digest}, into them") from None
     return merge(shards, plan=plan.digest, of=plan.shards)
 
 
@@ -102,6 +105,8 @@ def judged(plan: Plan, merged: Merged, inputs: Inputs, margins: Mapping[str, Dec
         false_promotion_rate=Decimal(str(inputs.false_promotion_rate)),
         planned=plan.planned,
         minimum=plan.minimum,
+        sliced=bool(plan.slices),
+        waits=inputs.min_duration is not None,
     )
     judgement = judge(merged, terms)
     shown = standings(merged, terms, looks=judgement.looks)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec, CanaryStatus, MetricStatus
 from sluice.api.exposure import ExposureStatus
+from sluice.api.recording import Recording
 from sluice.scoring.judgement import Standing
 from sluice.scoring.tally import ALL
 
@@ -48,7 +49,10 @@ class Inputs:
     shards: int
     false_rollback_rate: float
     false_promotion_rate: float
-    max_duration: str | None = None
+    min_duration: str | None = None
+    """How long a promotion waits at least; None: it does not."""
+    recording: Compared | None = None
+    """The recording that was counted, and where it is kept; None: both were asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,8 @@ def read_run(run: object) -> Comparison:
         shards=spec.shards,
         false_rollback_rate=float(spec.false_rollback_rate),
         false_promotion_rate=float(spec.false_promotion_rate),
-        max_duration=spec.max_duration,
+        min_duration=spec.min_duration,
+        recording=_recording(spec.recording),
     )
     margins = {metric.name: float((spec.margins or {}).get(metric.name, spec.margin)) for metric in status.metrics}
     return Comparison(
@@ -176,6 +181,13 @@ def read_run(run: object) -> Comparison:
         samples=(Compared(name=clean(status.samples.uri), digest=status.samples.digest),) if status.samples else (),
         live_share=_live_share(spec, status.exposure),
     )
+
+
+def _recording(recording: Recording | None) -> Compared | None:
+    if recording is None:
+        return None
+    place = recording.oci.reference if recording.oci else f"ConfigMap {recording.config_map.name}/{recording.config_map.key}" if recording.config_map else ""
+    return Compared(name=clean(place), digest=recording.digest)
 
 
 def _live_share(spec: CanarySpec, told: ExposureStatus | None) -> str:

@@ -22,6 +22,8 @@ from sluice.scoring.tally import BASELINE, CANDIDATE, SIDES
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What a browser may do with the page: apply its own style, and nothing else."""
+_ASKED: Final = "Both models got the same cases, close in time."
+_RECORDED: Final = "Nobody was asked: both models had answered the same requests, and what they answered was recorded."
 _COUNTS: Final = ("Asked", "Answered", "Retried")
 _FAILURES: Final = {
     "Timeout": "too late",
@@ -80,9 +82,11 @@ def _compared(comparison: Comparison, detail: Detail | None) -> str:
         ("Run", _code(inputs.run)),
         ("Asked for by policy", escape(inputs.policy or "none: compared at a desk")),
         ("Cases", escape(progress(comparison)) + f", in a random order that was fixed before (seed {inputs.seed}), by {inputs.shards} scorer(s)"),
-        ("Time", _times(comparison)),
+        ("Time", _times(comparison) + (f"; no promotion before {escape(inputs.min_duration)} are over" if inputs.min_duration else "")),
         ("Decision", f"{comparison.decision} ({_code(comparison.reason)}): {escape(comparison.message)}"),
     ]
+    if inputs.recording is not None:
+        rows.insert(3, ("Recording of what both answered", _named(inputs.recording)))
     if comparison.live_share:
         rows.append(("Live share after it", escape(comparison.live_share)))
     if detail is not None:
@@ -90,7 +94,7 @@ def _compared(comparison: Comparison, detail: Detail | None) -> str:
     rows += [("Every answer is kept in", _named(sample)) for sample in comparison.samples]
     return _section(
         "What was compared",
-        "<p>Both models got the same cases, close in time. For each case the candidate's score is compared with the baseline's; scores are between 0 and 1, "
+        f"<p>{_RECORDED if inputs.recording else _ASKED} For each case the candidate's score is compared with the baseline's; scores are between 0 and 1, "
         "and a difference of 0.01 is called one point. For yes-or-no scores, one point is one more wrong answer in a hundred.</p>\n"
         + _table((), [(f'<th scope="row">{name}</th>', f"<td>{told}</td>") for name, told in rows]),
     )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sluice.api.canary import CanaryDecision, CanaryPhase
+from sluice.api.durations import parse_duration
 from sluice.cli.report.numbers import Comparison, Metric
 
 OUTCOMES: Final = {
@@ -110,11 +111,16 @@ def consequence(comparison: Comparison) -> str:
 
 
 def remaining(comparison: Comparison, now: datetime) -> timedelta | None:
-    """How long the rest of the plan takes at the pace so far, at most; None where nobody can tell."""
-    if comparison.phase is not CanaryPhase.SCORING or comparison.started_at is None or not 0 < comparison.units < comparison.planned:
+    """How long it takes at most: the rest of the plan at the pace so far, and the time that a promotion has to wait. None where nobody can tell."""
+    if comparison.phase is not CanaryPhase.SCORING or comparison.started_at is None:
         return None
     elapsed = max(now - comparison.started_at, timedelta(0))
-    return elapsed * ((comparison.planned - comparison.units) / comparison.units)
+    least = max(parse_duration(comparison.inputs.min_duration or "") - elapsed, timedelta(0))
+    if comparison.reason == "MinDurationNotOver":
+        return least
+    if not 0 < comparison.units < comparison.planned:
+        return None
+    return max(elapsed * ((comparison.planned - comparison.units) / comparison.units), least)
 
 
 def verdict(metric: Metric) -> str:
@@ -143,8 +149,12 @@ def to_decide(metric: Metric) -> str:
 def _pending(comparison: Comparison) -> str:
     if comparison.phase is CanaryPhase.EXPOSING:
         return f"Found good enough after {progress(comparison)}, and not promoted yet: {_sentence(comparison.message)}"
+    if comparison.phase is not CanaryPhase.SCORING and comparison.units:
+        return f"Not decided yet, after {progress(comparison)}, and none is asked now: {_sentence(comparison.message)}"
     if comparison.phase is not CanaryPhase.SCORING:
         return f"Not decided yet, no case is asked so far: {_sentence(comparison.message)}"
+    if comparison.reason == "MinDurationNotOver":
+        return f"Found good enough after {progress(comparison)}, and not promoted yet: {_sentence(comparison.message)}"
     worst = max((metric for metric in comparison.metrics if metric.is_pool), key=lambda metric: -metric.estimate - metric.margin, default=None)
     told = "" if worst is None else f": {worst.title} may be {between(worst.low, worst.high)} than the baseline; {_allowed(worst)}"
     return f"Not decided yet, after {progress(comparison)}{told}."

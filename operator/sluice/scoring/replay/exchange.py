@@ -6,24 +6,23 @@ A reply is `{"seconds": 0.31, "status": 200, "body": …}`, with the body as an 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sluice.api.scorers import Scorer
+from sluice.api.scoring import Protocol
 from sluice.api.strict_json import JsonObject, JsonValue, canonical
 from sluice.scoring.answer import Answer, Failure, NoAnswer
 from sluice.scoring.case import Case
 from sluice.scoring.cases import CasesRefused, read_cases
 from sluice.scoring.compare import Metrics
-from sluice.scoring.interpret import SuiteRefused
+from sluice.scoring.interpret import SuiteRefused, limits_of, metrics_of, protocol_of
 from sluice.scoring.protocols.recorded import recorded_answer
 from sluice.scoring.protocols.settings import Limits, ProtocolSettings
 from sluice.scoring.replay.requests import LeftOut, Unusable, digest_of, request_of
 from sluice.scoring.suite import check_fits
 
-LINE_BYTES: Final = 16 << 20
-"""Two answers that are as long as a client takes them, and the question."""
-VALUES: Final = 2_000_000
-"""JSON values of a line: two embeddings, or the tensors of two answers, and commas in texts, which are counted too."""
 _ID_DIGITS: Final = 24
 _REPLY: Final = frozenset({"seconds", "status", "body", "failure", "message"})
 _OK: Final = range(200, 300)
@@ -40,6 +39,11 @@ class Rules:
     protocol: ProtocolSettings
     limits: Limits
     metrics: Metrics
+
+
+def rules_of(protocol: Protocol, scorers: Sequence[Scorer]) -> Rules:
+    """The rules of a suite, or of a plan. Raises SuiteRefused for a setting that no client or scorer can follow."""
+    return Rules(protocol=protocol_of(protocol), limits=limits_of(protocol), metrics=metrics_of(scorers))
 
 
 def case_of(document: JsonObject, rules: Rules) -> Case:

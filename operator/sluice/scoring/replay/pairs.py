@@ -18,18 +18,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from sluice.api.strict_json import JsonObject
+from sluice.scoring.bounds import LINE_BYTES, VALUES
 from sluice.scoring.case import Case
 from sluice.scoring.cases import Cases
 from sluice.scoring.compare import Metrics, Repeat, Reply, compare
 from sluice.scoring.counting import Counting
 from sluice.scoring.order import draw
 from sluice.scoring.plan import Plan
-from sluice.scoring.replay.exchange import LINE_BYTES, VALUES, ReplyRefused, Rules, case_of, reply_of
+from sluice.scoring.readiness import READY_SECONDS, Ready, until_ready
+from sluice.scoring.replay.exchange import ReplyRefused, Rules, case_of, reply_of
 from sluice.scoring.replay.requests import LeftOut, Unusable, document_of
 from sluice.scoring.samples import Keep, Sink, sample_line
-from sluice.scoring.tally import BASELINE, CANDIDATE, Merged, ShardStatistics, add, merge
+from sluice.scoring.tally import BASELINE, CANDIDATE, Merged, Samples, ShardStatistics, add, merge
 
-FILE_BYTES: Final = 256 << 20
 REPEATS: Final = 32
 AT_ONCE: Final = 64
 """Units that judges are asked about before the next ones are."""
@@ -37,6 +38,20 @@ AT_ONCE: Final = 64
 
 Heard = Callable[[Case, Sequence[Repeat]], Awaitable[Sequence[Repeat]]]
 """The repeats of a case, with what judges and containers made of them (`remote.panel`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Of a file of pairs, all of which is held in memory: bytes, lines, and JSON values as commas and brackets tell."""
+
+    size: int
+    lines: int
+    values: int
+
+
+PINNED: Final = Bounds(size=64 << 20, lines=200_000, values=16_000_000)
+"""Of a recording that a `CanaryRun` counts, in the Pod of a scorer."""
+AT_A_DESK: Final = Bounds(size=4 * PINNED.size, lines=4 * PINNED.lines, values=4 * PINNED.values)
 
 
 class PairsRefused(ValueError):
@@ -53,10 +68,9 @@ class Pairs:
     alike: int
 
 
-def read_pairs(raw: bytes, rules: Rules) -> Pairs:
+def read_pairs(raw: bytes, rules: Rules, *, bounds: Bounds = AT_A_DESK) -> Pairs:
     """Read a file of pairs. Raises PairsRefused."""
-    if len(raw) > FILE_BYTES:
-        raise PairsRefused(f"the pairs are more than {FILE_BYTES >> 20} MiB; take a random part of the requests, such as those of every tenth minute")
+    _check_bounds(raw, bounds)
     cases: dict[str, Case] = {}
     repeats: dict[str, list[Repeat]] = {}
     left_out: dict[LeftOut, int] = {}
@@ -90,34 +104,78 @@ def read_pairs(raw: bytes, rules: Rules) -> Pairs:
     return Pairs(cases=found, repeats=repeats, left_out=left_out, alike=alike)
 
 
+def _check_bounds(raw: bytes, bounds: Bounds) -> None:
+    """Look at the size of what would be built before anything is."""
+    if len(raw) > bounds.size:
+        what = f"more than {bounds.size >> 20} MiB"
+    elif raw.count(b"\n") >= bounds.lines:
+        what = f"more than {bounds.lines:,} lines"
+    elif sum(map(raw.count, (b",", b"{", b"["))) > bounds.values:
+        what = f"more than {bounds.values:,} values"
+    else:
+        return
+    raise PairsRefused(f"the pairs are {what}; take a random part of the requests, such as those of every tenth minute")
+
+
+class PairsWorker:
+    """Counts all units in the random order of a plan, which has one shard. `run` once; `statistics` may be asked at any time."""
+
+    def __init__(
+        self, plan: Plan, pairs: Pairs, metrics: Metrics, *, heard: Heard, sink: Sink | None, keep: Keep, ready: Ready | None = None
+    ) -> None:  # fmt: skip
+        self._plan = plan
+        self._digest = plan.digest
+        self._pairs = pairs
+        self._metrics = metrics
+        self._heard = heard
+        self._sink = sink
+        self._keep = keep
+        self._ready = ready
+        self._units = draw(pairs.cases.all, seed=plan.seed, planned=plan.planned)
+        self._counting = Counting(plan, shard=0, metrics=metrics, units=len(self._units))
+        self._gates = dict.fromkeys(metrics.gates, 0)
+        self._samples: Samples | None = None
+        self._finished = False
+
+    async def run(self) -> None:
+        """Count everything; judges and containers are `heard` once they are `ready`. Raises OSError when samples cannot be written."""
+        if self._ready is not None:
+            await until_ready({"a judge or container that scores": self._ready}, run=self._plan.run, seconds=READY_SECONDS)
+        for start in range(0, len(self._units), AT_ONCE):
+            some = self._units[start : start + AT_ONCE]
+            judged = await asyncio.gather(*(self._heard(case, self._pairs.repeats[case.id]) for case in some))
+            for rank, case, repeats in zip(range(start, len(self._units)), some, judged, strict=False):
+                unit = compare(case, repeats, self._metrics)
+                self._counting.take(rank, case, unit)
+                self._gates = add((self._gates, unit.gates))
+                if self._sink is not None:
+                    self._sink.write(sample_line(rank, case, repeats, unit.pairs, keep=self._keep))
+        if self._sink is not None:
+            self._samples = await asyncio.to_thread(self._sink.finish)
+        self._finished = True
+
+    def statistics(self) -> ShardStatistics:
+        """What is known now."""
+        return ShardStatistics(
+            plan=self._digest,
+            shard=0,
+            scored=self._counting.taken,
+            of=len(self._units),
+            finished=self._finished,
+            looks=self._counting.looks,
+            gates=dict(self._gates),
+            samples=self._samples,
+        )
+
+
 async def score_pairs(plan: Plan, pairs: Pairs, metrics: Metrics, *, heard: Heard, sink: Sink | None, keep: Keep) -> Merged:
     """Count all units in the random order of the plan, which has one shard; judges and containers are `heard`.
 
     Raises OSError when samples cannot be written.
     """
-    units = draw(pairs.cases.all, seed=plan.seed, planned=plan.planned)
-    counting = Counting(plan, shard=0, metrics=metrics, units=len(units))
-    gates = dict.fromkeys(metrics.gates, 0)
-    for start in range(0, len(units), AT_ONCE):
-        some = units[start : start + AT_ONCE]
-        judged = await asyncio.gather(*(heard(case, pairs.repeats[case.id]) for case in some))
-        for rank, case, repeats in zip(range(start, len(units)), some, judged, strict=False):
-            unit = compare(case, repeats, metrics)
-            counting.take(rank, case, unit)
-            gates = add((gates, unit.gates))
-            if sink is not None:
-                sink.write(sample_line(rank, case, repeats, unit.pairs, keep=keep))
-    statistics = ShardStatistics(
-        plan=plan.digest,
-        shard=0,
-        scored=counting.taken,
-        of=len(units),
-        finished=True,
-        looks=counting.looks,
-        gates=gates,
-        samples=None if sink is None else sink.finish(),
-    )
-    return merge([statistics], plan=plan.digest, of=plan.shards)
+    worker = PairsWorker(plan, pairs, metrics, heard=heard, sink=sink, keep=keep)
+    await worker.run()
+    return merge([worker.statistics()], plan=plan.digest, of=plan.shards)
 
 
 def _repeat(document: JsonObject, rules: Rules) -> Repeat:

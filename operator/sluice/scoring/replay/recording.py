@@ -16,6 +16,8 @@ from sluice.scoring.protocols.template import Pointer
 from sluice.scoring.replay.requests import LINE_BYTES, LeftOut, Request, Unusable, document_of, request_of
 
 FILE_BYTES: Final = 64 << 30
+_NAMED: Final = 20
+"""Slices that are named to people, at most."""
 LINES: Final = 4_000_000
 
 
@@ -55,11 +57,12 @@ class Recording:
 
 
 def read_recording(paths: Sequence[Path], *, seed: int, slices: Mapping[str, Pointer], stratify: str | None) -> Recording:
-    """Look at every line. `stratify` names the dimension to draw by. Raises RecordingRefused, OSError."""
+    """Look at every line. `stratify` names the dimension to draw by. Raises RecordingRefused, also when no line has it; OSError."""
     sources: list[Source] = []
     records: list[Record] = []
     left_out: dict[LeftOut, int] = {}
     examples: dict[LeftOut, str] = {}
+    dimensions: set[str] = set()
     for number, path in enumerate(paths):
         if path.stat().st_size > FILE_BYTES:
             raise RecordingRefused(f"{path.name} is larger than {FILE_BYTES >> 30} GiB; cut it into parts of a day each")
@@ -73,10 +76,17 @@ def read_recording(paths: Sequence[Path], *, seed: int, slices: Mapping[str, Poi
                     left_out[error.reason] = left_out.get(error.reason, 0) + 1
                     examples.setdefault(error.reason, f"line {lines} of {path.name}: {error}")
                     continue
+                if len(dimensions) < _NAMED:
+                    dimensions.update(request.slices)
                 records.append(_record(request, line, seed=seed, file=number, start=start, stratify=stratify))
                 if len(records) > LINES:
                     raise RecordingRefused(f"there are more than {LINES:,} requests; record fewer, such as every tenth")
         sources.append(Source(name=path.name, digest="sha256:" + digest.hexdigest(), lines=lines))
+    if stratify is not None and records and not any(record.stratum for record in records):
+        known = ", ".join(sorted(dimensions)[:_NAMED]) or "none"
+        raise RecordingRefused(
+            f"no line has the slice {stratify!r} to draw by; there are: {known}. Name one of them, or say where it stands: --slice {stratify}=/…"
+        )
     return Recording(sources=tuple(sources), records=tuple(sorted(records)), left_out=left_out, examples=examples)
 
 

@@ -1,74 +1,71 @@
-"""From plain settings to scorers, pair scorers, gates and sums: the one place that knows which type is which function."""
+"""From plain settings to scorers, pair scorers, gates and sums: the one place that knows which type is which function.
+
+A module is loaded when a suite first names a scorer of it: shards and probes start again and again, each for one suite, and the libraries behind JSON Schema
+and the phrases of refusals were up to a fifth of the CPU time until the first request.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from importlib import import_module
+from typing import Any
 
-from sluice.scoring.scorers.agreement import label_agreement, text_agreement, tool_agreement
-from sluice.scoring.scorers.amounts import cost, tokens
-from sluice.scoring.scorers.classification import classification
-from sluice.scoring.scorers.embedding import embedding_agreement, embedding_similarity
-from sluice.scoring.scorers.exfiltration import exfiltration
-from sluice.scoring.scorers.latency import latency
-from sluice.scoring.scorers.personal_data import personal_data
-from sluice.scoring.scorers.refusal import refusal
 from sluice.scoring.scorers.score import Gate, PairScorer, Scorer, Sum
 from sluice.scoring.scorers.settings import GateType, PairScorerType, ScorerType, Settings, SettingsError, SumType
-from sluice.scoring.scorers.structured import json_schema, structured_output
-from sluice.scoring.scorers.text import exact_match, numeric, regex
-from sluice.scoring.scorers.tools import forbidden_tools, tool_arguments, tool_choice
-from sluice.scoring.scorers.toxicity import toxicity
 
-_SCORERS: Mapping[str, Callable[[Settings], Scorer]] = {
-    ScorerType.EXACT_MATCH: exact_match,
-    ScorerType.REGEX: regex,
-    ScorerType.NUMERIC: numeric,
-    ScorerType.JSON_SCHEMA: json_schema,
-    ScorerType.STRUCTURED_OUTPUT: structured_output,
-    ScorerType.CLASSIFICATION: classification,
-    ScorerType.REFUSAL: refusal,
-    ScorerType.TOOL_CHOICE: tool_choice,
-    ScorerType.TOOL_ARGUMENTS: tool_arguments,
-    ScorerType.TOXICITY: toxicity,
-    ScorerType.PERSONAL_DATA: personal_data,
-    ScorerType.EMBEDDING_SIMILARITY: embedding_similarity,
-    ScorerType.LATENCY: latency,
+# Module and function below this package.
+_SCORERS: Mapping[str, str] = {
+    ScorerType.EXACT_MATCH: "text.exact_match",
+    ScorerType.REGEX: "text.regex",
+    ScorerType.NUMERIC: "text.numeric",
+    ScorerType.JSON_SCHEMA: "structured.json_schema",
+    ScorerType.STRUCTURED_OUTPUT: "structured.structured_output",
+    ScorerType.CLASSIFICATION: "classification.classification",
+    ScorerType.REFUSAL: "refusal.refusal",
+    ScorerType.TOOL_CHOICE: "tools.tool_choice",
+    ScorerType.TOOL_ARGUMENTS: "tools.tool_arguments",
+    ScorerType.TOXICITY: "toxicity.toxicity",
+    ScorerType.PERSONAL_DATA: "personal_data.personal_data",
+    ScorerType.EMBEDDING_SIMILARITY: "embedding.embedding_similarity",
+    ScorerType.LATENCY: "latency.latency",
 }
-_PAIR_SCORERS: Mapping[str, Callable[[Settings], PairScorer]] = {
-    PairScorerType.EMBEDDING_AGREEMENT: embedding_agreement,
-    PairScorerType.TEXT_AGREEMENT: text_agreement,
-    PairScorerType.TOOL_AGREEMENT: tool_agreement,
-    PairScorerType.LABEL_AGREEMENT: label_agreement,
+_PAIR_SCORERS: Mapping[str, str] = {
+    PairScorerType.EMBEDDING_AGREEMENT: "embedding.embedding_agreement",
+    PairScorerType.TEXT_AGREEMENT: "agreement.text_agreement",
+    PairScorerType.TOOL_AGREEMENT: "agreement.tool_agreement",
+    PairScorerType.LABEL_AGREEMENT: "agreement.label_agreement",
 }
-_GATES: Mapping[str, Callable[[Settings], Gate]] = {GateType.FORBIDDEN_TOOLS: forbidden_tools, GateType.EXFILTRATION: exfiltration}
-_SUMS: Mapping[str, Callable[[Settings], Sum]] = {SumType.TOKENS: tokens, SumType.COST: cost}
-
-T = TypeVar("T")
+_GATES: Mapping[str, str] = {GateType.FORBIDDEN_TOOLS: "tools.forbidden_tools", GateType.EXFILTRATION: "exfiltration.exfiltration"}
+_SUMS: Mapping[str, str] = {SumType.TOKENS: "amounts.tokens", SumType.COST: "amounts.cost"}
 
 
 def scorer_of(settings: Settings) -> Scorer:
     """Build the scorer of one answer. Raises SettingsError: another type, or a parameter that is missing, wrong or unknown."""
-    return _built(_SCORERS, settings)
+    build: Callable[[Settings], Scorer] = _named(_SCORERS, settings.type)
+    return build(settings)
 
 
 def pair_scorer_of(settings: Settings) -> PairScorer:
     """Build the scorer of two answers. Raises SettingsError."""
-    return _built(_PAIR_SCORERS, settings)
+    build: Callable[[Settings], PairScorer] = _named(_PAIR_SCORERS, settings.type)
+    return build(settings)
 
 
 def gate_of(settings: Settings) -> Gate:
     """Build the gate. Raises SettingsError."""
-    return _built(_GATES, settings)
+    build: Callable[[Settings], Gate] = _named(_GATES, settings.type)
+    return build(settings)
 
 
 def sum_of(settings: Settings) -> Sum:
     """Build the sum. Raises SettingsError."""
-    return _built(_SUMS, settings)
-
-
-def _built(table: Mapping[str, Callable[[Settings], T]], settings: Settings) -> T:
-    build = table.get(settings.type)
-    if build is None:
-        raise SettingsError(f"type is {settings.type}: write one of {', '.join(table)}")
+    build: Callable[[Settings], Sum] = _named(_SUMS, settings.type)
     return build(settings)
+
+
+def _named(table: Mapping[str, str], kind: str) -> Any:  # noqa: ANN401 - a function of the caller's type
+    place = table.get(kind)
+    if place is None:
+        raise SettingsError(f"type is {kind}: write one of {', '.join(table)}")
+    module, _, function = place.partition(".")
+    return getattr(import_module(f"sluice.scoring.scorers.{module}"), function)

@@ -14,8 +14,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
 
-from cel_expr_python import cel
+if TYPE_CHECKING:
+    from cel_expr_python import cel
 
 PATTERN_LIMIT = 1024
 """Characters of an expression."""
@@ -24,10 +27,6 @@ ELEMENT_LIMIT = 256
 SEARCHED_LIMIT = 2**18
 """Characters of a text."""
 
-_ENVIRONMENT = cel.NewEnv(
-    config=cel.NewEnvConfigFromYaml("stdlib: {include_functions: [{name: matches}]}"),
-    variables={"text": cel.Type.STRING},
-)
 # What an expression is made of, as far as counting needs it. Anything that is none of these is an element by itself.
 _PART = re.compile(
     r"(?P<element>\\[pPx]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<open>\((?:\?[^:)]*:)?)|(?P<close>\))|\{(?P<least>\d+)(?:,(?P<most>\d*))?\}",
@@ -45,6 +44,8 @@ def searcher(pattern: str) -> Callable[[str], bool]:
     Raises PatternError. The function raises nothing: a lone surrogate, which RE2's UTF-8 does not have, is a `?`, and NUL, at which CEL's library would end the
     text, a replacement character.
     """
+    from cel_expr_python import cel  # noqa: PLC0415 - brings protobuf, 40 ms that a scorer of cases without expressions need not wait for
+
     if not 1 <= len(pattern) <= PATTERN_LIMIT:
         raise PatternError(f"is {len(pattern)} characters; write 1 to {PATTERN_LIMIT}")
     if "\\Q" in pattern:
@@ -52,7 +53,7 @@ def searcher(pattern: str) -> Callable[[str], bool]:
     if not pattern.isprintable():
         raise PatternError("holds characters that are not printable; write them as escapes, such as \\n or \\x{200B}")
     # JSON's escapes of quotes and backslashes are CEL's; other characters stay themselves.
-    compiled = _ENVIRONMENT.compile(f"text.matches({json.dumps(pattern, ensure_ascii=False)})")
+    compiled = _environment().compile(f"text.matches({json.dumps(pattern, ensure_ascii=False)})")
 
     def search(text: str) -> bool:
         readable = text[:SEARCHED_LIMIT].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
@@ -66,6 +67,17 @@ def searcher(pattern: str) -> Callable[[str], bool]:
     if (count := elements(pattern)) > ELEMENT_LIMIT:
         raise PatternError(f"has {count:,} elements with its repetitions written out; write at most {ELEMENT_LIMIT}, for example `+` instead of {{1,900}}")
     return search
+
+
+@cache
+def _environment() -> cel.Env:
+    """CEL with nothing but `matches`; made for the first expression, since most suites have none."""
+    from cel_expr_python import cel  # noqa: PLC0415 - as in `searcher`
+
+    return cel.NewEnv(
+        config=cel.NewEnvConfigFromYaml("stdlib: {include_functions: [{name: matches}]}"),
+        variables={"text": cel.Type.STRING},
+    )
 
 
 def elements(pattern: str) -> int:

@@ -9,6 +9,9 @@ True mean ≥ −margin in the pool and in every slice: P(roll back, at any look
 3. *Inconclusive* otherwise.
 
 A boundary once reached decides; nothing later is looked at. Missing answers are in the series already, as the worst difference.
+
+A promotion may have to wait. Then evidence for a rollback goes first, until it is due. Both promises hold whatever it waits for: a rollback needs the same
+evidence as ever, and a promotion more.
 """
 
 from __future__ import annotations
@@ -108,16 +111,19 @@ class Outcome:
     suspect: str = ""
 
 
-def evaluate(pool: Series, slices: Mapping[str, Series], design: Design) -> Outcome:
+def evaluate(pool: Series, slices: Mapping[str, Series] | None, design: Design, *, promotes_from: int = 0) -> Outcome:
     """Decide. `pool` and each of `slices` have one row for each of `design.looks` that is complete, in order; slices not seen yet may be absent.
 
+    `slices` is None where units belong to none, which is fixed before the first answer: that none was seen *yet* must not decide as if there were none, or
+    the first unit of a slice would change what was decided before it.
+    `promotes_from`: the first look at which it may be promoted. What was shown for it before counts then; what is shown for a rollback until then goes first.
     Which slices exist may depend on the units seen: what is spent at a look is shared by the slices seen until then. Raises ValueError for more rows
     than looks.
     """
     complete = len(pool.counts)
     if complete > len(design.looks):
         raise ValueError(f"{complete} rows for {len(design.looks)} looks")
-    sliced = _SlicePart(slices, design, complete) if slices else None
+    sliced = None if slices is None else _SlicePart(slices, design, complete)
     worse = _Test(pool, Side.WORSE, design, share=1 - SLICES_SHARE if sliced else 1.0)
     within = _Test(pool, Side.WITHIN, design, share=1.0)
     pool_is_within = False
@@ -127,7 +133,7 @@ def evaluate(pool: Series, slices: Mapping[str, Series], design: Design) -> Outc
         if sliced and (where := sliced.worse_at(look)):
             return Outcome(decision=Decision.ROLL_BACK, look=look, where=where)
         pool_is_within = pool_is_within or within.reached(look)
-        if pool_is_within and sliced is None:
+        if pool_is_within and sliced is None and look >= promotes_from:
             return Outcome(decision=Decision.PROMOTE, look=look)
         if pool_is_within and sliced and look == len(design.looks) - 1:
             suspect = sliced.looks_bad(look)
@@ -203,7 +209,7 @@ class _SlicePart:
 
     def worse_at(self, look: int) -> str:
         """Name the slice that is worse than the margin at `look`: the one with the most evidence; "" for none."""
-        if look not in self._rows:
+        if look not in self._rows or not self._names:
             return ""
         level = self._levels[self._rows.index(look)]
         p, name = min((self._p(name, look), name) for name in self._names)

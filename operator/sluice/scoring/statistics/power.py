@@ -29,6 +29,8 @@ class Setting:
     planned: int
     churn: float
     slices: tuple[float, ...] = ()
+    promotes_after: int = 0
+    """Units before which nothing is promoted, because a minimum time is not over."""
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
@@ -99,4 +101,7 @@ def _runs(setting: Setting, drop: float, simulations: int, *, only: int | None) 
         churn = np.maximum(setting.churn, loss)
         draw = rng.random(setting.planned)
         d = np.where(draw < (churn + loss) / 2, -1.0, np.where(draw < churn, 1.0, 0.0))
-        yield decide(d, None if slices is None else slices.tolist(), margin=setting.margin, alpha=setting.alpha, planned=setting.planned)
+        yield decide(
+            d, None if slices is None else slices.tolist(), margin=setting.margin, alpha=setting.alpha, planned=setting.planned,
+            promotes_after=setting.promotes_after,
+        )  # fmt: skip

@@ -115,7 +115,7 @@ def _cumulants(y: Floats, null: Floats, s: float) -> tuple[float, float, float]:
     """Return K, K', K'' at s: the cumulant generating function log Σ w exp(s y) and its derivatives."""
     # Factored by the top: nothing overflows.
     e = null * np.exp(s * (y - y[-1]))
-    total = float(e.sum())
+    total = float(np.add.reduce(e))
     first = float(e @ y) / total
     away = y - first
     return log(total) + s * float(y[-1]), first, max(float(e @ (away * away)) / total, 1e-300)

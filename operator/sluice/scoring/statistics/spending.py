@@ -83,7 +83,9 @@ class _Walk:
         """Go on to the next look."""
         step = sqrt(time - self._time)
         grid, weights = _simpson(time, z)
-        return _Walk(time, grid, weights * (_density((grid[:, None] - self._grid[None, :]) / step) @ self._mass) / step)
+        distances = grid[:, None] - self._grid[None, :]
+        distances /= step
+        return _Walk(time, grid, weights * (_density(distances) @ self._mass) / step)
 
     def boundary(self, time: float, may: float) -> float:
         """Return z such that the probability to cross it at `time`, and not before, is `may`."""
@@ -105,7 +107,12 @@ class _Walk:
 
 
 def _density(z: Vector) -> Vector:
-    return np.asarray(np.exp(-0.5 * z * z) / sqrt(2 * pi), dtype=np.float64)
+    # In place: for the matrix of two looks, new memory costs as much as the arithmetic.
+    found = -0.5 * z
+    found *= z
+    np.exp(found, out=found)
+    found /= sqrt(2 * pi)
+    return found
 
 
 def _simpson(time: float, z: float) -> tuple[Vector, Vector]:

@@ -8,20 +8,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from sluice.api.scoring import SuiteSpec
 from sluice.scoring.answer import Answer, Failure, NoAnswer
 from sluice.scoring.case import Case, Prompt
+from sluice.scoring.cases import StatedCases
 from sluice.scoring.compare import Metrics, Repeat
-from sluice.scoring.plan import Plan
+from sluice.scoring.plan import Plan, plan_run
+from sluice.scoring.process import Scoring, score_once
 from sluice.scoring.protocols.settings import HttpExchange, Limits, ProtocolSettings, ProtocolType
-from sluice.scoring.replay import pairs as pairing
-from sluice.scoring.replay.exchange import Rules
-from sluice.scoring.replay.pairs import Pairs, PairsRefused, read_pairs, score_pairs
+from sluice.scoring.repetition import repeat
+from sluice.scoring.replay.exchange import Rules, rules_of
+from sluice.scoring.replay.pairs import Bounds, Pairs, PairsRefused, PairsWorker, read_pairs, score_pairs
 from sluice.scoring.samples import FileSink, Keep
 from sluice.scoring.scorers.latency import LatencySettings
 from sluice.scoring.tally import merge
@@ -204,7 +209,65 @@ async def test_a_latency_without_a_limit_is_measured_on_the_recorded_baseline() 
     assert sum(look.tallies.get("latency", {}).get("all", {}).get(-1000, 0) for look in merged.looks) == 10_000
 
 
-def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairing, "FILE_BYTES", 100)
-    with pytest.raises(PairsRefused, match="take a random part"):
-        read(pair(1, says("yes")))
+@pytest.mark.parametrize(("less", "told"), [("size", "more than 0 MiB"), ("lines", "more than 1 lines"), ("values", "more than 45 values")])
+def test_a_file_that_is_too_large_is_refused_before_anything_is_built(less: str, told: str) -> None:
+    raw = b"\n".join(json.dumps(pair(number, says("yes"))).encode() for number in range(2))
+    fits = Bounds(size=len(raw), lines=2, values=sum(map(raw.count, (b",", b"{", b"["))))
+    assert read_pairs(raw, RULES, bounds=fits).cases.count == 2
+    with pytest.raises(PairsRefused, match=f"{told}.*take a random part"):
+        read_pairs(raw, RULES, bounds=replace(fits, **{less: getattr(fits, less) - 1}))
+
+
+async def test_a_scorer_of_a_run_counts_a_recording_as_the_desk_does(tmp_path: Path) -> None:
+    regions = ("EMEA", "DACH")
+    lines = [
+        pair(number % 50, says("no" if number % 7 else "yes", 0.2 * (number % 3)), says("yes" if number % 5 else "no"), slices={"region": regions[number % 2]})
+        for number in range(70)
+    ]
+    lines[3]["candidate"] = {"failure": "Timeout"}
+    raw = b"\n".join(json.dumps(line).encode() for line in lines)
+    suite = SuiteSpec.model_validate(
+        {
+            "protocol": {"type": "OpenAICompletions", "port": 80, "model": "churn", "sampling": {"maxTokens": 8}},
+            "cases": {"recorded": "Pairs"},
+            "slices": ["region"],
+            "scorers": [{"name": "accuracy", "type": "ExactMatch"}, {"name": "latency", "type": "Latency", "quantile": "0.9", "confidence": "0.9"}],
+        }
+    )
+    rules = rules_of(suite.protocol, suite.scorers)
+    pairs = read_pairs(raw, rules)
+    made = partial(plan_run, suite, run="r", seed=7, planned=3000, minimum=None, shards=1, end_token="t" * 16, recorded=True)
+    desk = made(pairs.cases, candidate="recorded:candidate", baseline="recorded:baseline")
+    # What the cluster plans with is what was signed: it has not read the file.
+    of = made(StatedCases(digest=pairs.cases.digest, count=50), candidate="recorded:candidate", baseline="recorded:baseline")
+    counted = await score_once(Scoring(plan=of, cases=pairs.cases, pairs=pairs, sink=FileSink(tmp_path / "samples"), keep=Keep.TEXTS))
+    at_desk = await score_pairs(desk, pairs, rules.metrics, heard=unheard, sink=None, keep=Keep.DIGESTS)
+    assert [look.tallies for look in counted.looks] == [look.tallies for look in at_desk.looks]
+    assert (counted.scored, counted.finished, counted.looks[-1].look) == (50, True, len(of.looks) - 1)
+    assert "latency" in counted.looks[-1].tallies
+    repeated = repeat(of, pairs.cases.all, rules.metrics, (tmp_path / "samples").read_bytes().splitlines())
+    assert [look.tallies for look in repeated.merged.looks] == [look.tallies for look in counted.looks], "also from samples, whatever the repeats"
+
+
+def test_a_plan_of_a_recording_has_one_scorer() -> None:
+    of = plan(planned=40)
+    with pytest.raises(ValidationError, match="one scorer counts recorded pairs"):
+        Plan.model_validate(of.model_dump() | {"recorded": True, "shards": 2})
+    assert Plan.model_validate(of.model_dump() | {"recorded": True}).digest != of.digest
+
+
+async def test_who_scores_beside_a_scorer_is_waited_for_before_anything_is_counted() -> None:
+    asked: list[str] = []
+
+    async def ready() -> bool:
+        asked.append("ready")
+        return True
+
+    async def heard(_case: Case, repeats: Sequence[Repeat]) -> Sequence[Repeat]:
+        asked.append("heard")
+        return repeats
+
+    worker = PairsWorker(plan(planned=1), read(pair(1, says("yes"))), METRICS, heard=heard, sink=None, keep=Keep.DIGESTS, ready=ready)
+    assert worker.statistics().finished is False
+    await worker.run()
+    assert (asked, worker.statistics().finished) == (["ready", "heard"], True)

@@ -66,6 +66,15 @@ def test_growing_prefixes_and_what_arrives_late_change_nothing() -> None:
         assert decide(later, part, margin=0.02, alpha=0.05, planned=240) == final
 
 
+def test_a_slice_that_is_first_seen_later_does_not_change_what_was_decided_before() -> None:
+    # None of the first 600 is in a slice; among those that are, everything is lost.
+    d, slices = np.zeros(1000), [None] * 600 + ["rare"] * 400
+    assert decide(d[:600], slices[:600], margin=0.02, alpha=0.05, planned=1000) == (Decision.INCONCLUSIVE, 600)
+    assert decide(d, slices, margin=0.02, alpha=0.05, planned=1000) == (Decision.PROMOTE, 1000)
+    d[600:] = -1.0
+    assert decide(d, slices, margin=0.02, alpha=0.05, planned=1000)[0] is Decision.ROLL_BACK
+
+
 def test_values_that_are_first_seen_later_do_not_change_an_earlier_look() -> None:
     # Mostly −0.05, rarely +1: until the first 1 is seen, the lattice that the values lie on is another one.
     early = np.where(np.random.default_rng(12).random(3000) < 0.02, 1.0, -0.05)
@@ -129,6 +138,28 @@ def test_a_rare_slice_that_lost_many_of_its_few_cases_is_not_promoted(lost: int,
     assert decide(d, slices, margin=0.05, alpha=0.05, planned=600)[0] is decision
 
 
+def test_labels_go_by_their_place_in_a_column_whose_rows_are_named_otherwise() -> None:
+    class Column(list[str]):
+        """Like a column of a table: `column[3]` is the row that is called 3, wherever it stands."""
+
+        def __getitem__(self, name: object) -> str:  # type: ignore[override]
+            return "row " + str(name)
+
+    d = np.where(np.arange(400) % 2 == 0, -1.0, 1.0)
+    plain = ["ruined", "fine"] * 200
+    assert decide(d, Column(plain), margin=0.02, alpha=0.05, planned=400) == decide(d, plain, margin=0.02, alpha=0.05, planned=400)
+    assert decide(d, plain, margin=0.02, alpha=0.05, planned=400)[0] is Decision.ROLL_BACK
+
+
+def test_nan_is_no_slice() -> None:
+    labels = np.where(np.arange(400) % 3 == 0, 1.0, np.nan)
+    d = np.where(np.isnan(labels), 0.5, paired(13, 400, worse=0.3, better=0.05))
+    none = [None if np.isnan(label) else 1 for label in labels]
+    told = decide(d, labels, margin=0.02, alpha=0.05, planned=400)  # type: ignore[arg-type]
+    assert told == decide(d, none, margin=0.02, alpha=0.05, planned=400)
+    assert told[0] is Decision.ROLL_BACK
+
+
 def test_pairs_may_be_in_no_slice() -> None:
     d = paired(8, 1000, worse=0.02, better=0.02)
     assert decide(d, [None] * 1000, margin=0.05, alpha=0.05, planned=1000)[0] is Decision.PROMOTE
@@ -139,10 +170,20 @@ def test_pairs_may_be_in_no_slice() -> None:
     [
         ({"d": [0.0, 1.5]}, r"d\[1\]: 1.5; a difference lies in \[-1, 1\]"),
         ({"d": [[0.0], [0.1]]}, r"shape \(2, 1\)"),
+        ({"d": ["a", "b"]}, "d: could not convert string to float: 'a'; give one number for each pair"),
+        ({"d": [[0.0], [0.1, 0.2]]}, "d: .*; give one number for each pair"),
+        ({"d": [1j, 0.0]}, "d: .*; give one number for each pair"),
+        ({"planned": 10.5}, "planned: 10.5; give a whole number"),
+        ({"promotes_after": 0.5}, "promotes_after: 0.5; give a whole number"),
+        ({"slices": 3}, "slices: 3; give one label for each pair"),
+        ({"slices": [["a"], ["b"]]}, r"slices\[0\]: \['a'\]; a label is"),
+        ({"unit": [float("nan"), 1]}, "unit: None"),
+        ({"rank": [1, 1], "unit": ["a", "b"]}, "rank: 1 twice; only the repeats of a unit"),
+        ({"rank": [1j, 2j]}, "one whole number"),
         ({"margin": 1.0}, "margin: 1.0"),
         ({"margin": -0.1}, "margin: -0.1"),
-        ({"alpha": 0.5}, "give an error rate"),
-        ({"alpha": 0.0}, "give an error rate"),
+        ({"alpha": 0.5}, "alpha: 0.5; give an error rate"),
+        ({"alpha": 0.0}, "alpha: 0.0; give an error rate"),
         ({"planned": 0}, "planned: 0"),
         ({"rank": [0, 0]}, "rank: 0 twice"),
         ({"rank": [-1, 0]}, "count from 0"),

@@ -27,6 +27,16 @@ def test_shares_add_up_and_what_is_never_decided_has_no_median() -> None:
     assert edge.median is None
 
 
+def test_a_minimum_time_delays_promotions_and_no_rollback() -> None:
+    waits = replace(SETTING, promotes_after=250)
+    assert power(waits, drop=0.3, simulations=40) == power(SETTING, drop=0.3, simulations=40)
+    at_once, waited = (power(setting, drop=0.0, simulations=40) for setting in (SETTING, waits))
+    assert at_once.median is not None
+    assert waited.median is not None
+    assert at_once.median < 250 <= waited.median
+    assert waited.promoted <= at_once.promoted
+
+
 def test_a_drop_in_one_slice_is_found_there() -> None:
     sliced = Setting(margin=0.05, alpha=0.05, planned=400, churn=0.05, slices=(1, 1, 1, 1))
     assert power(sliced, drop=0.6, only=0, simulations=20).rolled_back == 1.0

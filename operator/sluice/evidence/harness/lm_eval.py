@@ -1,10 +1,14 @@
-"""Raw results of lm-evaluation-harness (`results_*.json`), as written by 0.4.
+"""Raw results of lm-evaluation-harness (`results_*.json`), as written by 0.4.12 and later.
+
+Before, `n-samples` was computed from `--limit`, not counted: cases that somebody picked with `--samples` left no trace in the file.
 
 A run counts when it is whole: no `--limit`, every case of every task evaluated. One task cut short spoils the file, because whoever chose what to cut
 chose after seeing it. Groups (such as `mmlu`) rest on the cases of the tasks below them.
 """
 
 from __future__ import annotations
+
+import re
 
 from sluice.evidence.measurement import Measurement
 from sluice.provenance.digests import is_hex_digest
@@ -17,6 +21,8 @@ _TASK_LIMIT = 1024
 _METRIC_LIMIT = 64
 _GROUP_DEPTH_LIMIT = 8
 _STDERR = "_stderr"
+_OLDEST = (0, 4, 12)
+_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
 _MALFORMED = Reason.RawResultMalformed
 
 
@@ -27,8 +33,8 @@ def recognises(document: JsonObject) -> bool:
 
 def read(document: JsonObject) -> tuple[Measurement, ...]:
     """All measurements of a whole run. Raises ProvenanceError: RunIncomplete with what is missing, RawResultMalformed."""
+    version = _version(document)
     _check_limit(document)
-    version = text(document, "lm_eval_version", where="results file", reason=_MALFORMED)
     counts = _sample_counts(document)
     results = member(document, "results", dict, where="results file", reason=_MALFORMED)
     if not 1 <= len(results) <= _TASK_LIMIT:
@@ -61,6 +67,19 @@ def read(document: JsonObject) -> tuple[Measurement, ...]:
     if not measurements:
         raise ProvenanceError(Reason.RunIncomplete, "the results file holds no measurement")
     return tuple(measurements)
+
+
+def _version(document: JsonObject) -> str:
+    version = text(document, "lm_eval_version", where="results file", reason=_MALFORMED)
+    numbers = _VERSION.match(version)
+    if numbers is None:
+        raise ProvenanceError(_MALFORMED, f"lm_eval_version is {version[:40]!r}, which is no version")
+    if tuple(map(int, numbers.groups())) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise ProvenanceError(
+            Reason.RunIncomplete, f"lm-eval {version[:40]} does not count the cases that were evaluated (--samples); evaluate with {oldest} or later"
+        )
+    return version
 
 
 def _check_limit(document: JsonObject) -> None:

@@ -1,0 +1,1 @@
+"""What evaluation tools wrote, and how to have them write it again."""

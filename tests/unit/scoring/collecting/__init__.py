@@ -1,0 +1,1 @@
+"""Samples of live answers that are pushed."""
