@@ -23,6 +23,7 @@ from sluice.cli.verify import CannotTell, answering, plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sluice.decision.finding import Finding as Decision
     from sluice.decision.model import Verdict
     from sluice.decision.records import Key
 
@@ -127,6 +128,12 @@ def _print(findings: Sequence[Finding], output: str) -> None:
         _tables(findings)
 
 
+def _unseen_waivers(verdict: Verdict) -> list[Decision]:
+    """The waivers that do not count and of which no requirement tells: what they name is met, or there is no such requirement."""
+    told = {result.requirement for result in verdict.open}
+    return [waiver for waiver in verdict.waivers if not waiver.counts and told.isdisjoint(waiver.waives)]
+
+
 def _tables(findings: Sequence[Finding]) -> None:
     # Messages quote signers and files: nothing in them is markup, a link or an emoji.
     console = Console(markup=False, highlight=False, emoji=False)
@@ -142,5 +149,7 @@ def _tables(findings: Sequence[Finding]) -> None:
         console.print(table)
         for fired in finding.verdict.fired:
             console.print(f"  security change {fired.change or fired.trigger}: {plain(fired.detail)}")
+        for waiver in _unseen_waivers(finding.verdict):
+            console.print(f"  waiver {waiver.name} by {plain(waiver.username) or 'nobody'} does not count ({waiver.reason}): {plain(waiver.said)}")
     passing = sum(finding.passes for finding in findings)
     console.print(f"{passing} of {len(findings)} {'release' if len(findings) == 1 else 'releases'} may go on", style="bold")

@@ -75,10 +75,10 @@ def _show(key: Key, release: Release, verdict: Verdict, names: dict[str, str]) -
         console.print(Text("\nDecisions of people", style="bold"))
     for finding in (*verdict.approvals, *verdict.waivers):
         mark = Text("✓ ", style="green") if finding.counts else Text("• ", style="yellow")
-        said = ("rejected" if finding.rejects else "") or finding.role
+        said = (("rejected" if finding.rejects else "") or finding.role) + (f" ({finding.at})" if finding.at else "")
         console.print(
             Padding(
-                mark.append(plain(f"{names.get(finding.name, finding.name)}: {finding.username} {said}".rstrip() + f" – {finding.message}"), style=""),
+                mark.append(plain(f"{names.get(finding.name, finding.name)}: {finding.username} {said}".rstrip() + f" – {finding.said}"), style=""),
                 (0, 0, 0, 2),
             )
         )

@@ -16,7 +16,7 @@ from sluice.cli.verify import plain
 
 if TYPE_CHECKING:
     from sluice.cli.desk import Place
-    from sluice.decision.finding import Finding as Rejection
+    from sluice.decision.finding import Finding as Decision
     from sluice.decision.model import Result, Verdict
     from sluice.decision.records import Key
 
@@ -45,7 +45,7 @@ def rejections(verdict: Verdict) -> tuple[Result, ...]:
     return tuple(_rejection(each) for each in verdict.approvals if each.rejects and each.counts)
 
 
-def _rejection(rejection: Rejection) -> Result:
+def _rejection(rejection: Decision) -> Result:
     from sluice.api.release import Outcome  # noqa: PLC0415 - see the package
     from sluice.decision.model import Result  # noqa: PLC0415
     from sluice.decision.reasons import Reason  # noqa: PLC0415
@@ -69,10 +69,28 @@ def as_objects(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "triggers": [{"name": one.trigger, "change": str(one.change or ""), "detail": one.detail} for one in finding.verdict.fired],
             "riskOwner": finding.verdict.risk_owner,
             "requirements": [result_object(result) for result in finding.results],
+            "approvals": [decision_object(each) for each in finding.verdict.approvals],
+            "waivers": [decision_object(each) for each in finding.verdict.waivers],
             "changesAt": finding.verdict.changes_at.isoformat() if finding.verdict.changes_at else None,
         }
         for finding in findings
     ]
+
+
+def decision_object(decision: Decision) -> dict[str, Any]:
+    """What one person decided, for programs."""
+    return {
+        "name": decision.name,
+        "by": decision.username,
+        "role": decision.role or None,
+        "at": decision.at or None,
+        "waiver": decision.waiver or None,
+        "waives": list(decision.waives),
+        "counts": decision.counts,
+        "reason": str(decision.reason),
+        "message": decision.message,
+        "remedy": decision.remedy or None,
+    }
 
 
 def result_object(result: Result) -> dict[str, Any]:

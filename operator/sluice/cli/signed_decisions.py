@@ -119,7 +119,7 @@ class Signing:
         found = next((finding for finding in verdict.approvals if finding.name == digest), None) if verdict else None
         if found is None:
             return "no policy in the files has a signer with this key or identity that may sign Approval, by a TrustRoot that is there"
-        return None if found.counts else found.message
+        return None if found.counts else found.said
 
 
 def _bytes(statement: JsonObject) -> bytes:

@@ -71,7 +71,7 @@ def _answer(verdict: Verdict, *, lines: bool) -> dict[str, JsonValue]:
         for one in verdict.fired
     ]
     decided: list[JsonValue] = [
-        f"{one.name} ({one.reason}): {one.message}" if lines else {"name": one.name, "reason": str(one.reason), "message": one.message} for one in decisions
+        f"{one.name} ({one.reason}): {one.said}" if lines else {"name": one.name, "reason": str(one.reason), "message": one.said} for one in decisions
     ]
     return {
         "verified": serves,

@@ -88,7 +88,7 @@ def _counted(world: World, key: Key, item: Approval | Waiver | str, *, now: date
     finding = world.finding(item, release, now=now)
     if finding is None:
         return False, Reason.NoPolicyMatches, f"no ReleasePolicy that can be used selects namespace {key.namespace}, so nobody holds a role in it"
-    return finding.counts, finding.reason, finding.message
+    return finding.counts, finding.reason, finding.said
 
 
 def policy_status(world: World, key: Key, moment: Moment) -> Object | None:

@@ -56,11 +56,11 @@ def rolled_back_by(case: Case) -> Run | None:
     return next((run for run in _about(case) if run.decision is CanaryDecision.ROLL_BACK), None)
 
 
-def rolled_back(run: Run) -> tuple[Reason, str, str]:
-    """Give reason, message and remedy of a release that a run rolled back."""
+def rolled_back(run: Run, namespace: str) -> tuple[Reason, str, str]:
+    """Give reason, message and remedy of a release that a run of its namespace rolled back."""
     why = f" ({run.reason})" if run.reason else ""
     message = f"CanaryRun {run.name} rolled it back{why}: it was scored beside {run.spec.baseline.name} on suite {run.spec.suite.name}"
-    return Reason.CanaryRolledBack, message, f"look at kubectl describe mcr/{run.name}, and apply a new ModelRelease"
+    return Reason.CanaryRolledBack, message, f"look at kubectl describe mcr/{run.name} -n {namespace}, and apply a new ModelRelease"
 
 
 def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict], at: Instant) -> Result:
@@ -70,12 +70,13 @@ def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict], at
     """
     # 1. A roll-back is for ever, and a run that cannot be read might be one.
     if (run := rolled_back_by(case)) is not None:
-        reason, message, remedy = rolled_back(run)
+        reason, message, remedy = rolled_back(run, case.release.namespace)
         return replace(asked.result(Outcome.FAILED, reason, message, remedy=remedy), run=run.name)
     if (unreadable := next((run for run in case.runs if isinstance(run, InvalidRun)), None)) is not None:
+        look = f"kubectl describe mcr/{unreadable.name} -n {case.release.namespace}"
         return asked.result(
             Outcome.MISSING, Reason.CanaryRunInvalid, f"CanaryRun {unreadable.name} cannot be read: {unreadable.problem}",
-            remedy=f"the platform team looks at it, and deletes it when it is none of a roll-back: kubectl describe mcr/{unreadable.name}",
+            remedy=f"the platform team looks at it, and deletes it when it is none of a roll-back: {look}",
         )  # fmt: skip
     # 2. The first release of a model has nothing to be compared with.
     named = case.release.spec.change.baseline
@@ -95,7 +96,7 @@ def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict], at
     if (run := _decided(counting, CanaryDecision.PROMOTE, lambda kept: kept.no_looser_than(terms))) is not None:
         return _passed(asked, run, pinned_by(run, vouched))
     if (run := _decided(runs, CanaryDecision.INCONCLUSIVE, lambda kept: kept == terms)) is not None:
-        return replace(_inconclusive(asked, run), run=run.name)
+        return replace(_inconclusive(asked, run, case.release.namespace), run=run.name)
     if not isinstance(suite, Suite):
         return suite
     # 5. Never beside, nor back to, what is not entitled itself.
@@ -103,7 +104,7 @@ def check_canary(asked: Asked, case: Case, decide: Callable[[Case], Verdict], at
         return not_there(asked, named.name)
     standing = decide(case.lineage.standing)
     if standing.allows is not Allowance.SERVE:
-        return not_entitled(asked, named.name, standing)
+        return not_entitled(asked, baseline.name, standing, namespace=baseline.namespace)
     return _to_score(asked, case, suite, baseline, choose(runs, vouched), runs)
 
 
@@ -122,7 +123,8 @@ def _to_score(asked: Asked, case: Case, suite: Suite, baseline: Release, chosen:
         if run.unproven:
             return replace(_unproven(asked, run), run=run.name)
         message = f"CanaryRun {run.name} compares it with {baseline.name} on suite {suite.name}"
-        waiting = asked.result(Outcome.MISSING, Reason.CanaryRunning, message, remedy=f"nothing to do; kubectl get mcr/{run.name} shows how far it is")
+        look = f"kubectl get mcr/{run.name} -n {case.release.namespace}"
+        waiting = asked.result(Outcome.MISSING, Reason.CanaryRunning, message, remedy=f"nothing to do; {look} shows how far it is")
         return replace(waiting, run=run.name, due=due)
     message = f"it has not been scored beside {baseline.name} on suite {suite.name} {suite.digest[:_SHOWN]}…"
     remedy = "apply the workload that names the release: the run starts by itself"
@@ -158,14 +160,15 @@ def _passed(asked: Asked, run: Run, vouched: Vouched | None) -> Result:
     return replace(asked.result(Outcome.SATISFIED, Reason.CanaryPassed, message, evidence=(fact.bundle_digest,)), run=run.name)
 
 
-def _inconclusive(asked: Asked, run: Run) -> Result:
+def _inconclusive(asked: Asked, run: Run, namespace: str) -> Result:
     why = f" ({run.reason})" if run.reason else ""
     message = f"CanaryRun {run.name} ended without a decision{why}"
     if asked.requirement.on_inconclusive is OnInconclusive.ROLL_BACK:
         return asked.result(Outcome.FAILED, Reason.CanaryInconclusive, f"{message}, and policy rolls back then", remedy="apply a new ModelRelease")
     waivers = " or ".join(asked.requirement.waivable_by or ())
     may = f"somebody in role {waivers} waives {asked.requirement.name}, or " if waivers else ""
-    return asked.result(Outcome.MISSING, Reason.CanaryInconclusive, message, remedy=f"look at kubectl describe mcr/{run.name}; {may}apply a new ModelRelease")
+    remedy = f"look at kubectl describe mcr/{run.name} -n {namespace}; {may}apply a new ModelRelease"
+    return asked.result(Outcome.MISSING, Reason.CanaryInconclusive, message, remedy=remedy)
 
 
 def _unproven(asked: Asked, run: Run) -> Result:
@@ -220,12 +223,12 @@ def of_another_model(asked: Asked, case: Case) -> Result | None:
     )  # fmt: skip
 
 
-def not_entitled(asked: Asked, name: str, verdict: Verdict) -> Result:
+def not_entitled(asked: Asked, name: str, verdict: Verdict, *, namespace: str) -> Result:
     """Say that the baseline may not serve itself, and why."""
     why = f" ({verdict.open[0].requirement}: {verdict.open[0].reason})" if verdict.open else ""
     return asked.result(
         Outcome.MISSING, Reason.BaselineNotEntitled, f"its baseline {name} is not entitled to serve{why}: nothing is compared with it, nor rolled back to it",
-        remedy=f"complete the baseline (kubectl describe mr/{name}), or apply a new ModelRelease with another one",
+        remedy=f"complete the baseline (kubectl describe mr/{name} -n {namespace}), or apply a new ModelRelease with another one",
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 from sluice.api.digests import evidence_digest
 from sluice.api.release import Outcome
 from sluice.api.requirement import RequirementType
+from sluice.decision.approvals import check_approvals
 from sluice.decision.assurances import check_assurance
 from sluice.decision.authority import check_authority
 from sluice.decision.canary import check_canary, rolled_back, rolled_back_by
@@ -25,20 +26,19 @@ from sluice.decision.instant import Instant
 from sluice.decision.model import Asked, Case, InvalidPolicy, Result, Verdict
 from sluice.decision.monitors import alarms_of, is_watched, stops
 from sluice.decision.origins import check_origins
-from sluice.decision.people import Room, Signoff, approval_finding, staffed, usable
-from sluice.decision.persons import holds_role
+from sluice.decision.people import Room, approval_finding, usable
 from sluice.decision.reasons import Reason
 from sluice.decision.requirements import check_evidence
 from sluice.decision.revocations import is_better, on_revoked, own_revocations, sift, signer_revoked
 from sluice.decision.risk import weigh
-from sluice.decision.waivers import waiver_finding, waives
+from sluice.decision.verifiable import told
+from sluice.decision.waivers import waived, waiver_finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from sluice.decision.finding import Finding
-    from sluice.decision.model import Waiver
     from sluice.decision.people import Decision
     from sluice.decision.revocations import Sifted
 
@@ -87,7 +87,7 @@ def _decide(case: Case, at: Instant, *, evidence_at: Instant | None = None) -> V
     room = Room.of(case, whole, at, seen)
     approvals = [(decision, approval_finding(decision, room)) for decision in room.decisions]
     waivers = [(w, waiver_finding(w, room)) for w in sorted(case.waivers, key=lambda w: w.name)]
-    signoffs = [(ask, _guarded(ask, _approved, room, approvals)) for ask in asked if ask.requirement.type is RequirementType.APPROVAL]
+    signoffs = [(ask, _guarded(ask, check_approvals, room, approvals)) for ask in asked if ask.requirement.type is RequirementType.APPROVAL]
     # 5. Scored beside its baseline. Other releases are looked at with the same eyes; their cases end before this can go on and on.
     canaries = [(ask, _of_canary(ask, sifted, whole, of_others, at)) for ask in asked if ask.requirement.type is RequirementType.CANARY]
     drills = [(ask, _guarded(ask, check_drill, case, of_others, at)) for ask in asked if ask.requirement.type is RequirementType.ROLLBACK_DRILL]
@@ -99,7 +99,7 @@ def _decide(case: Case, at: Instant, *, evidence_at: Instant | None = None) -> V
     results = [_unusable(policy) for policy in case.policies if isinstance(policy, InvalidPolicy)]
     results += _undecided(case)
     every = (*evidence, *plans, *risks, *controls, *authority, *conditions, *signoffs, *canaries, *drills)
-    results += [_waived(ask, result, waivers, room) for ask, result in every]
+    results += [waived(ask, result, waivers, room) for ask, result in every]
     # 7. What was rolled back stays so, also when no policy asks for a canary any more, or somebody waived it: a person may take the risk of what is not
     # known, not of what was found.
     # So does what was found after release, and what was revoked.
@@ -144,7 +144,7 @@ def _of_evidence(ask: Asked, sifted: Sifted, whole: Case, at: Instant) -> Result
         waits, more = whole.unverified[:_NOTES], len(whole.unverified) - _NOTES
         names = ", ".join(waits) + (f" and {more} more" if more > 0 else "")
         return ask.result(Outcome.MISSING, Reason.EvidenceUnverified, f"ReleaseEvidence {names} is being verified", remedy="nothing to do; it takes seconds")
-    return result
+    return told(ask, result, whole)
 
 
 def _of_canary(ask: Asked, sifted: Sifted, whole: Case, of_others: Callable[[Case], Verdict], at: Instant) -> Result:
@@ -154,14 +154,14 @@ def _of_canary(ask: Asked, sifted: Sifted, whole: Case, of_others: Callable[[Cas
         before = _guarded(ask, check_canary, whole, of_others, at)
         if is_better(before, result):
             return signer_revoked(ask, sifted.revoked, before)
-    return result
+    return told(ask, result, whole)
 
 
 def _with_roll_back(case: Case, results: list[Result]) -> list[Result]:
     run = rolled_back_by(case)
     if run is None or any(result.reason is Reason.CanaryRolledBack for result in results):
         return results
-    reason, message, remedy = rolled_back(run)
+    reason, message, remedy = rolled_back(run, case.release.namespace)
     own = Result(policy=run.spec.policy, requirement=run.spec.requirement, outcome=Outcome.FAILED, reason=reason, message=message, remedy=remedy,
                  type=RequirementType.CANARY, run=run.name)  # fmt: skip
     return [*(result for result in results if (result.policy, result.requirement) != (own.policy, own.requirement)), own]
@@ -172,39 +172,6 @@ def _with_findings(case: Case, results: list[Result]) -> list[Result]:
     own = tuple(stops(case))
     taken = {(result.policy, result.requirement) for result in own}
     return [*(result for result in results if (result.policy, result.requirement) not in taken), *own]
-
-
-def _approved(ask: Asked, room: Room, approvals: Sequence[tuple[Decision, Finding]]) -> Result:
-    counts, duties, case = ask.requirement.counts or {}, ask.requirement.distinct_from or [], room.case
-    signoffs, barred, named = [], [], []
-    for decision, finding in approvals:
-        person = decision.person
-        of_release = decision.gives and decision.waiver is None
-        if not finding.counts or not of_release or person is None or not holds_role(person, decision.role, ask.policy):
-            continue
-        if duty := room.duty(decision, duties):
-            barred.append(f"{finding.username} may not approve: {duty}")
-        else:
-            signoffs.append(Signoff(username=room.who(decision) or "", role=decision.role))
-            named.append(f"{decision.role} ({finding.username})")
-    got = staffed(signoffs, counts)
-    short = [role for role in counts if got[role] < counts[role]]
-    names = ", ".join(named) or "nobody"
-    if not short:
-        return ask.result(Outcome.SATISFIED, Reason.Approved, f"approved by {names}")
-    lapsed = any(finding.reason is Reason.Expired and finding.role in short for _, finding in approvals)
-    notes = [*barred, *(f"{finding.name} does not count: {finding.message}" for _, finding in approvals if not finding.counts)]
-    if (more := len(notes) - _NOTES) > 0:
-        # Anybody may write sign-offs that do not count; messages are kept, sent and stored for each Pod that waits.
-        notes = [*notes[:_NOTES], f"and {more} more that do not count"]
-    total = f"{sum(got.values())} of {sum(counts.values())}"
-    waiting = ask.result(
-        Outcome.EXPIRED if lapsed else Outcome.MISSING,
-        Reason.ApprovalMissing,
-        "; ".join([f"{total}; {', '.join(short)} {'is' if len(short) == 1 else 'are'} missing; approved so far: {names}", *notes]),
-        remedy=f"kubectl sluice approve mr/{case.release.name} -n {case.release.namespace} --role {short[0]}",
-    )
-    return replace(waiting, lacks=tuple(short))
 
 
 def _explained(decision: Decision, finding: Finding, room: Room) -> Finding:
@@ -231,19 +198,6 @@ def _undecided(case: Case) -> list[Result]:
     message = f"ReleaseEvidence {names}{f' and {more} more' if more > 0 else ''} with decisions of people is being verified"
     return [Result(policy="none", requirement="decisions", outcome=Outcome.MISSING, reason=Reason.EvidenceUnverified, message=message,
                    remedy="nothing to do; it takes seconds")]  # fmt: skip
-
-
-def _waived(ask: Asked, result: Result, waivers: Sequence[tuple[Waiver, Finding]], room: Room) -> Result:
-    if result.outcome is Outcome.SATISFIED:
-        return result
-    for waiver, finding in waivers:
-        if waives(waiver, finding, ask, room):
-            spec = waiver.spec
-            controls = f"; instead: {spec.compensating_controls}" if spec.compensating_controls else ""
-            by = f"waived until {spec.expires} by {finding.username} ({waiver.name}, {spec.ticket})"
-            message = f"{by}: {spec.reason}; {spec.risk_owner} carries the risk{controls}"
-            return ask.result(Outcome.WAIVED, Reason.Waived, message)
-    return result
 
 
 def _guarded(ask: Asked, check: Callable[Concatenate[Asked, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:

@@ -90,7 +90,7 @@ def check_drill(asked: Asked, case: Case, decide: Callable[[Case], Verdict], at:
         return not_there(asked, named.name)
     standing = decide(case.lineage.standing)
     if standing.allows is not Allowance.SERVE:
-        return not_entitled(asked, named.name, standing)
+        return not_entitled(asked, named.name, standing, namespace=baseline.namespace)
     due = _due(asked, case, last) if wanted else None
     remedy = "nothing to do: the controller drills by itself once a Deployment names the release" if due else _command(case, place)
     if last is not None and ends is not None:

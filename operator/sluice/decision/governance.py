@@ -47,7 +47,7 @@ def check_rollback_plan(asked: Asked, case: Case, decide: Callable[[Case], Verdi
         return other
     # 3. Entitled itself: what may not serve does not stand in.
     standing = case.lineage.standing
-    problem = _problem(asked, named.name, decide(standing) if standing is not None else None)
+    problem = _problem(asked, case, named.name, decide(standing) if standing is not None else None)
     if problem is None:
         return asked.result(Outcome.SATISFIED, Reason.RollbackPlanned, f"back to {named.name}, which may serve, when: {plan.criteria}")
     if case.lineage.serving:
@@ -67,10 +67,10 @@ def _incomplete(asked: Asked, plan: Rollback) -> Result | None:
     )  # fmt: skip
 
 
-def _problem(asked: Asked, name: str, verdict: Verdict | None) -> Result | None:
+def _problem(asked: Asked, case: Case, name: str, verdict: Verdict | None) -> Result | None:
     if verdict is None:
         return not_there(asked, name)
-    return None if verdict.allows is Allowance.SERVE else not_entitled(asked, name, verdict)
+    return None if verdict.allows is Allowance.SERVE else not_entitled(asked, name, verdict, namespace=case.release.namespace)
 
 
 def check_residual_risk(asked: Asked, case: Case) -> Result:

@@ -27,6 +27,7 @@ class KnownEvidence:
         self.kinship = Kinship()
         self._defers, self._facts = defers, FactCache()
         self._on: dict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._deciding_on: dict[tuple[str, str], set[Key]] = defaultdict(set)
         self._wanted: dict[str, Check] = {}
         self._waiting: dict[str, set[Key]] = defaultdict(set)
 
@@ -38,6 +39,10 @@ class KnownEvidence:
     def about(self, namespace: str, digests: Iterable[str]) -> list[Evidence]:
         """Give the evidence of a namespace that may concern one of these digests, the first by name first."""
         return [self.items[at] for at in sorted({at for digest in digests for at in self._on.get((namespace, digest), ())})]
+
+    def deciding_on(self, namespace: str, release: str) -> list[Evidence]:
+        """Give the signed decisions of a namespace about releases of this name, whatever their digest, the first by name first."""
+        return [self.items[at] for at in sorted(self._deciding_on.get((namespace, release), ()))]
 
     def outcome(self, check: Check) -> Outcome | None:
         """What a check came to; None when that is not known, and is for somebody else to find out."""
@@ -59,10 +64,11 @@ class KnownEvidence:
         """Store evidence in the place of what was there; None: it is gone."""
         before = self.items.pop(key, None)
         self.kinship.remove(key)
-        for digest in before.speaks_of if before else ():
-            self._on[key.namespace, digest].discard(key)
-            if not self._on[key.namespace, digest]:
-                del self._on[key.namespace, digest]
+        for index, names in ((self._on, before.speaks_of), (self._deciding_on, before.decides_on)) if before else ():
+            for name in names:
+                index[key.namespace, name].discard(key)
+                if not index[key.namespace, name]:
+                    del index[key.namespace, name]
         still = {check.key for check in after.unverified} if after else set()
         for check in before.unverified if before else ():
             self._waiting[check.key].discard(key)
@@ -75,8 +81,9 @@ class KnownEvidence:
             return
         self.items[key] = after
         self.kinship.put(after)
-        for digest in after.speaks_of:
-            self._on[key.namespace, digest].add(key)
+        for index, names in ((self._on, after.speaks_of), (self._deciding_on, after.decides_on)):
+            for name in names:
+                index[key.namespace, name].add(key)
         for check in after.unverified:
             self._waiting[check.key].add(key)
             self._wanted.setdefault(check.key, check)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sluice.decision.expressions import Expression
     from sluice.decision.finding import Finding
     from sluice.decision.monitors import Alarm, InvalidMonitor, Watched
+    from sluice.decision.records import TrustRoot
     from sluice.decision.revocations import Revocations
     from sluice.decision.runs import InvalidRun, Run, Suite
     from sluice.decision.triggers import Fired, PolicyRisk
@@ -136,6 +137,8 @@ class Approval:
     spec: ApprovalSpec
     uid: str = ""
     """What a revocation of it names; empty for one in a file."""
+    created: str = ""
+    """When, as the API server says it; empty for one in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +211,8 @@ class Case:
     kin: Kin = field(default_factory=Kin)
     """Empty where no policy asks for lineage."""
     monitors: tuple[Watched | InvalidMonitor, ...] = ()
-    revocations: tuple[Revocations, ...] = ()
-    """What trust roots revoke; policies bring theirs."""
+    trust_roots: Mapping[str, TrustRoot] = field(default_factory=dict)
+    """All that there are, by name: what they revoke, and whether signers of the policies can be verified. Policies bring revocations of their own."""
     unverified: tuple[str, ...] = ()
     """Names of `ReleaseEvidence` about the release that was not held against every trust root yet."""
     granted: Granted = field(default_factory=Granted)  # Nothing is known of that where no policy asks.

@@ -145,28 +145,28 @@ def stops(case: Case) -> Iterator[Result]:
         if alarm.finding.ask is OnDrift.ALERT or (spec.policy, spec.monitor.name) in told:
             continue
         told.add((spec.policy, spec.monitor.name))
-        yield _stop(alarm)
+        yield _stop(alarm, case.release.namespace)
     for invalid in case.monitors:
         if isinstance(invalid, InvalidMonitor):
             yield Result(
                 policy="none", requirement="monitors", outcome=Outcome.MISSING, reason=Reason.MonitorInvalid,
                 message=f"ReleaseMonitor {invalid.name} cannot be read: {invalid.problem}",
-                remedy=f"the platform team looks at it, and deletes it when it found nothing: kubectl describe mrm/{invalid.name}",
+                remedy=f"the platform team looks at it, and deletes it when it found nothing: kubectl describe mrm/{invalid.name} -n {case.release.namespace}",
             )  # fmt: skip
             return
 
 
-def _stop(alarm: Alarm) -> Result:
-    spec, name = alarm.watched.spec, alarm.watched.name
+def _stop(alarm: Alarm, namespace: str) -> Result:
+    spec, monitor = alarm.watched.spec, f"mrm/{alarm.watched.name} -n {namespace}"
     if alarm.finding.ask is OnDrift.ROLL_BACK:
         return Result(
             policy=spec.policy, requirement=spec.monitor.name, outcome=Outcome.FAILED, reason=Reason.DriftRolledBack,
-            message=f"it drifted after release, {alarm.message}", remedy=f"look at kubectl describe mrm/{name}, and apply a new ModelRelease",
+            message=f"it drifted after release, {alarm.message}", remedy=f"look at kubectl describe {monitor}, and apply a new ModelRelease",
         )  # fmt: skip
     why = "it drifted after release" if alarm.finding.cause is Cause.DRIFT else "nobody knows how it behaves"
     return Result(
         policy=spec.policy, requirement=spec.monitor.name, outcome=Outcome.MISSING, reason=Reason.Withdrawn, message=f"{why}, {alarm.message}",
-        remedy=f"the platform team looks at kubectl describe mrm/{name}, and deletes it when that is dealt with; or apply a new ModelRelease",
+        remedy=f"the platform team looks at kubectl describe {monitor}, and deletes it when that is dealt with; or apply a new ModelRelease",
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from sluice.decision.known_evidence import KnownEvidence
 from sluice.decision.model import Approval, InvalidPolicy, Policy, Release, Waiver
 from sluice.decision.monitors import Monitors
 from sluice.decision.policies import read_policy, selector_of
+from sluice.decision.problems import signer_problem
 from sluice.decision.rbac import Whom, names_of
 from sluice.decision.reading import Unreadable, read
 from sluice.decision.records import Evidence, Key, TrustRoot
@@ -154,7 +155,7 @@ class Objects:
             before = self.evidence[at]
             after = before.against(self.trust_roots.values(), self._known.outcome)
             self._known.keep(at, after)
-            touched |= self._naming(at.namespace, before.speaks_of | after.speaks_of)
+            touched |= self._concerned_by(before) | self._concerned_by(after)
         return Learnt(releases=self._with_dependents(touched), evidence=frozenset(waiting))
 
     def _with_dependents(self, touched: set[Key]) -> frozenset[Key]:
@@ -194,17 +195,18 @@ class Objects:
 
     def _evidence(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         before = self.evidence.get(key)
-        touched = self._naming(key.namespace, before.speaks_of) if before else set()
+        touched = self._concerned_by(before) if before else set()
         # What was decided is no evidence for what is to be: a record waits for auditors, and is neither for nor against anything.
         recorded = item is not None and RECORD_LABEL in ((item.get("metadata") or {}).get("labels") or {})
         after = None if item is None or recorded else Evidence.of(key, read(EvidenceSpec, item), self.trust_roots.values(), self._known.outcome)
         self._known.keep(key, after)
-        return touched | (self._naming(key.namespace, after.speaks_of) if after else set())
+        return touched | (self._concerned_by(after) if after else set())
 
     def _approval(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
         spec = None if item is None else read(ApprovalSpec, item)
-        uid = str(item["metadata"].get("uid") or "") if item is not None else ""
-        after = Approval(name=key.name, spec=spec, uid=uid) if isinstance(spec, ApprovalSpec) else spec
+        metadata = item["metadata"] if item is not None else {}
+        uid, created = str(metadata.get("uid") or ""), str(metadata.get("creationTimestamp") or "")
+        after = Approval(name=key.name, spec=spec, uid=uid, created=created) if isinstance(spec, ApprovalSpec) else spec
         return self._decided("approval", self.approvals, key, after)
 
     def _waiver(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
@@ -234,20 +236,32 @@ class Objects:
         return touched
 
     def _trust_root(self, key: Key, item: Mapping[str, Any] | None) -> set[Key]:
+        roots = dict(self.trust_roots)
         before = self.trust_roots.pop(key.name, None)
         if item is not None:
             self.trust_roots[key.name] = TrustRoot.of(key.name, item)
         after = self.trust_roots.get(key.name)
         # What was revoked is read with each verdict: nothing is verified again because of it.
         touched = self._concerned(before, after)
-        if before and after and before.digest == after.digest:
+        if before and after and (before.digest, before.problem) == (after.digest, after.problem):
             return touched
+        touched |= self._misled(roots)
         for at, item_ in list(self.evidence.items()):
             renewed = item_.against(self.trust_roots.values(), self._known.outcome)
             if renewed.facts != item_.facts or renewed.refusal != item_.refusal or bool(renewed.unverified) != bool(item_.unverified):
-                touched |= self._naming(at.namespace, renewed.speaks_of | item_.speaks_of)
+                touched |= self._concerned_by(renewed) | self._concerned_by(item_)
             self._known.keep(at, renewed)
         return touched
+
+    def _misled(self, before: Mapping[str, TrustRoot]) -> set[Key]:
+        """Give the releases of policies whose signers can, or cannot, be verified otherwise than when there were the trust roots `before`."""
+        changed = {
+            name
+            for name, policy in self.policies.items()
+            if isinstance(policy, Policy) and any(signer_problem(signer, before) != signer_problem(signer, self.trust_roots) for signer in policy.spec.signers)
+        }
+        chosen = {namespace for namespace in {at.namespace for at in self.releases} if any(self._selects(name, namespace) for name in changed)}
+        return {at for at in self.releases if at.namespace in chosen}
 
     def _concerned(self, before: TrustRoot | None, after: TrustRoot | None) -> set[Key]:
         """Give the releases that what two states of a trust root revoke differently may concern."""
@@ -291,6 +305,12 @@ class Objects:
         known = self.namespaces.get(namespace)
         labels = known.labels if known else {}
         return all(labels.get(name) == value for name, value in self._selectors[policy].items())
+
+    def _concerned_by(self, evidence: Evidence) -> set[Key]:
+        """Give the releases that evidence may concern: by a digest, or as what somebody decided on while it was another one."""
+        namespace = evidence.key.namespace
+        named = {Key(namespace=namespace, name=name) for name in evidence.decides_on}
+        return self._naming(namespace, evidence.speaks_of) | (named & self.releases.keys())
 
     def _naming(self, namespace: str, digests: Iterable[str]) -> set[Key]:
         """Give the releases that a change about these digests may concern: those that name them, and where lineage is asked for those made from them."""

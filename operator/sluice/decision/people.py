@@ -17,16 +17,20 @@ from typing import Final
 from sluice.api.approval import ApprovalDecision
 from sluice.api.base import parse_time
 from sluice.api.digests import waiver_digest
+from sluice.api.policy import StatementKind as Kind
+from sluice.api.policy import SubjectKind
 from sluice.api.requirement import SeparatedFrom
 from sluice.decision.finding import Finding
 from sluice.decision.instant import Instant
 from sluice.decision.model import Approval, Case, Policy
-from sluice.decision.persons import DUTIES, Person, Persons, Signature, duty_of, holds_role, shown
+from sluice.decision.persons import DUTIES, Person, Persons, Signature, duty_of, holds_role, same_person, shown
 from sluice.decision.reasons import Reason
+from sluice.decision.signers import signers_behind
 from sluice.evidence.facts import Fact
 from sluice.evidence.signed_decision import SignedDecision
 
 Why = tuple[Reason, str]
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 _SKEW: Final = timedelta(minutes=5)
 """Clocks of those who sign may be ahead by so much."""
 
@@ -47,6 +51,8 @@ class Decision:
     waiver: tuple[str, str] | None
     """Name and digest of the waiver that it is about; None: the release."""
     revokes: str | None
+    at: str = ""
+    """When, for people; empty where nobody says so."""
     begins: datetime | None = None
     ends: datetime | None = None
     comment: str | None = None
@@ -65,7 +71,7 @@ class Decision:
         return cls(
             name=approval.name, act=approval.uid, person=spec.approver, release_digest=spec.release_digest, evidence_digest=spec.evidence_digest,
             role=spec.role, decision=spec.decision, waiver=(spec.waiver.name, spec.waiver.digest) if spec.waiver else None, revokes=spec.revokes,
-            ends=parse_time(spec.expires) if spec.expires else None, comment=spec.comment,
+            at=approval.created, ends=parse_time(spec.expires) if spec.expires else None, comment=spec.comment,
         )  # fmt: skip
 
     @classmethod
@@ -75,20 +81,26 @@ class Decision:
         return cls(
             name=bundle, act=bundle, person=Signature(facts=facts), release_digest=release_digest, evidence_digest=said.evidence_digest,
             role=said.role, decision=said.decision, waiver=said.waiver, revokes=said.revokes,
-            begins=said.decided_at, ends=said.expires, comment=said.comment, believed=believed,
+            at=said.decided_at.strftime(_TIME), begins=said.decided_at, ends=said.expires, comment=said.comment, believed=believed,
         )  # fmt: skip
 
 
 def decisions_on(case: Case, whole: Case) -> list[Decision]:
     """Give everything that was decided about a release, the first by name first. `whole` still has the facts of signers who are believed no more."""
     found = [Decision.stamped(approval) for approval in case.approvals]
-    digest = case.release.digest
-    about = [fact for fact in whole.facts if isinstance(fact.content, SignedDecision) and digest in fact.subjects]
+    release = case.release
+    about = [
+        fact
+        for fact in whole.facts
+        # What was signed of the release before it changed gives and takes nothing, and is shown: its signer does not know.
+        if isinstance(fact.content, SignedDecision) and (release.digest in fact.subjects or fact.content.release == release.name)
+    ]
     for _, every in groupby(sorted(about, key=_of_bundle), key=lambda fact: fact.bundle_digest):
         facts = tuple(every)
         said, left = facts[0].content, tuple(fact for fact in facts if fact in case.facts)
         if isinstance(said, SignedDecision):
             gives = said.decision is ApprovalDecision.APPROVE
+            (digest,) = facts[0].subjects
             found.append(Decision.signed(left if gives and left else facts, said, release_digest=digest, believed=bool(left)))
     return sorted(found, key=lambda decision: (decision.name, decision.act))
 
@@ -155,6 +167,9 @@ def approval_finding(decision: Decision, room: Room) -> Finding:
         counts=why is None,
         reason=why[0] if why else Reason.Counted,
         message=why[1] if why else said + (f": {decision.comment}" if decision.comment else ""),
+        remedy=_to_be_granted(decision, room) if why and why[0] is Reason.RoleNotGranted else "",
+        at=decision.at,
+        gives=decision.gives,
         role=decision.role,
         username=room.shown(decision),
         rejects=decision.decision is ApprovalDecision.REJECT and decision.waiver is None,
@@ -182,8 +197,30 @@ def _misplaced(decision: Decision, room: Room) -> Why | None:
     if decision.person is None:
         return Reason.NotStamped, "it carries no approver; the API server stamps it when the admission policies of Sluice are installed"
     if decision.release_digest != room.case.release.digest:
-        return Reason.ReleaseChanged, f"it names release digest {decision.release_digest}; the release has {room.case.release.digest}"
+        return (
+            Reason.ReleaseChanged,
+            f"the release has changed since: it names release digest {decision.release_digest}; the release has {room.case.release.digest}",
+        )
     return None
+
+
+def _to_be_granted(decision: Decision, room: Room) -> str:
+    """Say how policy grants a role to what somebody signs, where it grants it to them as a user; empty where it does not."""
+    if not isinstance(decision.person, Signature):
+        return ""
+    for policy in usable(room.case):
+        for role in (role for role in policy.spec.roles if role.name == decision.role):
+            users = {subject.name for subject in role.subjects if subject.kind is SubjectKind.USER}
+            for signer in {signer.name: signer for fact in decision.person.facts for signer in signers_behind(policy, fact)}.values():
+                known = sorted(
+                    user for user in users if user in (signer.operated_by.users if signer.operated_by else ()) or same_person(user, signer.identity or "")
+                )
+                if not known:
+                    continue
+                may = "" if Kind.APPROVAL in signer.may else f", and Approval to spec.signers[{signer.name}].may"
+                subject = f"{{kind: Signer, name: {signer.name}}}"
+                return f"policy {policy.name} names {known[0]} as a User only: add {subject} to spec.roles[{role.name}].subjects{may}"
+    return ""
 
 
 def _not_given(decision: Decision, room: Room) -> Why | None:
@@ -197,10 +234,8 @@ def _not_given(decision: Decision, room: Room) -> Why | None:
     if (taken := room.taken_back.get(decision.act)) is not None:
         return Reason.ApprovalRevoked, f"{room.shown(taken)} took it back ({taken.name})" + (f": {taken.comment}" if taken.comment else "")
     if decision.waiver is None and decision.evidence_digest != room.evidence_digest:
-        return (
-            Reason.EvidenceChanged,
-            f"it was given on evidence {decision.evidence_digest}; the evidence is now {room.evidence_digest}: look at the release and decide again",
-        )
+        then, now = decision.evidence_digest, room.evidence_digest
+        return Reason.EvidenceChanged, f"the evidence has changed since: it was given on evidence {then}; it is now {now}: look at the release and decide again"
     return None
 
 

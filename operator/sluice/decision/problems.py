@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.api.durations import parse_duration
-from sluice.api.policy import PolicySpec, StatementKind, SubjectKind
+from sluice.api.policy import PolicySpec, Signer, StatementKind, SubjectKind
 from sluice.decision.reasons import Reason
 from sluice.decision.records import TrustRoot
 
@@ -32,33 +32,39 @@ def policy_problems(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) ->
 
 
 def _signers(policy: PolicySpec, trust_roots: Mapping[str, TrustRoot]) -> Iterator[Problem]:
-    for signer in policy.signers:
-        field = f"spec.signers[{signer.name}].trustRoot"
-        root = trust_roots.get(signer.trust_root)
-        if root is None:
-            yield Problem(
-                reason=Reason.TrustRootNotFound,
-                message=f"{field}: there is no TrustRoot {signer.trust_root!r}",
-                remedy=f"apply the TrustRoot {signer.trust_root}, or name one that exists ({_names(trust_roots)})",
-            )
-        elif root.anchors is None:
-            yield Problem(
-                reason=Reason.TrustRootInvalid,
-                message=f"{field}: TrustRoot {signer.trust_root!r} cannot be used",
-                remedy=f"repair the TrustRoot: kubectl describe mtr/{signer.trust_root}",
-            )
-        elif signer.key is not None and signer.key not in root.anchors.named_keys:
-            yield Problem(
-                reason=Reason.SignerUnverifiable,
-                message=f"spec.signers[{signer.name}].key: TrustRoot {signer.trust_root!r} has no key {signer.key!r}",
-                remedy=f"add it there, or name one that it has ({_names(root.anchors.named_keys)})",
-            )
-        elif signer.key is None and root.anchors.named_keys:
-            yield Problem(
-                reason=Reason.SignerUnverifiable,
-                message=f"spec.signers[{signer.name}].identity: TrustRoot {signer.trust_root!r} has keys only, and keys have no identity",
-                remedy=f"name one of its keys ({_names(root.anchors.named_keys)}), or a TrustRoot whose certificates have identities",
-            )
+    return (problem for signer in policy.signers if (problem := signer_problem(signer, trust_roots)))
+
+
+def signer_problem(signer: Signer, trust_roots: Mapping[str, TrustRoot]) -> Problem | None:
+    """Say why no signature of a signer could be verified, whoever made it; None where one could."""
+    field = f"spec.signers[{signer.name}].trustRoot"
+    root = trust_roots.get(signer.trust_root)
+    if root is None:
+        return Problem(
+            reason=Reason.TrustRootNotFound,
+            message=f"{field}: there is no TrustRoot {signer.trust_root!r}",
+            remedy=f"kubectl apply the TrustRoot {signer.trust_root} (for sluice check: add its file to the folder)"
+            + (f", or name one that exists ({_names(trust_roots)})" if trust_roots else ""),
+        )
+    if root.anchors is None:
+        return Problem(
+            reason=Reason.TrustRootInvalid,
+            message=f"{field}: TrustRoot {signer.trust_root!r} cannot be used: {root.problem}",
+            remedy=f"repair the TrustRoot: kubectl describe mtr/{signer.trust_root}",
+        )
+    if signer.key is not None and signer.key not in root.anchors.named_keys:
+        return Problem(
+            reason=Reason.SignerUnverifiable,
+            message=f"spec.signers[{signer.name}].key: TrustRoot {signer.trust_root!r} has no key {signer.key!r}",
+            remedy=f"add it there, or name one that it has ({_names(root.anchors.named_keys)})",
+        )
+    if signer.key is None and root.anchors.named_keys:
+        return Problem(
+            reason=Reason.SignerUnverifiable,
+            message=f"spec.signers[{signer.name}].identity: TrustRoot {signer.trust_root!r} has keys only, and keys have no identity",
+            remedy=f"name one of its keys ({_names(root.anchors.named_keys)}), or a TrustRoot whose certificates have identities",
+        )
+    return None
 
 
 def _pairs(policy: PolicySpec) -> Iterator[Problem]:

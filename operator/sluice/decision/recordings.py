@@ -103,7 +103,7 @@ def no_recording(asked: Asked, case: Case, suite: Suite, baseline: Release) -> R
         if kind_of_predicate(refusal.claims.predicate_type) is _KIND and release.digest in refusal.claims.subjects:
             return asked.result(
                 Outcome.MISSING, Reason.EvidenceRefused, f"ReleaseEvidence {refusal.source} was refused ({refusal.reason}): {refusal.message}",
-                remedy=f"kubectl describe mre/{refusal.source}",
+                remedy=f"kubectl describe mre/{refusal.source} -n {release.namespace}",
             )  # fmt: skip
     return asked.result(
         Outcome.MISSING, Reason.PairsMissing, f"suite {suite.name} counts recorded pairs, and no signed recording compares {release.name} with {baseline.name}",

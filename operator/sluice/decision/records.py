@@ -14,6 +14,7 @@ from sluice.decision.revocations import Revocations
 from sluice.evidence.claims import Claims, read_claims
 from sluice.evidence.fact_cache import Check, Outcome
 from sluice.evidence.facts import Fact, content_digest
+from sluice.evidence.signed_decision import SignedDecision
 from sluice.provenance.errors import ProvenanceError
 from sluice.provenance.trust import TrustAnchors
 
@@ -106,6 +107,11 @@ class Evidence:
     def speaks_of(self) -> frozenset[str]:
         """Digests of releases that this may concern."""
         return self.claims.subjects.union(*(fact.speaks_of for fact in self.facts))
+
+    @property
+    def decides_on(self) -> frozenset[str]:
+        """Names that signed decisions have for the releases that they are about."""
+        return frozenset(fact.content.release for fact in self.facts if isinstance(fact.content, SignedDecision))
 
     def _refused(self) -> tuple[str, str]:
         errors = [error for error in self.by_trust.values() if isinstance(error, ProvenanceError)]

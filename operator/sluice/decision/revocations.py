@@ -238,7 +238,7 @@ def on_revoked(case: Case) -> OnRevoked:
 
 def _lists(case: Case) -> list[Revocations]:
     """Every list that may name something of this release, in an order that does not depend on when they came."""
-    return sorted((*case.revocations, *(policy.revocations for policy in case.policies)), key=lambda one: one.by)
+    return sorted((*(root.revocations for root in case.trust_roots.values()), *(policy.revocations for policy in case.policies)), key=lambda one: one.by)
 
 
 def _made_of(case: Case) -> dict[str, str]:

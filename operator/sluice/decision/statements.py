@@ -60,7 +60,7 @@ def statement(
     if refused:
         return asked.result(Outcome.FAILED, Reason.EvidenceRefused,
             f"{artifact}: ReleaseEvidence {refused.source} was refused ({refused.reason}): {refused.message}",
-            remedy=f"kubectl describe mre/{refused.source}",
+            remedy=f"kubectl describe mre/{refused.source} -n {case.release.namespace}",
         )  # fmt: skip
     article = "an" if kind.value[0] in "AEIOU" else "a"
     return asked.result(Outcome.MISSING, Reason.EvidenceMissing,

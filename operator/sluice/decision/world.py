@@ -193,15 +193,16 @@ class World(Objects):
     def _evidence_case(self, release: Release, *, kin: bool = True) -> Case:
         """Gather the same without what people decided."""
         about = self._known.about(release.namespace, release.spoken_of)
+        dead = [item for item in self._known.deciding_on(release.namespace, release.name) if item not in about]
         policies = self._policies_for(release.namespace)
         ancestors = self._kin(release) if kin and asks_for_origins(policies) else Kin()
         return Case(
             release=release,
             policies=policies,
             kin=ancestors,
-            facts=tuple(fact for item in about for fact in item.facts),
+            facts=tuple(fact for item in (*about, *dead) for fact in item.facts),
             refusals=tuple(item.refusal for item in about if item.refusal),
-            revocations=tuple(root.revocations for root in self.trust_roots.values()),
+            trust_roots=dict(self.trust_roots),
             granted=self._granted(release, policies, release.namespace),
             unverified=tuple(dict.fromkeys([*(item.key.name for item in about if item.unverified), *ancestors.unverified])),
             undecided=tuple(item.key.name for item in about if item.unverified and item.claims.predicate_type == signed_decision.PREDICATE_TYPE),

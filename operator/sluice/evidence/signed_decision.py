@@ -29,6 +29,8 @@ _OF_WAIVER: Final = frozenset({"name", "digest"})
 class SignedDecision:
     """What somebody decided, in their own words."""
 
+    release: str
+    """The name that whoever signed has for the release. It binds nothing, the digest does: by it they are told that the digest is another one now."""
     role: str
     decision: ApprovalDecision
     evidence_digest: str | None
@@ -52,6 +54,7 @@ def parse_decision(statement: Statement) -> SignedDecision:
             # A condition in a member that we do not know (`unless`) would be read by people and by nobody else.
             raise ProvenanceError(MALFORMED, f"the predicate has a member {unknown[0][:80]!r}; this one has {', '.join(sorted(_MEMBERS))}")
         found = SignedDecision(
+            release=statement.subjects[0].name,
             role=_role(predicate),
             decision=_decision(predicate),
             evidence_digest=_digest(predicate, "evidenceDigest", where="predicate") if "evidenceDigest" in predicate else None,

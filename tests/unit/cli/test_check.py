@@ -124,6 +124,40 @@ def test_a_file_with_a_slip_in_a_field_is_no_answer_even_where_all_else_is_met(d
     assert f"slip.yaml: no cluster would take this {kind}: spec." in found.stderr
 
 
+def test_a_trust_root_that_is_not_in_the_files_is_told_with_what_to_do(deploy: Path) -> None:
+    without(deploy, "TrustRoot")
+    (answer,) = json.loads(run("check", "-f", deploy, "-o", "json").stdout)
+    result = answer["requirements"][0]
+    assert (result["outcome"], result["reason"]) == ("Missing", "TrustRootNotFound")
+    assert "policy customer-facing: spec.signers[trainer-ci].trustRoot: there is no TrustRoot 'ci'" in result["message"]
+    assert "kubectl apply the TrustRoot ci (for sluice check: add its file to the folder)" in result["remedy"]
+
+
+def test_a_waiver_that_waits_for_others_is_shown_and_so_is_one_that_names_nothing(deploy: Path) -> None:
+    policy = deploy / "ReleasePolicy-customer-facing.yaml"
+    named = yaml.safe_load(policy.read_text().partition("---")[2])
+    named["spec"]["requirements"][2]["waivableBy"] = ["security"]
+    policy.write_text(yaml.safe_dump(named))
+    (deploy / "evidence" / "ReleaseEvidence-evaluation.yaml").unlink()
+    world = c.World()
+    for item in manifests():
+        world.put(item["kind"], item)
+    digest = world.releases[c.KEY].digest  # type: ignore[union-attr]
+    for name, requirement in (("rebuilt", "quality"), ("slip", "qualty")):
+        spec = {
+            "release": {"name": c.NAME}, "releaseDigest": digest, "requirements": [requirement], "reason": "r", "riskOwner": "o",
+            "ticket": "https://changes.example.com/77", "expires": "2099-01-01T00:00:00Z", "approver": {"username": "sam@example.com", "groups": []},
+        }  # fmt: skip
+        (deploy / f"{name}.yaml").write_text(yaml.safe_dump(c.item("ReleaseWaiver", name, spec)))
+    shown = " ".join(run("check", "-f", deploy).stdout.split())
+    assert "waiver rebuilt by sam@example.com does not count (WaiverNotApproved): nobody waives alone" in shown
+    assert "or kubectl sluice approve waiver/rebuilt -n payments --role security" in shown
+    assert "waiver slip by sam@example.com does not count (NothingToWaive): no policy lets sam@example.com waive qualty" in shown
+    (answer,) = json.loads(run("check", "-f", deploy, "-o", "json").stdout)
+    assert [(each["name"], each["counts"], each["waives"]) for each in answer["waivers"]] == [("rebuilt", False, ["quality"]), ("slip", False, ["qualty"])]
+    assert {each["name"]: each["counts"] for each in answer["approvals"]} == {"by-owner": False, "by-security": False}, "the evidence is another one now"
+
+
 def test_without_the_namespace_the_reason_is_told(deploy: Path) -> None:
     without(deploy, "Namespace")
     found = run("check", "-f", deploy)

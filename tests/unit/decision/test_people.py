@@ -16,6 +16,7 @@ from tests.unit.decision.test_decide import result_of, verdict_of, with_policy
 if TYPE_CHECKING:
     from sluice.decision.world import World
 
+PAST = "2026-11-20T11:00:00Z"
 SECURITY: dict[str, Any] = {"role": "security", "username": "sam@example.com", "groups": ["appsec"]}
 
 
@@ -178,6 +179,44 @@ def test_an_end_that_the_api_server_takes_and_nobody_can_read_spoils_that_object
     for unreadable in (world.approvals[key], world.waivers[key]):
         assert str(unreadable).startswith("spec.expires: ")
         assert "2026-01-31T12:00:00Z" in str(unreadable)
+
+
+def test_a_requirement_speaks_only_of_decisions_that_could_count_for_it() -> None:
+    spec = c.policy_spec()
+    spec["requirements"][-1]["counts"] = {"owner": 1}
+    spec["requirements"].append({"name": "security-approval", "type": "Approval", "counts": {"security": 1}})
+    world = with_policy(c.verified_world(), spec)
+    world.put("ReleaseApproval", c.approval("of-owner", world, role="owner", username="olga@example.com", groups=["payments-ml-leads"], expires=PAST))
+    world.put("ReleaseApproval", c.approval("of-security", world, role="security", username="sam@example.com", groups=[], expires=PAST))
+    world.put("ReleaseApproval", c.approval("no", world, role="owner", username="eve@example.com", groups=[], decision="Reject"))
+    world.put("ReleaseApproval", c.approval("slip", world, role="securty", username="sam@example.com", groups=[]))
+    told = {name: result_of(verdict_of(world), name).message for name in ("approvals", "security-approval")}
+    assert {name: [each for each in ("of-owner", "of-security", "no by", "slip") if each in message] for name, message in told.items()} == {
+        "approvals": ["of-owner", "slip"], "security-approval": ["of-security", "slip"],
+    }  # fmt: skip
+
+
+def test_people_who_hold_the_role_are_told_first_that_they_do_not_count() -> None:
+    world = c.verified_world()
+    world.put("ReleaseApproval", c.approval("z-olga", world, role="owner", username="olga@example.com", groups=["payments-ml-leads"], expires=PAST))
+    for index in range(20):
+        world.put("ReleaseApproval", c.approval(f"a-{index}", world, role="owner", username="eve@example.com", groups=[]))
+    assert "nobody; z-olga by olga@example.com as owner does not count: it ended" in result_of(verdict_of(world), "approvals").message
+
+
+def test_an_approval_of_what_the_release_was_says_who_gave_it_when_and_what_changed() -> None:
+    world = c.verified_world()
+    old = c.approval("by-security", world, **SECURITY)
+    old["metadata"]["creationTimestamp"] = "2026-11-19T08:00:00Z"
+    old["spec"]["releaseDigest"] = c.digest_of("another release")
+    world.put("ReleaseApproval", old)
+    who = "by-security by sam@example.com as security (2026-11-19T08:00:00Z) does not count: "
+    message = result_of(verdict_of(world), "approvals").message
+    assert f"{who}the release has changed since: it names release digest {c.digest_of('another release')}" in message
+    old["spec"] |= {"releaseDigest": verdict_of(world).release_digest, "evidenceDigest": c.digest_of("old evidence")}
+    world.put("ReleaseApproval", old)
+    message = result_of(verdict_of(world), "approvals").message
+    assert f"{who}the evidence has changed since: it was given on evidence {c.digest_of('old evidence')}" in message
 
 
 def test_a_message_grows_with_no_number_of_decisions_that_do_not_count() -> None:

@@ -77,6 +77,7 @@ def test_an_approval_from_tomorrow_counts_when_it_has_come_and_ends_at_its_secon
 def test_a_decision_about_another_release_is_about_nothing_here() -> None:
     known = s.world()
     elsewhere = s.statement(known, "security")
+    elsewhere["subject"][0]["name"] = "churn-2-2-0"
     elsewhere["subject"][0]["digest"]["sha256"] = "a" * 64
     known.put("ReleaseEvidence", c.evidence("by-sam", c.sign(elsewhere, identity="sam@example.com", issuer=s.PEOPLE)))
     assert verdict_of(known).approvals == ()
@@ -99,6 +100,70 @@ def test_a_decision_about_another_release_is_about_nothing_here() -> None:
 def test_only_one_person_whom_policy_lets_sign_approvals_holds_a_role(signers: list[Object], reason: Reason) -> None:
     known = s.world(*signers)
     assert reason_of(known, s.put(known, "by-sam", s.by_sam(known))) is reason
+
+
+def test_what_was_signed_of_the_release_before_it_changed_is_shown_with_who_signed_it_when() -> None:
+    known = s.world()
+    bundle = s.by_sam(known)
+    old = verdict_of(known).release_digest
+    known.remove("ModelRelease", c.KEY)
+    known.put("ModelRelease", c.item("ModelRelease", c.NAME, c.release_spec() | {"stages": ["production", "staging"]}))
+    name = s.put(known, "by-sam", bundle)
+    (finding,) = verdict_of(known).approvals
+    assert (finding.reason, finding.counts) == (Reason.ReleaseChanged, False)
+    message = result_of(verdict_of(known), "approvals").message
+    assert (
+        f"{name} by sam@example.com as security (2026-11-20T11:00:00Z) does not count: the release has changed since: it names release digest {old}" in message
+    )
+
+
+def test_a_release_is_looked_at_again_when_what_was_signed_of_it_before_comes_or_goes() -> None:
+    known = s.world()
+    bundle = s.by_sam(known)
+    known.put("ModelRelease", c.item("ModelRelease", c.NAME, c.release_spec() | {"stages": ["production", "staging"]}))
+    assert known.put("ReleaseEvidence", c.evidence("by-sam", bundle)) == {c.KEY}
+    assert known.remove("TrustRoot", c.Key("", "ci")) >= {c.KEY}
+    assert verdict_of(known).approvals == ()
+    assert known.put("TrustRoot", c.trust_root()) >= {c.KEY}
+    assert known.remove("ReleaseEvidence", c.Key(c.NAMESPACE, "by-sam")) == {c.KEY}
+    assert verdict_of(known).approvals == ()
+
+
+def test_a_rejection_of_what_the_release_was_rejects_nothing_more() -> None:
+    known = s.world()
+    bundle = s.by_sam(known, decision="Reject", expires=None)
+    known.put("ModelRelease", c.item("ModelRelease", c.NAME, c.release_spec() | {"stages": ["production", "staging"]}))
+    s.put(known, "by-sam", bundle)
+    assert not verdict_of(known).rejected
+
+
+@pytest.mark.parametrize(
+    ("signer", "also"),
+    [(s.OLGA_SIGNS, ""), (s.OLGA_SIGNS | {"may": ["Dataset"]}, ", and Approval to spec.signers[olga-signs].may")],
+    ids=["may", "may-not"],
+)
+def test_who_holds_a_role_as_a_user_and_signs_is_told_how_policy_grants_it_to_what_they_sign(signer: Object, also: str) -> None:
+    policy = s.policy(s.SAM_SIGNS, signer)
+    policy["spec"]["roles"][0]["subjects"] = [{"kind": "User", "name": "olga@example.com"}]
+    known = s.world()
+    known.put("ReleasePolicy", policy)
+    s.put(known, "by-olga", s.by_olga(known))
+    (finding,) = verdict_of(known).approvals
+    assert finding.reason is Reason.RoleNotGranted
+    to_do = f"policy customer-facing names olga@example.com as a User only: add {{kind: Signer, name: olga-signs}} to spec.roles[owner].subjects{also}"
+    assert finding.remedy == to_do
+    assert to_do in (result_of(verdict_of(known), "approvals").remedy or "")
+    policy["spec"]["roles"][0]["subjects"].append({"kind": "Signer", "name": "olga-signs"})
+    policy["spec"]["signers"][-1]["may"] = ["Approval"]
+    known.put("ReleasePolicy", policy)
+    assert reason_of(known, finding.name) is Reason.Counted, "the remedy is one"
+
+
+def test_nobody_is_told_how_to_be_granted_a_role_that_they_do_not_hold() -> None:
+    known = s.world()
+    s.put(known, "by-sam", s.by_sam(known, role="owner"))
+    (finding,) = verdict_of(known).approvals
+    assert (finding.reason, finding.remedy) == (Reason.RoleNotGranted, "")
 
 
 @pytest.mark.parametrize("identity", [c.TRAINER, c.EVALUATOR])

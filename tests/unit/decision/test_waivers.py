@@ -32,9 +32,13 @@ def waiting() -> tuple[c.World, Object]:
 def test_a_waiver_waits_for_somebody_else_and_says_whom_to_ask() -> None:
     known, asked = waiting()
     assert outcome(known) == (Outcome.MISSING, Reason.WaiverNotApproved)
-    message = verdict_of(known).waivers[0].message
-    assert "somebody else in role security" in message
-    assert "kubectl sluice approve waiver/waived -n payments --role security" in message
+    (finding,) = verdict_of(known).waivers
+    assert finding.message == "nobody waives alone: it waits for somebody else in role security"
+    assert finding.remedy == "kubectl sluice approve waiver/waived -n payments --role security"
+    result = result_of(verdict_of(known), "weights-signed")
+    assert result.message.endswith(f"; waiver waived by sam@example.com does not count (WaiverNotApproved): {finding.message}")
+    assert (result.remedy or "").endswith(f"; or {finding.remedy}")
+    assert "waived" not in result_of(verdict_of(known), "approvals").message
     known.put("ReleaseApproval", c.waiver_approval("of-waiver", asked, **SVEN))
     assert outcome(known) == (Outcome.WAIVED, Reason.Counted)
 
@@ -72,6 +76,28 @@ def test_a_waiver_that_is_written_anew_is_approved_anew(change: Object) -> None:
     known.put("ReleaseWaiver", waiver(known, **change))
     assert outcome(known) == (Outcome.MISSING, Reason.WaiverNotApproved)
     assert verdict_of(known).approvals[0].reason is Reason.WaiverChanged
+
+
+def test_a_waiver_that_waits_says_which_role_is_still_missing() -> None:
+    spec = c.policy_spec()
+    spec["requirements"][0]["waiverCounts"] = {"owner": 1, "security": 1}
+    known = with_policy(unsigned(), spec)
+    asked = waiver(known)
+    known.put("ReleaseWaiver", asked)
+    assert verdict_of(known).waivers[0].message.endswith("somebody else in role owner or security")
+    known.put("ReleaseApproval", c.waiver_approval("by-owner", asked, role="owner", username="olga@example.com", groups=("payments-ml-leads",)))
+    assert verdict_of(known).waivers[0].message.endswith("somebody else in role security")
+    assert verdict_of(known).waivers[0].remedy.endswith("--role security")
+
+
+def test_a_message_grows_with_no_number_of_waivers_and_what_can_become_right_comes_first() -> None:
+    known, _ = waiting()
+    for index in range(50):
+        known.put("ReleaseWaiver", waiver(known, approver={"username": "eve@example.com"}) | {"metadata": {"name": f"a-{index}", "namespace": c.NAMESPACE}})
+    message = result_of(verdict_of(known), "weights-signed").message
+    assert message.count("does not count (") == 4
+    assert "waiver waived by sam@example.com" in message
+    assert message.endswith("and 47 more waivers that do not count")
 
 
 def test_an_approval_of_a_waiver_is_none_of_the_release_and_lives_through_new_evidence() -> None:

@@ -9,6 +9,7 @@ import pytest
 from sluice.decision.records import Key
 from sluice.decision.world import World
 from tests.unit.decision import case as c
+from tests.unit.decision import signed
 
 OTHER = Key(namespace="other", name="fraud-1")
 
@@ -53,11 +54,15 @@ def test_a_policy_touches_the_releases_it_selects_before_or_after() -> None:
     assert world.remove("ReleasePolicy", Key(namespace="", name="q")) == {OTHER}
 
 
-def test_a_trust_root_touches_only_releases_whose_facts_change() -> None:
+def test_a_trust_root_touches_only_releases_whose_facts_change_or_whose_signers_it_verifies() -> None:
     world = two_releases()
     assert world.put("TrustRoot", c.trust_root()) == frozenset()
-    assert world.remove("TrustRoot", Key(namespace="", name="ci")) == {c.KEY}
-    assert world.put("TrustRoot", c.trust_root()) == {c.KEY}
+    assert world.put("TrustRoot", c.item("TrustRoot", "twin", c.trust_root()["spec"], namespace="")) == {c.KEY}
+    assert world.remove("TrustRoot", Key(namespace="", name="twin")) == {c.KEY}
+    assert world.put("TrustRoot", signed.trust_root()) == frozenset(), "nobody names it, and it verifies nothing"
+    assert world.remove("TrustRoot", Key(namespace="", name="ci")) == {c.KEY, OTHER}
+    assert world.remove("TrustRoot", Key(namespace="", name="people")) == {c.KEY, OTHER}, "it was among those that a policy could name instead"
+    assert world.put("TrustRoot", c.trust_root()) == {c.KEY, OTHER}
 
 
 def test_a_namespace_touches_its_releases_when_its_labels_change() -> None:

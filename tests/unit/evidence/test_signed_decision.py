@@ -32,7 +32,7 @@ def read(predicate: dict[str, Any], subjects: list[dict[str, Any]] | None = None
 
 def test_everything_that_is_said_is_read() -> None:
     assert read(APPROVES | {"comment": "see CHG-1"}) == SignedDecision(
-        role="security", decision=ApprovalDecision.APPROVE, evidence_digest=DIGEST, waiver=None, revokes=None,
+        release="churn", role="security", decision=ApprovalDecision.APPROVE, evidence_digest=DIGEST, waiver=None, revokes=None,
         decided_at=datetime(2026, 11, 20, 11, tzinfo=UTC), expires=datetime(2026, 12, 20, tzinfo=UTC), comment="see CHG-1",
     )  # fmt: skip
     of_waiver = read(APPROVES | {"evidenceDigest": None, "waiver": {"name": "quality", "digest": DIGEST}})
