@@ -94,6 +94,19 @@ def test_a_trust_root_that_does_not_parse_says_so_and_its_policy_and_evidence_sa
     story.wait_phase("AwaitingApproval")
 
 
+def test_a_signed_decision_says_of_itself_whether_it_counts_and_when_it_does_no_more(story: Story) -> None:
+    story.platform()
+    story.propose()
+    story.prove()
+    story.wait_phase("AwaitingApproval")
+    story.sign("by-sam", "security")
+    story.condition("releaseevidence", "by-sam", "Counted", "True", reason="Counted")
+    story.sign("as-owner", "owner")
+    story.condition("releaseevidence", "as-owner", "Counted", "False", reason="RoleNotGranted")
+    story.ns.delete("releaseevidence", "evaluation")
+    story.condition("releaseevidence", "by-sam", "Counted", "False", reason="EvidenceChanged")
+
+
 def test_a_policy_that_names_what_is_not_there_is_not_accepted_and_says_what_to_repair(story: Story) -> None:
     def policy(**changes: object) -> None:
         spec = story.policy_spec() | changes

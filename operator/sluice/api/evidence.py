@@ -82,4 +82,5 @@ class EvidenceStatus(Model):
     stored_as: NameRef | None = None
     """The ReleaseEvidence that holds the bytes which `bundle.oci` names."""
     conditions: Conditions = []
-    """Verified: the signature holds against a TrustRoot and the statement is well formed. Fetched: what `bundle.oci` names was found."""
+    """Verified: the signature holds against a TrustRoot and the statement is well formed. Fetched: what `bundle.oci` names was found.
+    Counted: of a decision that is signed, whether it counts for its release now, and if not why."""

@@ -84,6 +84,7 @@ RELEASE_EVIDENCE = Kind(
         Column(name="Verified", path=_condition("Verified")),
         Column(name="Reason", path=_condition("Verified", "reason")),
         Column(name="Predicate", path=".status.predicateType"),
+        Column(name="Counts", path=_condition("Counted"), priority=1),
         Column(name="Identity", path=".status.signer.identity", priority=1),
         Column(name="Key", path=".status.signer.key", priority=1),
         Column(name="Trust-Root", path=".status.signer.trustRoot", priority=1),

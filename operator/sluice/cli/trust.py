@@ -54,7 +54,7 @@ def import_(*, files: tuple[Path, ...], name: str, timestamps: Path | None, acce
         if accept_undated:
             spec["certificateAuthorities"]["undated"] = "Accept"
     elif any("BEGIN" in text for text in texts.values()):
-        spec = {"keys": [{"name": name, "pem": texts[path]} for name, path in _labelled(texts).items()]}
+        spec = {"keys": [{"name": name, "pem": texts[path]} for name, path in labelled(texts).items()]}
     elif len(files) == 1:
         spec = {"sigstore": {"trustedRoot": trusted_root_in(files[0], texts[files[0]])}}
     else:
@@ -141,7 +141,7 @@ def checked(document: dict[str, Any], *, where: str) -> Material:
         raise BadTrust(f"{where}: {error}") from error
 
 
-def _labelled(paths: Iterable[Path]) -> dict[str, Path]:
+def labelled(paths: Iterable[Path]) -> dict[str, Path]:
     """The files by the names of their keys. Raises UsageError where two would have the same."""
     found: dict[str, Path] = {}
     for path in paths:

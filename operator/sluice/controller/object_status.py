@@ -11,6 +11,7 @@ from typing import Final
 
 from sluice.api import kinds
 from sluice.api.approval import DecisionStatus
+from sluice.api.base import Condition
 from sluice.api.digests import waiver_digest
 from sluice.api.evidence import EvidenceStatus, SignerStatus, SubjectStatus
 from sluice.api.policy import PolicyStatus
@@ -18,6 +19,7 @@ from sluice.api.scoring import SuiteStatus
 from sluice.api.trust import TrustRootStatus
 from sluice.cluster.client import Object
 from sluice.controller.conditions import Moment, cut, wire
+from sluice.decision.finding import Finding
 from sluice.decision.model import Approval, InvalidPolicy, Release, Waiver
 from sluice.decision.problems import policy_problems
 from sluice.decision.reasons import Reason
@@ -25,6 +27,8 @@ from sluice.decision.records import Key
 from sluice.decision.runs import Suite
 from sluice.decision.signers import describe
 from sluice.decision.world import World
+from sluice.evidence.facts import Fact
+from sluice.evidence.signed_decision import SignedDecision
 
 _LINE: Final = 253
 _URI: Final = 2048
@@ -55,9 +59,23 @@ def evidence_status(world: World, key: Key, moment: Moment) -> Object | None:
             predicate_type=cut(fact.predicate_type, _URI),
             subjects=[SubjectStatus(digest=digest) for digest in sorted(fact.subjects)[:64]],
             signer=signer,
-            conditions=[verified],
+            conditions=[verified, *_counted_signed(world, key, fact, moment)],
         )
     )
+
+
+def _counted_signed(world: World, key: Key, fact: Fact, moment: Moment) -> list[Condition]:
+    """Say of a decision that is signed what is said of one that is stamped: whether it counts now, and if not why."""
+    said = fact.content
+    if not isinstance(said, SignedDecision):
+        return []
+    release = world.decided_on(key.namespace, fact, said.release)
+    if not isinstance(release, Release):
+        return [moment.condition("Counted", *_no_release(release, said.release, key.namespace, field="subject"))]
+    # The whole verdict: it is kept, and all who signed are in it.
+    verdict = world.verdict(Key(namespace=key.namespace, name=release.name), now=moment.now)
+    finding = next((each for each in verdict.approvals if each.name == fact.bundle_digest), None) if verdict else None
+    return [moment.condition("Counted", *_told(finding, key.namespace))]
 
 
 def decision_status(kind: str) -> Callable[[World, Key, Moment], Object | None]:
@@ -80,14 +98,21 @@ def _counted(world: World, key: Key, item: Approval | Waiver | str, *, now: date
         return False, Reason.ObjectInvalid, f"{item}; delete it, and decide again"
     name = item.spec.release.name
     release = world.releases.get(Key(namespace=key.namespace, name=name))
-    if release is None:
-        return False, Reason.ReleaseNotFound, f"spec.release.name: there is no ModelRelease {name} in namespace {key.namespace}"
     if not isinstance(release, Release):
-        return False, Reason.ReleaseInvalid, f"ModelRelease {name} cannot be read: {release}"
+        return _no_release(release, name, key.namespace, field="spec.release.name")
     # Whether a decision counts depends on no other: with a thousand of them, a thousand whole verdicts would keep the controller busy for minutes.
-    finding = world.finding(item, release, now=now)
+    return _told(world.finding(item, release, now=now), key.namespace)
+
+
+def _no_release(found: str | None, name: str, namespace: str, *, field: str) -> tuple[bool, Reason, str]:
+    if found is None:
+        return False, Reason.ReleaseNotFound, f"{field}: there is no ModelRelease {name} in namespace {namespace}"
+    return False, Reason.ReleaseInvalid, f"ModelRelease {name} cannot be read: {found}"
+
+
+def _told(finding: Finding | None, namespace: str) -> tuple[bool, Reason, str]:
     if finding is None:
-        return False, Reason.NoPolicyMatches, f"no ReleasePolicy that can be used selects namespace {key.namespace}, so nobody holds a role in it"
+        return False, Reason.NoPolicyMatches, f"no ReleasePolicy that can be used selects namespace {namespace}, so nobody holds a role in it"
     return finding.counts, finding.reason, finding.said
 
 

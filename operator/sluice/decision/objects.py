@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from sluice.evidence.fact_cache import Check, Outcome
+    from sluice.evidence.facts import Fact
     from sluice.provenance.trust import TrustAnchors
 
 
@@ -165,9 +166,19 @@ class Objects:
         return frozenset(touched)
 
     def decisions_on(self, key: Key) -> frozenset[tuple[str, Key]]:
-        """Approvals and waivers that name this release, each with its kind. The release need not exist."""
+        """Approvals and waivers that name this release, and evidence that is a decision on it, each with its kind. The release need not exist."""
         kinds_of = {"approval": kinds.RELEASE_APPROVAL.name, "waiver": kinds.RELEASE_WAIVER.name}
-        return frozenset((kinds_of[kind], at) for kind, at in self._decisions_on.get(key, ()))
+        release = self.releases.get(key)
+        digests = [release.digest] if isinstance(release, Release) else []
+        signed = [*self._known.deciding_on(key.namespace, key.name), *(item for item in self._known.about(key.namespace, digests) if item.decides_on)]
+        stamped = {(kinds_of[kind], at) for kind, at in self._decisions_on.get(key, ())}
+        return frozenset(stamped | {(kinds.RELEASE_EVIDENCE.name, item.key) for item in signed})
+
+    def decided_on(self, namespace: str, fact: Fact, named: str) -> Release | Unreadable | None:
+        """Give the release that a signed decision is about: that of its digest, or else what bears the name that it gives, for it has changed since."""
+        found = (self.releases[at] for digest in fact.subjects for at in sorted(self._by_digest.get(digest, ())) if at.namespace == namespace)
+        own = next((release for release in found if isinstance(release, Release) and release.digest in fact.subjects), None)
+        return own or self.releases.get(Key(namespace=namespace, name=named))
 
     # One method for each kind: what it changes, and whom it touches.
 

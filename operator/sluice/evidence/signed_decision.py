@@ -1,4 +1,6 @@
-"""A decision of a person that is signed instead of stamped: an approval, a rejection or a revocation, kept in Git. Described in docs/approvals.md.
+"""A decision of a person that is signed instead of stamped: an approval, a rejection or a revocation, kept in Git.
+
+Described in docs/approvals.md and docs/approval.schema.json.
 
 It is evidence like any other, so that whoever applies it – a GitOps controller – is nobody: the signature says who decided. Its one subject is the release
 digest, which binds namespace, name and every field: it cannot be carried to another release. A signature with a plain key has no time that anybody vouches for,

@@ -10,6 +10,9 @@ import pytest
 import yaml
 from click.testing import Result
 
+from sluice.api.policy import PolicySpec
+from sluice.decision.problems import policy_problems
+from sluice.decision.records import TrustRoot
 from tests.unit.cli.models import Desk, desk, run
 
 IMAGE = "registry.example.com/churn@sha256:" + "b" * 64
@@ -22,8 +25,8 @@ class Made:
         self.desk: Desk = desk(at)
         self.to = at / "deploy"
 
-    def init(self, *more: object) -> Result:
-        who = ("--approver", "olga@example.com", "--owner", "payments-ml", "--contact", "payments-ml@example.com", "--key", self.desk.public())
+    def init(self, *more: object, approvers: tuple[object, ...] = ("--approver", "olga@example.com")) -> Result:
+        who = (*approvers, "--owner", "payments-ml", "--contact", "payments-ml@example.com", "--key", self.desk.public())
         return run("init", self.desk.model, "--model", "churn", "--version", "1.0.0", "-n", "payments", *who, "--to", self.to, *more)
 
     def check(self, *more: object) -> tuple[int, dict[str, str]]:
@@ -50,6 +53,53 @@ def test_only_evidence_and_an_approval_are_missing_and_the_signature_of_the_mode
     assert made.check("--until", "approval") == (0, {"weights-signed": "Satisfied", "approvals": "Missing"})
     release = made.written("modelrelease.yaml")["spec"]
     assert release["artifacts"][1] == {"name": "server", "type": "Image", "uri": IMAGE, "digest": "sha256:" + "b" * 64}
+
+
+def test_approvers_who_sign_are_all_that_is_missing_and_what_they_sign_lets_it_serve(made: Made) -> None:
+    signing = ("--approver-key", f"olga@example.com={made.desk.public('p384')}")
+    answer = json.loads(made.init("-o", "json", approvers=signing).stdout)
+    assert [line.split()[:2] for line in answer["next"]].count(["sluice", "approve"]) == 1
+    assert made.desk.sign().exit_code == 0
+    evidence = run("evidence", "create", "--bundle", made.desk.bundle, "--name", "churn-1-0-0-weights", "-n", "payments")
+    (made.to / "evidence.yaml").write_text(evidence.stdout)
+    assert made.check("--until", "approval") == (0, {"weights-signed": "Satisfied", "approvals": "Missing"})
+    private = made.desk.key("p384")
+    approved = run(
+        "approve", "mr/churn-1-0-0", "-n", "payments", "--role", "owner", "-f", made.to, "--key", private, "--expires", "2099-01-01T00:00:00Z", "--yes"
+    )
+    assert approved.exit_code == 0, approved.output
+    (made.to / "approval.yaml").write_text(approved.stdout)
+    assert made.check() == (0, {"weights-signed": "Satisfied", "approvals": "Satisfied"})
+    policy, root = made.written("policy.yaml")["spec"], TrustRoot.of("approvers", made.written("approvers.yaml"))
+    assert policy_problems(PolicySpec.model_validate(policy), {"approvers": root, "ci": TrustRoot.of("ci", made.written("trustroot.yaml"))}) == ()
+    assert policy["roles"][0]["subjects"] == [{"kind": "Signer", "name": "p384"}]
+
+
+def test_who_approves_in_the_cluster_and_who_signs_stand_side_by_side(made: Made) -> None:
+    both = ("--approver", "sam@example.com", "--approver-key", f"olga@example.com={made.desk.public('p384')}")
+    assert made.init(approvers=both).exit_code == 0
+    assert [each["kind"] for each in made.written("policy.yaml")["spec"]["roles"][0]["subjects"]] == ["User", "Signer"]
+    assert made.check()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("approvers", "said"),
+    [
+        ((), "nobody could approve: give --approver USER, or --approver-key USER=FILE"),
+        (("--approver-key", "p384.pub"), "say whose key it is, as olga@example.com=olga.pub"),
+        (("--approver-key", "olga@example.com=none.pub"), "'none.pub' does not exist"),
+        (("--approver-key", "olga@example.com=p256.pub"), "would both be key 'p256': rename one of them"),
+        (("--approver-key", "olga@example.com=p384.pem"), "it is a private key"),
+        (("--approver-key", "olga@example.com=p384.pub", "--approver-key", "sam@example.com=p384.pub"), "is the key of olga@example.com already"),
+    ],
+    ids=["nobody", "whose", "no-file", "same-name", "private", "two-people"],
+)
+def test_approvers_who_could_not_approve_are_refused(made: Made, monkeypatch: pytest.MonkeyPatch, approvers: tuple[object, ...], said: str) -> None:
+    made.desk.public("p384")
+    made.desk.key("p384")
+    monkeypatch.chdir(made.desk.folder)
+    refused = made.init(approvers=approvers)
+    assert (refused.exit_code, said in " ".join(refused.output.split()), made.to.exists()) == (2, True, False), refused.output
 
 
 def test_what_signers_leave_out_of_a_folder_is_accepted_where_it_is_there(made: Made) -> None:

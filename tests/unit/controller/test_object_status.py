@@ -14,7 +14,7 @@ from sluice.decision.model import Policy
 from sluice.decision.people import Decision
 from sluice.decision.problems import policy_problems
 from sluice.decision.reasons import Reason
-from tests.unit.decision import case
+from tests.unit.decision import case, signed
 from tests.unit.decision.test_monitors import REFUSALS
 
 Object = dict[str, Any]
@@ -35,6 +35,46 @@ def test_verified_evidence_says_what_it_speaks_of_and_who_signed() -> None:
     assert status["subjects"] == [{"digest": case.weights_digest()}]
     assert status["predicateType"] == "https://model_signing/signature/v1.0"
     assert status["bundleDigest"].startswith("sha256:")
+
+
+def counted(world: case.World, name: str) -> tuple[str, str, str]:
+    status = STATUSES["ReleaseEvidence"](world, case.Key(case.NAMESPACE, name), MOMENT)
+    assert status is not None
+    verified, found = status["conditions"]
+    assert (verified["type"], verified["status"], found["type"]) == ("Verified", "True", "Counted")
+    return found["status"], found["reason"], found["message"]
+
+
+def test_a_signed_decision_says_of_itself_whether_it_counts_and_if_not_why() -> None:
+    world = signed.world()
+    signed.put(world, "by-sam", signed.by_sam(world, comment="looked at"))
+    assert counted(world, "by-sam") == ("True", "Counted", "Approve by sam@example.com as security: looked at")
+    signed.put(world, "by-olga", signed.by_olga(world, role="security"))
+    assert counted(world, "by-olga")[:2] == ("False", "RoleNotGranted")
+    signed.put(world, "ended", signed.by_sam(world, expires="2026-11-20T11:30:00Z"))
+    assert counted(world, "ended")[:2] == ("False", "Expired")
+    world.put("ModelRelease", case.item("ModelRelease", case.NAME, case.release_spec() | {"stages": ["production", "staging"]}))
+    assert counted(world, "by-sam")[:2] == ("False", "ReleaseChanged")
+    world.put("ModelRelease", case.item("ModelRelease", case.NAME, {"model": 3}))
+    assert counted(world, "by-sam")[:2] == ("False", "ReleaseInvalid")
+    world.remove("ModelRelease", case.KEY)
+    assert counted(world, "by-sam") == ("False", "ReleaseNotFound", f"subject: there is no ModelRelease {case.NAME} in namespace {case.NAMESPACE}")
+
+
+def test_a_signed_decision_where_nobody_holds_a_role_says_so_and_evidence_of_another_kind_says_nothing_of_it() -> None:
+    world = signed.world()
+    signed.put(world, "by-sam", signed.by_sam(world))
+    world.remove("ReleasePolicy", case.Key("", "customer-facing"))
+    assert counted(world, "by-sam")[:2] == ("False", "NoPolicyMatches")
+    assert condition(world, "ReleaseEvidence", "signature")[:2] == ("True", "SignatureVerified")
+
+
+def test_a_signed_decision_that_calls_its_release_otherwise_is_about_the_one_of_its_digest() -> None:
+    world = signed.world()
+    said = signed.statement(world, "security")
+    said["subject"][0]["name"] = "whatever"
+    signed.put(world, "by-sam", case.sign(said, identity="sam@example.com", issuer=signed.PEOPLE))
+    assert counted(world, "by-sam")[:2] == ("True", "Counted")
 
 
 def test_evidence_that_is_no_base64_says_how_to_encode_it() -> None:

@@ -8,7 +8,7 @@ from sluice.cluster.queue import WorkQueue
 from sluice.controller.triggers import Triggers
 from sluice.controller.work import Item
 from sluice.decision.records import Key
-from tests.unit.decision import case
+from tests.unit.decision import case, signed
 
 OTHER = "marketing"
 
@@ -42,6 +42,22 @@ def looks(change: Callable[[case.World], tuple[str, Key, frozenset[Key]]]) -> se
     triggers.changed(kind, key)
     triggers.touched(touched)
     return queue.items
+
+
+def test_a_release_is_looked_at_with_what_was_signed_about_it_by_name_or_by_digest() -> None:
+    world = signed.world()
+    elsewhere = signed.statement(world, "security")
+    elsewhere["subject"][0]["name"] = "whatever"
+    by_digest = case.sign(elsewhere, identity="sam@example.com", issuer=signed.PEOPLE)
+    by_name = signed.by_sam(world)
+    world.put("ReleaseEvidence", case.evidence("by-digest", by_digest))
+    world.put("ReleaseEvidence", case.evidence("by-name", by_name))
+    queue = Asked()
+    triggers = Triggers(world, queue)
+    triggers.start()
+    queue.items.clear()
+    triggers.touched([case.KEY])
+    assert queue.items == {f"ModelRelease {case.KEY}", "ReleaseEvidence payments/by-digest", "ReleaseEvidence payments/by-name"}
 
 
 def test_nothing_is_asked_before_the_start_and_everything_at_the_start() -> None:
