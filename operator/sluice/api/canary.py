@@ -209,6 +209,26 @@ class GateStatus(Model):
     """Answers of the candidate that hit it."""
 
 
+class Side(StrEnum):
+    """Who is asked."""
+
+    CANDIDATE = "candidate"
+    BASELINE = "baseline"
+
+
+class MissingAnswersStatus(Model):
+    """Questions that one side did not answer."""
+
+    side: Side
+    """Who."""
+    asked: Annotated[int, Field(ge=0)]
+    """Questions, repeats among them."""
+    missing: Annotated[int, Field(ge=0)]
+    """How many have no answer, or one that is broken, too large or too late."""
+    first: Annotated[str, StringConstraints(max_length=500)]
+    """Why the first of these has none, also in words of the model server. They decide nothing."""
+
+
 class SamplesStatus(Model):
     """Where every answer is kept."""
 
@@ -250,6 +270,10 @@ class CanaryStatus(Model):
     """Every metric in every slice, the most telling first."""
     gates: Annotated[list[GateStatus], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]})] = []
     """Hard gates."""
+    missing_answers: Annotated[
+        list[MissingAnswersStatus], Field(max_length=2, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["side"]})
+    ] = []
+    """Sides that did not answer everything, and why."""
     started_at: Time | None = None
     """When the first case was asked."""
     decided_at: Time | None = None

@@ -41,6 +41,7 @@ def as_json(merged: Merged, judgement: Judgement, standings: Sequence[Standing])
         "gates": dict(merged.gates),
         "scorers": _qualities(merged, standings),
         "sums": _sums(merged),
+        "why": dict(merged.why),
         "samples": [{"digest": samples.digest, "uri": samples.uri} for samples in merged.samples],
     }
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
@@ -62,12 +63,15 @@ def as_table(merged: Merged, judgement: Judgement, standings: Sequence[Standing]
         console.print(table)
         for side, sums in _sums(merged).items():
             console.print(f"{side}: " + ", ".join(f"{name} {count:,}" for name, count in sorted(sums.items())))
+            if side in merged.why:
+                # As wide as it is: what people search for and programs read is one line.
+                console.print(f"{side}: the first without an answer: {merged.why[side]}", soft_wrap=True)
         for scorer in _qualities(merged, standings):
             told = f"silent about {_share(scorer['lost'])}, contradicts itself on {_share(scorer['contradicts'])}"
             console.print(f"scorer {scorer['name']}: {told}, right on {_share(scorer['right'])} of {scorer['known']:,} known cases")
         for name, hits in sorted(merged.gates.items()):
             console.print(f"gate {name}: {hits} answers")
-        console.print(f"{judgement.decision} ({judgement.reason}) after {judgement.units:,} units: {judgement.message}")
+        console.print(f"{judgement.decision} ({judgement.reason}) after {judgement.units:,} units: {judgement.message}", soft_wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
@@ -82,6 +86,7 @@ def keep(folder: Path, plan: Plan, merged: Merged) -> None:
         looks=merged.looks,
         gates=merged.gates,
         samples=merged.samples[0] if merged.samples else None,
+        why=merged.why,
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.json").write_bytes(plan.as_json())

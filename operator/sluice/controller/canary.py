@@ -226,6 +226,7 @@ class CanaryReconciler:
             planned=inputs.terms.planned,
             judgement=judgement,
             standings=shown,
+            missing=progress.merged.missing,
             started_at=progress.started_at,
         )
 

@@ -43,7 +43,7 @@ def begin(compared: Seen, *, now: datetime) -> Seen:
     standing = Standing(started_at=now)
     return Seen(
         phase=CanaryPhase.EXPOSING, decision=CanaryDecision.PENDING, reason=RunReason.Exposing, message=f"{compared.message}; now users meet a share of it",
-        planned=compared.planned, judgement=compared.judgement, standings=compared.standings, started_at=compared.started_at,
+        planned=compared.planned, judgement=compared.judgement, standings=compared.standings, missing=compared.missing, started_at=compared.started_at,
         exposure=status_of(standing),
     )  # fmt: skip
 

@@ -6,17 +6,28 @@ A decision is final: a status that has one keeps it, whatever is seen later.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sluice.api.canary import CanaryDecision, CanaryPhase, CanaryStatus, GateStatus, MetricEvidence, MetricStatus, StatisticsStatus, Towards
+from sluice.api.canary import (
+    CanaryDecision,
+    CanaryPhase,
+    CanaryStatus,
+    GateStatus,
+    MetricEvidence,
+    MetricStatus,
+    MissingAnswersStatus,
+    StatisticsStatus,
+    Towards,
+)
 from sluice.api.exposure import ExposureStatus
 from sluice.cluster.client import Object
 from sluice.controller.conditions import MESSAGE_LIMIT, REASON_LIMIT, Moment, cut, wire
 from sluice.evidence.canary_record import sign_record
 from sluice.provenance.signing import SigningKey
 from sluice.scoring.judgement import Judgement, Standing
+from sluice.scoring.tally import MissingAnswers
 
 FINAL: Final = frozenset({CanaryDecision.PROMOTE, CanaryDecision.ROLL_BACK, CanaryDecision.INCONCLUSIVE})
 COMPLETE: Final = "Complete"
@@ -34,6 +45,7 @@ class Seen:
     planned: int | None = None
     judgement: Judgement | None = None
     standings: tuple[Standing, ...] = ()
+    missing: tuple[MissingAnswers, ...] = ()
     started_at: datetime | None = None
     exposure: ExposureStatus | None = None
     statistics: StatisticsStatus | None = None
@@ -68,6 +80,7 @@ def status_of_run(seen: Seen, moment: Moment) -> Object | None:
         planned=seen.planned if seen.planned is not None else moment.previous.get("planned"),
         metrics=[_metric(standing) for standing in seen.standings],
         gates=[GateStatus(name=name, hits=min(hits, 1_000_000)) for name, hits in (judgement.gates if judgement else {}).items()],
+        missing_answers=[MissingAnswersStatus.model_validate(asdict(side)) for side in seen.missing],
         started_at=started,
         decided_at=moment.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if decided else None,
         samples=moment.previous.get("samples"),
@@ -76,9 +89,10 @@ def status_of_run(seen: Seen, moment: Moment) -> Object | None:
         conditions=[moment.condition(COMPLETE, False, seen.reason, seen.message)],  # noqa: FBT003 - the condition's status
     )
     written = wire(status)
-    if not seen.standings and "metrics" in moment.previous:
+    if not seen.standings:
         # An ending without statistics is no reason to forget what had been counted.
-        written |= {field: moment.previous[field] for field in ("metrics", "gates") if field in moment.previous and field not in written}
+        counted = ("metrics", "gates", "missingAnswers")
+        written |= {field: moment.previous[field] for field in counted if field in moment.previous and field not in written}
     return written
 
 

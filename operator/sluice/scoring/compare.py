@@ -9,7 +9,7 @@ Scores are decimal numbers as they are written, and differences exact fractions 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -87,6 +87,8 @@ class Unit:
     void: bool
     """The baseline answered no repeat."""
     sums: Mapping[str, Mapping[str, int]]
+    why: Mapping[str, str] = field(default_factory=dict)
+    """Side to why its first answer that is missing is."""
 
     @property
     def gates(self) -> dict[str, int]:
@@ -116,7 +118,15 @@ def compare(case: Case, repeats: Sequence[Repeat], metrics: Metrics) -> Unit:
                 )
             ),
         },
+        why={
+            **_why(BASELINE, (reply for repeat in repeats for reply in (repeat.baseline, repeat.again))),
+            **_why(CANDIDATE, (repeat.candidate for repeat in repeats)),
+        },
     )
+
+
+def _why(side: str, replies: Iterable[Reply | None]) -> dict[str, str]:
+    return next(({side: reply.answer.message} for reply in replies if reply is not None and isinstance(reply.answer, NoAnswer)), {})
 
 
 def _pair(case: Case, repeat: Repeat, metrics: Metrics) -> Pair:

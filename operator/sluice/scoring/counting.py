@@ -39,10 +39,13 @@ class Counting:
         self._stretches = empty_stretches(plan.looks, shard=shard, shards=plan.shards)
         self._waiting: list[_Taken] = []
         self.taken = 0
+        self.why: dict[str, str] = {}
+        """Side to why the first of its answers that are missing is."""
 
     def take(self, rank: int, case: Case, unit: Unit) -> None:
         """Count one unit; as long as a latency has no limit, it waits for the first answers of the baseline."""
         self.taken += 1
+        self.why = {**unit.why, **self.why}
         self._waiting.append(_Taken(rank=rank, case=case, unit=unit))
         if self._limits is None:
             if self.taken < self._fixing:

@@ -193,7 +193,9 @@ def _decided(merged: Merged, terms: Terms) -> tuple[Decision, str, str, int | No
         return Decision.PENDING, "Scoring", f"open: {', '.join(undecided)}", None
     suspects = [f"{metric} in {outcomes[metric].suspect} looks bad" for metric in undecided if outcomes[metric].suspect]
     told = f"all {terms.planned} units are scored, and neither side is shown for {', '.join(undecided)}"
-    return Decision.INCONCLUSIVE, "AllScored", "; ".join([told, *suspects]), None
+    void = sum(look.void for look in merged.looks)
+    nobody = [f"{void:,} of them count for nothing, because the baseline did not answer"] if void else []
+    return Decision.INCONCLUSIVE, "AllScored", "; ".join([told, *suspects, *nobody]), None
 
 
 def _series(merged: Merged, metric: str) -> dict[str, Series]:

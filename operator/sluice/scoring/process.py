@@ -157,5 +157,5 @@ async def _run(worker: Works, run: str) -> None:
 
 def _progress(statistics: ShardStatistics) -> str:
     failures = {side: sum(look.sums[side].get("Asked", 0) - look.sums[side].get("Answered", 0) for look in statistics.looks) for side in SIDES}
-    lost = ", ".join(f"{count:,} without an answer of the {side}" for side, count in failures.items() if count)
-    return f"{statistics.scored:,} of {statistics.of:,} scored{f', {lost}' if lost else ''}"
+    lost = [f"{count:,} without an answer of the {side} (the first: {statistics.why.get(side, '')})" for side, count in failures.items() if count]
+    return ", ".join([f"{statistics.scored:,} of {statistics.of:,} scored", *lost])

@@ -86,6 +86,22 @@ class ShardStatistics:
     gates: Mapping[str, int]
     """Answers of the candidate with a hit, so far. Not tied to looks: one is enough to roll back, whenever it is seen."""
     samples: Samples | None = None
+    why: Mapping[str, str] = field(default_factory=dict)
+    """Side to why the first of its answers that are missing is: words for people, of the client or of the server, which decide nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingAnswers:
+    """How many answers of a side are missing, and why the first of them is."""
+
+    side: str
+    asked: int
+    missing: int
+    first: str
+
+    def __str__(self) -> str:
+        """Say it to people."""
+        return f"no answer of the {self.side} to {self.missing:,} of {self.asked:,} questions{self.first and f'; the first: {self.first}'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +115,15 @@ class Merged:
     """The looks that every shard has finished: all units below their number are in, whatever is still on its way behind them."""
     gates: Mapping[str, int]
     samples: tuple[Samples, ...]
+    why: Mapping[str, str] = field(default_factory=dict)
+    """As a shard tells it: of those that do, the first."""
+
+    @property
+    def missing(self) -> tuple[MissingAnswers, ...]:
+        """Sides of which answers are missing."""
+        sums = {side: add(look.sums.get(side, {}) for look in self.looks) for side in SIDES}
+        counts = {side: (told.get("Asked", 0), told.get("Asked", 0) - told.get("Answered", 0)) for side, told in sums.items()}
+        return tuple(MissingAnswers(side=side, asked=asked, missing=lost, first=self.why.get(side, "")) for side, (asked, lost) in counts.items() if lost > 0)
 
 
 class NotMergeable(ValueError):
@@ -126,6 +151,7 @@ def merge(shards: Sequence[ShardStatistics], *, plan: str, of: int) -> Merged:
         looks=tuple(_together([shard.looks[index] for shard in shards]) for index in range(complete)),
         gates=add(shard.gates for shard in shards),
         samples=tuple(shard.samples for shard in sorted(shards, key=lambda shard: shard.shard) if shard.samples is not None),
+        why={side: words for shard in sorted(shards, key=lambda shard: -shard.shard) for side, words in shard.why.items()},
     )
 
 

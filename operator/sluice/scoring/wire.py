@@ -20,6 +20,8 @@ VALUES: Final = 2_000_000
 SLICES: Final = 256
 """Slices of one metric, `all` included: what the status of a run can hold."""
 SUMS: Final = 1024
+WORDS_LENGTH: Final = 500
+"""As `NoAnswer.message` has them at most."""
 NAME_LENGTH: Final = 192
 """Of a slice: dimension, `=` and value, as cases may have them."""
 
@@ -57,6 +59,8 @@ def as_json(statistics: ShardStatistics, looks: Iterable[bytes]) -> bytes:
     }
     if statistics.samples is not None:
         members["samples"] = {"digest": statistics.samples.digest, "uri": statistics.samples.uri}
+    if statistics.why:
+        members["why"] = statistics.why
     # `looks` is put in behind the others, as written.
     return canonical(members)[:-1] + b',"looks":[' + b",".join(looks) + b"]}"
 
@@ -78,7 +82,7 @@ def read_statistics(raw: bytes, expected: Expected) -> ShardStatistics:
         value = parse(raw, limit=STATISTICS_BYTES, values=VALUES)
     except JsonRefused as error:
         raise StatisticsRefused(f"the statistics {error}") from None
-    members = _members(value, "the statistics", {"plan", "shard", "scored", "of", "finished", "gates", "looks"}, {"samples"})
+    members = _members(value, "the statistics", {"plan", "shard", "scored", "of", "finished", "gates", "looks"}, {"samples", "why"})
     if members["plan"] != expected.plan:
         raise StatisticsRefused(f"plan is {members['plan']!r:.100}, not {expected.plan}")
     if members["shard"] != expected.shard or isinstance(members["shard"], bool):
@@ -102,6 +106,7 @@ def read_statistics(raw: bytes, expected: Expected) -> ShardStatistics:
         looks=looks,
         gates=gates,
         samples=_samples(members["samples"]) if "samples" in members else None,
+        why=_why(members["why"]) if "why" in members else {},
     )
 
 
@@ -158,6 +163,14 @@ def _samples(value: JsonValue) -> Samples:
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest) or not isinstance(uri, str) or not 0 < len(uri) <= 2048:  # noqa: PLR2004 - as `api.base.Uri`
         raise StatisticsRefused("samples is not a digest and a URI")
     return Samples(digest=digest, uri=uri)
+
+
+def _why(value: JsonValue) -> dict[str, str]:
+    words = {side: text for side, text in _object(value, "why").items() if side in SIDES and isinstance(text, str) and len(text) <= WORDS_LENGTH}
+    if words != value:
+        raise StatisticsRefused(f"why is {value!r:.100}; {' and '.join(SIDES)} with at most {WORDS_LENGTH} characters each belong there")
+    # They go to a status and to terminals, and may be the words of a model server.
+    return {side: "".join(character if character.isprintable() else " " for character in text) for side, text in words.items()}
 
 
 def _members(value: JsonValue, where: str, needed: set[str], optional: Collection[str] = ()) -> JsonObject:

@@ -118,6 +118,7 @@ class Worker:
             looks=self._counting.looks,
             gates=dict(self._gates),
             samples=self._samples,
+            why=self._counting.why,
         )
 
     async def _score(self, index: int, rank: int, case: Case) -> None:

@@ -103,6 +103,15 @@ INCONCLUSIVE = run(
     units=3000,
     metrics=[OPEN],
 )
+SILENT = run(
+    **DECIDED,
+    decision="RollBack",
+    reason="WorseThanMargin",
+    message="accuracy is worse than its margin of 0.02",
+    units=10,
+    metrics=[SLICE | {"slice": "all", "estimate": "-1", "interval": ["-1", "-0.4"]}],
+    missingAnswers=[{"side": "candidate", "asked": 10, "missing": 10, "first": "POST /v1/completions: answered 404: \u202e<b>no such model"}],
+)
 NOTHING = run()
 HOSTILE_RUN = run(
     **DECIDED,
@@ -120,6 +129,7 @@ EVERY = {
     "rolled back": ROLLED_BACK,
     "hit": HIT,
     "inconclusive": INCONCLUSIVE,
+    "silent": SILENT,
     "nothing": NOTHING,
     "hostile": HOSTILE_RUN,
 }

@@ -25,7 +25,7 @@ from sluice.cli.report.words import between, headline, rate
 from sluice.scoring.kept import pack
 from sluice.scoring.wire import read_statistics
 from tests.unit.cli.canary_pages import Elements, alone
-from tests.unit.cli.canary_runs import EVERY, EXPOSING, HIT, HOSTILE_RUN, INCONCLUSIVE, NOTHING, PENDING, PROMOTED, ROLLED_BACK, Object, run
+from tests.unit.cli.canary_runs import EVERY, EXPOSING, HIT, HOSTILE_RUN, INCONCLUSIVE, NOTHING, PENDING, PROMOTED, ROLLED_BACK, SILENT, Object, run
 from tests.unit.cli.canary_statistics import FEW, counted, plan, small, statistics
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "canary-report.schema.json").read_text(encoding="utf-8"))
@@ -157,6 +157,11 @@ def test_elements_have_names_of_their_own_and_drawings_have_words(written: str) 
     referred |= {name for key, value in found.attributes if key == "aria-labelledby" for name in value.split()}
     assert referred <= set(found.ids)
     assert written.count("<svg ") == written.count('role="img"') == written.count("<desc ")
+
+
+def test_a_page_says_who_did_not_answer_and_why() -> None:
+    written = page(read_run(SILENT), None)
+    assert "no answer of the candidate to 10 of 10 questions; the first: POST /v1/completions: answered 404: �&lt;b&gt;no such model" in written
 
 
 def test_names_of_others_stay_text() -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from rich.console import Console
 
@@ -21,7 +22,22 @@ from sluice.cluster import client as client_module
 from sluice.cluster.client import ApiClient, Page
 from sluice.cluster.connection import Connection
 from sluice.cluster.errors import ApiError, Forbidden, Gone, Unavailable
-from tests.unit.cli.canary_runs import EVERY, FINE, HOSTILE_RUN, INCONCLUSIVE, NOTHING, OPEN, PENDING, PROMOTED, ROLLED_BACK, SLICE, WAITING, Object, run
+from tests.unit.cli.canary_runs import (
+    EVERY,
+    FINE,
+    HOSTILE_RUN,
+    INCONCLUSIVE,
+    NOTHING,
+    OPEN,
+    PENDING,
+    PROMOTED,
+    ROLLED_BACK,
+    SILENT,
+    SLICE,
+    WAITING,
+    Object,
+    run,
+)
 
 NOW = datetime(2026, 11, 21, 7, 1, tzinfo=UTC)
 
@@ -104,6 +120,11 @@ def test_everything_that_decides_is_seen(width: int) -> None:
         assert text in shown
     told = " ".join(shown.split())
     assert "accuracy on region=DACH is 4 to 11 points worse than the baseline; at most 2 are allowed." in told
+
+
+def test_who_did_not_answer_and_why_is_seen() -> None:
+    told = " ".join(drawn(SILENT, 80).split())
+    assert "! no answer of the candidate to 10 of 10 questions; the first: POST /v1/completions: answered 404: �<b>no such model" in told
 
 
 def test_figures_of_the_evidence_stand_where_there_is_room() -> None:
@@ -251,6 +272,12 @@ def test_json_is_one_line_for_each_change(monkeypatch: pytest.MonkeyPatch) -> No
     assert [item["decision"] for item in told] == ["Pending", "Pending", "RollBack"]
     assert told[-1]["metrics"][0]["interval"] == [-0.11, -0.04]
     assert result.exit_code == 1
+
+
+def test_yaml_is_one_document_for_each_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, Server([NOTHING], [[modified(PENDING), modified(ROLLED_BACK)]]))
+    result = CliRunner().invoke(watch, ["-n", "payments", "-o", "yaml"])
+    assert [item["decision"] for item in yaml.safe_load_all(result.output)] == ["Pending", "Pending", "RollBack"]
 
 
 def test_once_does_not_wait_for_a_server_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:

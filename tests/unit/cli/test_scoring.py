@@ -96,6 +96,7 @@ MERGED = Merged(
     ),
     gates={"leak": 1},
     samples=(),
+    why={"candidate": "POST /v1/completions: no complete answer within 30 s" + 20 * " and so on"},
 )
 
 
@@ -103,6 +104,7 @@ def test_a_table_names_slices_as_they_are_and_ends_with_the_decision() -> None:
     lines = as_table(MERGED, JUDGEMENT, [STANDING]).splitlines()
     assert lines[1].split() == ["accuracy", "region=[bold]", "40", "-0.0125", "-0.200", "…", "+0.100", "0.200", "RollBack"]
     assert "candidate: Asked 40, Timeout 1" in lines
+    assert f"candidate: the first without an answer: {MERGED.why['candidate']}" in lines
     assert "gate leak: 1 answers" in lines
     assert lines[-1] == "Inconclusive (AllScored) after 40 units: neither side is shown"
 

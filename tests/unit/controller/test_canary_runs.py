@@ -28,6 +28,7 @@ from sluice.rollout.exposure import Standing as Exposure
 from sluice.rollout.scoring_job import ScorerImage
 from sluice.rollout.statistics_client import StatisticsClient
 from sluice.scoring.judgement import Decision, Judgement, Standing
+from sluice.scoring.tally import MissingAnswers
 from tests.unit.api_memory import MemoryClient
 from tests.unit.controller.canary_made import RUN, Object, made
 from tests.unit.decision import case as c
@@ -43,6 +44,8 @@ IMAGE = ScorerImage(reference="registry.example.com/sluice@sha256:" + "1" * 64, 
 SEEN = Seen(phase=CanaryPhase.SCORING, decision=CanaryDecision.PENDING, reason="Scoring", message="open: accuracy", planned=400, started_at=c.NOW)
 STANDING = Standing(metric="accuracy", slice="all", units=120, estimate=-0.01, low=-0.04, high=0.02, promote=3.2, roll_back=0.1, more=80)
 JUDGED = Judgement(decision=Decision.PENDING, reason="Scoring", message="open: accuracy", units=120, looks=3, gates={"leaks": 0})
+
+SILENT = MissingAnswers(side="candidate", asked=120, missing=3, first="answered 404: no such model")
 
 
 def moment(previous: Mapping[str, Any] | None = None) -> Moment:
@@ -68,13 +71,21 @@ def test_a_decision_is_final(final: str) -> None:
     assert status_of_run(replace(SEEN, phase=CanaryPhase.DECIDED, decision=CanaryDecision.PROMOTE), moment({"decision": final})) is None
 
 
+def test_a_status_says_who_did_not_answer_and_why() -> None:
+    status = status_of_run(replace(SEEN, judgement=JUDGED, missing=(SILENT,)), moment())
+    assert status is not None
+    CanaryStatus.model_validate(status)
+    assert status["missingAnswers"] == [{"side": "candidate", "asked": 120, "missing": 3, "first": "answered 404: no such model"}]
+
+
 def test_an_ending_without_statistics_keeps_what_was_counted() -> None:
-    before = status_of_run(replace(SEEN, judgement=JUDGED, standings=(STANDING,)), moment())
+    before = status_of_run(replace(SEEN, judgement=JUDGED, standings=(STANDING,), missing=(SILENT,)), moment())
     assert before is not None
     end = replace(SEEN, phase=CanaryPhase.DECIDED, decision=CanaryDecision.INCONCLUSIVE, reason="TimeOver", started_at=None)
     after = status_of_run(end, moment(before))
     assert after is not None
     assert (after["metrics"], after["startedAt"], after["units"]) == (before["metrics"], before["startedAt"], 120)
+    assert after["missingAnswers"] == before["missingAnswers"]
     assert after["decidedAt"] == "2026-11-20T12:01:00Z"
 
 

@@ -60,6 +60,13 @@ def test_all_metrics_have_to_be_shown_before_a_promotion() -> None:
     assert early.decision is Decision.PENDING
 
 
+def test_a_baseline_that_does_not_answer_is_named_where_nothing_is_decided() -> None:
+    silent = merged({})
+    found = judge(replace(silent, looks=tuple(replace(look, void=look.units) for look in silent.looks)), TERMS)
+    assert (found.decision, found.reason) == (Decision.INCONCLUSIVE, "AllScored")
+    assert found.message.endswith(f"; {PLANNED} of them count for nothing, because the baseline did not answer")
+
+
 def test_noise_and_what_else_a_shard_tells_is_no_metric() -> None:
     found = judge(merged({"accuracy": {"all": SAME}, "noise:accuracy": {"all": WORSE}}), TERMS)
     assert found.decision is Decision.PROMOTE

@@ -49,7 +49,7 @@ async def test_how_far_it_is_and_who_does_not_answer_is_logged(monkeypatch: pyte
         merged = await score_once(scoring())
     assert merged.finished
     messages = [record.getMessage() for record in caplog.records if record.name == process.log.name]
-    assert messages[-1] == "a/b: 30 of 30 scored, 30 without an answer of the candidate"
+    assert messages[-1] == f"a/b: 30 of 30 scored, 30 without an answer of the candidate (the first: {TIMEOUT.message})"
     assert messages[0].startswith("a/b: 0 of 30 scored")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,12 @@ def written(statistics: ShardStatistics = STATISTICS) -> bytes:
 
 def test_what_is_written_is_read() -> None:
     assert read_statistics(written(), EXPECTED) == STATISTICS
+    silent = replace(STATISTICS, why={"candidate": "POST /v1/chat/completions: answered 500: out of memory"})
+    assert read_statistics(written(silent), EXPECTED) == silent
+
+
+def test_why_there_is_no_answer_prints_as_one_line() -> None:
+    assert read_statistics(written(replace(STATISTICS, why={"baseline": "answered 500: \x1b[2Ja\nb"})), EXPECTED).why == {"baseline": "answered 500:  [2Ja b"}
 
 
 def test_statistics_are_one_json_object_as_the_design_note_shows_it() -> None:
@@ -89,6 +96,9 @@ Change = Callable[[dict[str, Any]], object]
         (lambda told: told["looks"][0]["sums"].pop("baseline"), "has members"),
         (lambda told: told["looks"][0]["sums"]["candidate"].update({f"n{n}": 1 for n in range(1100)}), "at most 1024"),
         (lambda told: told["samples"].update(digest="sha256:x"), "samples is not"),
+        (lambda told: told.update(why={"judge": "x"}), "why is"),
+        (lambda told: told.update(why={"candidate": 1}), "why is"),
+        (lambda told: told.update(why={"candidate": "x" * 501}), "why is"),
     ],
 )
 def test_what_the_plan_cannot_give_is_refused(change: Change, complaint: str) -> None:

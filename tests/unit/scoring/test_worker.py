@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sluice.scoring import worker as module
+from sluice.scoring.answer import Failure, NoAnswer
 from sluice.scoring.case import Case
 from sluice.scoring.compare import Metrics
 from sluice.scoring.order import ask_seed, draw
@@ -73,6 +74,21 @@ async def test_shards_together_say_what_one_would_have_said() -> None:
     assert merged.looks == whole.looks
     assert merged.gates == whole.gates == {"exfiltration": 0}
     assert merged.finished
+
+
+async def test_the_first_answer_that_is_missing_says_why() -> None:
+    asked = cases(60)
+    drawn = draw(asked, seed=plan(planned=40).seed, planned=40)
+    silent: Mapping[str, Sequence[Reply]] = {drawn[index].id: [NoAnswer(failure=Failure.REFUSED, message=f"answered 404: {index}")] for index in (7, 8, 9)}
+    parts = [
+        await scored(plan(planned=40, shards=3), asked, Side({**answers(asked), **silent}, pause=lambda case: 60 - int(case[2:])), Side(YES), shard=shard)
+        for shard in range(3)
+    ]
+    # Ranks 9, 7 and 8: the first of each shard, and of the shards that have one, the first.
+    assert [part.why["candidate"][-1] for part in parts] == ["9", "7", "8"]
+    merged = merge(parts[::-1], plan=parts[0].plan, of=3)
+    assert [str(side) for side in merged.missing] == ["no answer of the candidate to 3 of 40 questions; the first: answered 404: 9"]
+    assert merge([await scored(plan(planned=40), asked, Side(answers(asked)), Side(YES))], plan=plan(planned=40).digest, of=1).missing == ()
 
 
 async def test_the_same_answers_give_the_same_bytes_however_they_arrive() -> None:

@@ -41,6 +41,7 @@ def numbers(comparison: Comparison, detail: Detail | None = None) -> dict[str, A
         "decidedAt": _time(comparison.decided_at),
         "metrics": [_metric(metric) for metric in comparison.metrics],
         "gates": [{"name": name, "hits": hits} for name, hits in comparison.gates.items()],
+        "missingAnswers": [{"side": each.side, "asked": each.asked, "missing": each.missing, "first": each.first} for each in comparison.missing],
         "liveShare": comparison.live_share or None,
         "samples": [{"uri": sample.name, "digest": sample.digest} for sample in comparison.samples],
         "detail": None if detail is None else _detail(detail),

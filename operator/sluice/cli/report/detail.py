@@ -121,6 +121,7 @@ def judged(plan: Plan, merged: Merged, inputs: Inputs, margins: Mapping[str, Dec
         planned=plan.planned,
         metrics=from_standings(shown, {name: float(margin) for name, margin in margins.items()}, inputs),
         gates=judgement.gates,
+        missing=tuple(replace(side, first=clean(side.first)) for side in merged.missing),
         samples=tuple(Compared(name=clean(sample.uri), digest=sample.digest) for sample in _distinct(merged.samples)),
     )
     return comparison, _detail(plan, merged, terms, judgement, [(metric.metric, metric.slice) for metric in shown])

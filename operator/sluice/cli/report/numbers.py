@@ -17,7 +17,7 @@ from sluice.api.canary import CanaryDecision, CanaryPhase, CanarySpec, CanarySta
 from sluice.api.exposure import ExposureStatus
 from sluice.api.recording import Recording
 from sluice.scoring.judgement import Standing
-from sluice.scoring.tally import ALL
+from sluice.scoring.tally import ALL, MissingAnswers
 
 TEXT_LIMIT: Final = 4096
 _ROUNDED: Final = 0.995
@@ -114,6 +114,7 @@ class Comparison:
     decided_at: datetime | None = None
     samples: tuple[Compared, ...] = ()
     """URI and digest of the objects that hold every answer."""
+    missing: tuple[MissingAnswers, ...] = ()
     live_share: str = ""
     """Which stages of a live share follow, and how far they are, in words; empty: policy asks for none."""
 
@@ -179,6 +180,7 @@ def read_run(run: object) -> Comparison:
         started_at=_moment(status.started_at),
         decided_at=_moment(status.decided_at),
         samples=(Compared(name=clean(status.samples.uri), digest=status.samples.digest),) if status.samples else (),
+        missing=tuple(MissingAnswers(side=str(side.side), asked=side.asked, missing=side.missing, first=clean(side.first)) for side in status.missing_answers),
         live_share=_live_share(spec, status.exposure),
     )
 

@@ -85,6 +85,7 @@ def _compared(comparison: Comparison, detail: Detail | None) -> str:
         ("Time", _times(comparison) + (f"; no promotion before {escape(inputs.min_duration)} are over" if inputs.min_duration else "")),
         ("Decision", f"{comparison.decision} ({_code(comparison.reason)}): {escape(comparison.message)}"),
     ]
+    rows += [("Not answered", escape(str(side))) for side in comparison.missing]
     if inputs.recording is not None:
         rows.insert(3, ("Recording of what both answered", _named(inputs.recording)))
     if comparison.live_share:

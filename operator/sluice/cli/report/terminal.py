@@ -35,6 +35,7 @@ def view(comparison: Comparison, *, now: datetime, width: int, trouble: str = ""
         parts += [Text(), *_metrics(comparison, width=width)]
     if comparison.gates:
         parts += [Text(), _gates(comparison)]
+    parts += [Text(f"! {side}", style="yellow") for side in comparison.missing]
     parts.append(Text())
     colour = _COLOURS[comparison.decision]
     parts.append(Text.assemble((f"{SIGNS[comparison.decision]} ", colour), (headline(comparison), colour if comparison.is_decided else "")))

@@ -165,6 +165,7 @@ class PairsWorker:
             looks=self._counting.looks,
             gates=dict(self._gates),
             samples=self._samples,
+            why=self._counting.why,
         )
 
 
