@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
-from math import ceil
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -41,9 +41,16 @@ canary.add_command(watch)
 
 def _shares(_context: click.Context, _parameter: click.Parameter, value: str) -> list[float]:
     try:
-        return [float(part) for part in value.split(",") if part.strip()]
+        return [float(part) for part in value.split(",")]
     except ValueError:
         raise click.BadParameter(f"{value!r}; write numbers with commas between, such as 0,0.02,0.05") from None
+
+
+def _pace(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    # A range of floats has room for NaN.
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value}; write how many units are scored in a second, such as 4")
+    return value
 
 
 def _sizes(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[float, ...]:
@@ -54,7 +61,7 @@ def _sizes(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     except ValueError:
         raise click.BadParameter(f"{value!r}; write how many slices there are, such as 20, or their sizes, such as 500,300,20") from None
     if not 0 <= count <= _SLICES:
-        raise click.BadParameter(f"{count} slices; at most {_SLICES} are told apart")
+        raise click.BadParameter(f"{count} slices; write 0 to {_SLICES}: more are not told apart")
     return sizes if len(sizes) > 1 else (1.0,) * count
 
 
@@ -79,7 +86,9 @@ def _told_apart(sizes: tuple[float, ...]) -> list[int]:
 @click.option("--churn", type=float, default=0.09, show_default=True, help="Share of cases on which exactly one of the two is right.")
 @click.option("--drops", callback=_shares, default="0,0.02,0.05,0.10,0.20", show_default=True, help="True drops to simulate.")
 @click.option("--slices", callback=_sizes, default="0", show_default=True, help="Slices: how many of equal size, or their sizes, such as 500,300,20.")
-@click.option("--per-second", type=click.FloatRange(min=0, min_open=True), help="Units scored in a second, all shards together: shows times, too.")
+@click.option(
+    "--per-second", type=click.FloatRange(min=0, min_open=True), callback=_pace, help="Units scored in a second, all shards together: shows times, too."
+)
 @click.option("--min-duration", callback=_seconds, help="Nothing is promoted before that time, such as 10m; goes with --per-second.")
 @click.option("--simulations", type=click.IntRange(20, 100_000), default=400, show_default=True, help="Simulated runs for each drop.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print the result.")

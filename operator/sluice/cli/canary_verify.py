@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import yaml
 
 from sluice.cli.samples import files_of
 
@@ -50,23 +52,38 @@ class _Refused(click.ClickException):
 
 
 class _Findings:
-    """What was looked at, as a person reads it, one line each."""
+    """What was looked at: for a person at once, one line each; for a program at the end, `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: str) -> None:
         self.differs = False
+        self._output = output
+        self._told: list[dict[str, str]] = []
 
     def same(self, what: str, told: str) -> None:
         """Say that something is as the run has it."""
-        click.echo(f"same     {what:<9} {told}")
+        self._tell("same", what, told)
 
     def other(self, what: str, told: str) -> None:
         """Say that it is not."""
         self.differs = True
-        click.echo(f"DIFFERS  {what:<9} {told}")
+        self._tell("DIFFERS", what, told)
 
     def unknown(self, what: str, told: str) -> None:
         """Say that nobody can tell."""
-        click.echo(f"unknown  {what:<9} {told}")
+        self._tell("unknown", what, told)
+
+    def close(self, run: str) -> None:
+        """Say everything, where a program reads it."""
+        told = {"run": run, "findings": self._told}
+        if self._output == "json":
+            click.echo(json.dumps(told, indent=2))
+        elif self._output == "yaml":
+            click.echo(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), nl=False)
+
+    def _tell(self, outcome: str, what: str, told: str) -> None:
+        self._told.append({"outcome": outcome.lower(), "what": what, "message": told})
+        if self._output == "table":
+            click.echo(f"{outcome:<8} {what:<9} {told}")
 
     def compare(self, what: str, run: str, found: str) -> None:
         """Say which of both it is."""
@@ -93,7 +110,8 @@ class _Read:
 @click.option("--cases", "cases_file", type=_FILE, help="Its cases, JSON Lines; or the recording that it counted. Not needed for a suite that holds its own.")
 @click.option("--samples", "samples", metavar="FILE|s3://…", multiple=True, help="Samples of the run; once for each shard that wrote its own.")
 @click.option("--trust-root", "trust_file", type=_FILE, help="TrustRoot with the public keys of the controller, who signs what runs decide.")
-def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples: tuple[str, ...], trust_file: Path | None) -> None:
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print what was found.")
+def verify(*, run_file: Path, suite_file: Path, cases_file: Path | None, samples: tuple[str, ...], trust_file: Path | None, output: str) -> None:
     """Tell whether the decision of a run follows from what it names, by repeating it from its samples.
 
     \b
@@ -110,7 +128,7 @@ def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples: t
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     read, keys = _run(run_file), None if trust_file is None else _keys(trust_file)
     suite, cases, pairs = _suite(suite_file, cases_file, recorded=read.spec.recording is not None)
-    findings = _Findings()
+    findings = _Findings(output)
     _signed(findings, read, keys)
     _pinned(findings, read.spec, suite, cases)
     plan = _plan(suite, cases, read.spec, read.name)
@@ -121,6 +139,7 @@ def verify(run_file: Path, suite_file: Path, cases_file: Path | None, samples: t
         code = _recounted(findings, read, plan, pairs)
     else:
         raise click.UsageError("give the --samples of the run: without them nobody knows what was answered")
+    findings.close(f"{read.namespace}/{read.name}")
     sys.exit(DIFFERS if findings.differs else code)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import yaml
 
 from sluice.cli.access import Access, Unknown, cluster_options, connected, release_name
 from sluice.cli.scoring import EXIT_CODES
@@ -80,7 +81,14 @@ def choose(runs: list[Object], wanted: Wanted) -> Object | None:
 @click.argument("run", required=False, metavar="[RUN | mr/RELEASE]")
 @click.option("-n", "--namespace", required=True, help="Namespace of the run.")
 @click.option("--once", is_flag=True, help="Show how it stands, and end.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="json: one line for each change.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="json: one line for each change; yaml: one document.",
+)
 @cluster_options
 def watch(*, run: str | None, namespace: str, once: bool, output: str, context: str | None, kubeconfig: Path | None) -> None:
     """Follow a comparison until it is decided: RUN, the newest of mr/RELEASE, or the newest of the namespace.
@@ -213,12 +221,12 @@ async def _listed(client: ApiClient, namespace: str, selector: str | None) -> tu
 
 
 class _Shown:
-    """Where changes are shown: a live view on a terminal, lines elsewhere, JSON when it was asked for."""
+    """Where changes are shown: a live view on a terminal, lines elsewhere, data when they were asked for."""
 
     def __init__(self, output: str) -> None:
         from rich.console import Console  # noqa: PLC0415 - see the package
 
-        self._json = output == "json"
+        self._output = output
         self._console: Console = Console(highlight=False, markup=False, emoji=False)
         self._live: AbstractContextManager[Any] = nullcontext()
         self._latest: Comparison | None = None
@@ -227,7 +235,7 @@ class _Shown:
     def __enter__(self) -> None:
         from rich.live import Live  # noqa: PLC0415 - see the package
 
-        if self._console.is_terminal and not self._json:
+        if self._console.is_terminal and self._output == "table":
             # Once a second, so that the time that is left goes on while nothing changes.
             self._live = Live(console=self._console, get_renderable=self._view, refresh_per_second=1)
         self._live.__enter__()
@@ -237,7 +245,7 @@ class _Shown:
 
     def trouble(self, told: str) -> None:
         """Say why nothing new is heard; "" when it is."""
-        if told and told != self._trouble and (self._json or not self._console.is_terminal):
+        if told and told != self._trouble and (self._output != "table" or not self._console.is_terminal):
             click.echo(told, err=True)
         self._trouble = told
 
@@ -247,8 +255,10 @@ class _Shown:
         from sluice.cli.report.terminal import line  # noqa: PLC0415
 
         self._latest = comparison
-        if self._json:
+        if self._output == "json":
             click.echo(json.dumps(numbers(comparison), separators=(",", ":")))
+        elif self._output == "yaml":
+            click.echo(yaml.safe_dump(numbers(comparison), sort_keys=False, allow_unicode=True, explicit_start=True), nl=False)
         elif not self._console.is_terminal:
             click.echo(f"{datetime.now(UTC):%H:%M:%S}  {line(comparison)}")
             if comparison.is_decided:

@@ -54,9 +54,11 @@ def test_what_cannot_be_planned_is_a_usage_error_that_names_it() -> None:
     for change, words in (
         (["--margin", "1"], "margin: 1.0"),
         (["--drops", "a"], "'a'"),
+        (["--drops", ""], "''; write numbers"),
+        (["--per-second", "nan"], "nan; write how many units"),
         (["--slices", "1,x"], "'1,x'"),
         (["--slices", "1,-2"], "sizes above 0"),
-        (["--slices", "256"], "at most 255"),
+        (["--slices", "256"], "write 0 to 255"),
         (["--churn", "0"], "churn: 0.0"),
         (["--per-second", "2", "--min-duration", "10"], "'10'"),
         (["--min-duration", "10m"], "goes with --per-second"),

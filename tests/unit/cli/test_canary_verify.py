@@ -132,13 +132,13 @@ async def make(folder: Path, *, planned: int, shards: int, pinned: int, wrong: i
     (folder / "cases.jsonl").write_bytes(raw)
 
 
-def verify(folder: Path, *, cases: str = "cases.jsonl", samples: tuple[str, ...] | None = None, keys: str | None = None) -> Result:
+def verify(folder: Path, *, cases: str = "cases.jsonl", samples: tuple[str, ...] | None = None, keys: str | None = None, output: str = "table") -> Result:
     """Run the command, with the samples of all shards when none are named."""
     samples = tuple(path.name for path in sorted(folder.glob("[0-9].jsonl"))) if samples is None else samples
     given = [flag for name in samples for flag in ("--samples", str(folder / name))]
     given += [] if keys is None else ["--trust-root", str(folder / keys)]
     return CliRunner().invoke(
-        main, ["canary", "verify", str(folder / "run.yaml"), "--suite", str(folder / "suite.yaml"), "--cases", str(folder / cases), *given]
+        main, ["canary", "verify", str(folder / "run.yaml"), "--suite", str(folder / "suite.yaml"), "--cases", str(folder / cases), "--output", output, *given]
     )
 
 
@@ -156,6 +156,20 @@ def test_a_run_that_follows_from_what_it_names_is_said_to_be_the_same(two_shards
     ]  # fmt: skip
     assert "RollBack (WorseThanMargin)" in result.output
     assert "520 of 520 answers, scored again from their texts" in result.output
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_a_program_gets_what_a_person_reads(folder: Path, output: str) -> None:
+    lines = verify(folder).output.splitlines()
+    result = verify(folder, output=output)
+    told = yaml.safe_load(result.output)
+    assert told["run"] == "payments/churn-2-1-0-canary-1"
+    assert [f"{each['outcome']:<8} {each['what']:<9} {each['message']}" for each in told["findings"]] == lines
+    assert result.exit_code == 0
+    (folder / "0.jsonl").write_text("")
+    changed = verify(folder, output=output)
+    assert "differs" in {each["outcome"] for each in yaml.safe_load(changed.output)["findings"]}
+    assert changed.exit_code == 1
 
 
 def test_a_run_of_fewer_cases_than_were_planned_has_fewer_shards_than_it_pins(folder: Path) -> None:
