@@ -64,11 +64,13 @@ def registry_of(hand_over: HandOver, connection: Connection) -> kopf.OperatorReg
         hand_over(Item(RELEASES.kind, Key(namespace=namespace or "", name=labels[RELEASE_LABEL])))
 
     @kopf.on.event("", "v1", PODS.plural, labels={CANARY_LABEL: kopf.PRESENT}, registry=registry)
-    async def pod_of_a_run_seen(*, namespace: str | None, labels: Mapping[str, str], annotations: Mapping[str, str], **_: object) -> None:
-        # Users may meet it, or it has just said how a release answers: what becomes of it is not waited for.
-        monitor = _named(annotations, MONITOR_ANNOTATION)
-        kind, name = (MONITORS.kind, monitor) if monitor else (CANARY_RUNS.kind, labels[CANARY_LABEL])
-        hand_over(Item(kind, Key(namespace=namespace or "", name=name)))
+    async def pod_of_a_run_seen(*, namespace: str | None, labels: Mapping[str, str], **_: object) -> None:
+        hand_over(Item(CANARY_RUNS.kind, Key(namespace=namespace or "", name=labels[CANARY_LABEL])))
+
+    @kopf.on.event("", "v1", PODS.plural, labels={CANARY_LABEL: kopf.PRESENT}, annotations={MONITOR_ANNOTATION: kopf.PRESENT}, registry=registry)
+    async def pod_of_a_probe_seen(*, namespace: str | None, annotations: Mapping[str, str], **_: object) -> None:
+        if monitor := _named(annotations, MONITOR_ANNOTATION):
+            hand_over(Item(MONITORS.kind, Key(namespace=namespace or "", name=monitor)))
 
     @kopf.on.event("", "v1", PODS.plural, annotations={INSTEAD_OF: kopf.PRESENT}, registry=registry)
     async def pod_of_a_stand_in_seen(*, namespace: str | None, annotations: Mapping[str, str], **_: object) -> None:

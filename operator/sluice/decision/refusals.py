@@ -34,9 +34,17 @@ _ANSWERS: Final = MODELS | {ArtifactType.PROMPT}
 def lowered_refusals(trigger: Trigger, policy: Policy, case: Case, baseline: Case | None) -> Iterator[Change]:
     """Give a change for each measure of the trigger that is lower than the baseline's, or is not known. Neither case has facts that count no more."""
     for measure in trigger.refusal or ():
-        what = f"{measure.metric} of {measure.suite}" + (f" where {measure.slice}" if measure.slice else "")
+        what = _in_words(measure, policy)
         for why in _lowered(measure, policy, case, baseline):
             yield Change(kind=SecurityChange.REFUSAL_LOWERED, detail=f"{what}: {why}")
+
+
+def _in_words(measure: RefusalMeasure, policy: Policy) -> str:
+    """Name a measure, and what it is about: tools' names of suites and metrics say that to few."""
+    field, _, _ = (measure.slice or "").partition("=")
+    families = policy.families.called(measure.suite, measure.metric, by=field)
+    family = f" ({', '.join(families)})" if families else ""
+    return f"{measure.metric} of {measure.suite}{family}" + (f" where {measure.slice}" if measure.slice else "")
 
 
 def _lowered(measure: RefusalMeasure, policy: Policy, case: Case, baseline: Case | None) -> Iterator[str]:

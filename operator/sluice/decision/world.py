@@ -97,8 +97,10 @@ class World(Objects):
             return None
         if isinstance(release, Unreadable):
             return Subject(name=name, release=None, verdict=None, problem=str(release), verifier=self.verifier)
-        granted = self._granted(release, self._policies_for(namespace), where or namespace)
-        return Subject(name=name, release=release, verdict=self.verdict(key, now=now), verifier=self.verifier, granted=granted)
+        verdict = self.verdict(key, now=now)
+        held = verdict is not None and any(result.grants for result in verdict.results)
+        granted = self._granted(release, where or namespace) if held else Granted()
+        return Subject(name=name, release=release, verdict=verdict, verifier=self.verifier, granted=granted)
 
     def serves(self, digests: Iterable[str], namespace: str) -> dict[str, str]:
         """Of these image digests, give those that carry a model known in `namespace`, with the name of one release of it.
@@ -203,15 +205,13 @@ class World(Objects):
             facts=tuple(fact for item in (*about, *dead) for fact in item.facts),
             refusals=tuple(item.refusal for item in about if item.refusal),
             trust_roots=dict(self.trust_roots),
-            granted=self._granted(release, policies, release.namespace),
+            granted=self._granted(release, release.namespace) if asks_for_authority(policies) else Granted(),
             unverified=tuple(dict.fromkeys([*(item.key.name for item in about if item.unverified), *ancestors.unverified])),
             undecided=tuple(item.key.name for item in about if item.unverified and item.claims.predicate_type == signed_decision.PREDICATE_TYPE),
         )
 
-    def _granted(self, release: Release, policies: Iterable[Policy | InvalidPolicy], namespace: str) -> Granted:
-        """What the cluster grants the release, or a Pod of it in another namespace, where a policy asks."""
-        if not asks_for_authority(policies):
-            return Granted()
+    def _granted(self, release: Release, namespace: str) -> Granted:
+        """What the cluster grants the release, or a Pod of it in another namespace."""
         account = release.spec.authority.service_account if release.spec.authority else None
         return self.access.of(None if account is None else Account(namespace, account), namespace)
 

@@ -34,6 +34,13 @@ class Families:
         found = [self._find(number.harness, number.suite, number.metric, number.filter, by=by) for by in dict.fromkeys((field, ""))]
         return tuple(filter(None, found))
 
+    def called(self, suite: str, metric: str, *, by: str = "") -> tuple[Family, ...]:
+        """Give the families of numbers of this name, whichever tool measures them: that can be told before anything is. `by` is the field of a slice."""
+        name, _, filter_name = metric.partition(",")
+        tools = {harness for harness, _, _, _ in self._members}
+        found = (self._find(tool, suite, name, filter_name, by=field) for tool in tools for field in {by, ""})
+        return tuple(sorted({member.family for member in found if member is not None}))
+
     def suites_of(self, family: Family) -> frozenset[str]:
         """The suites of a family that are known by their names; others are by their metric."""
         return frozenset(each.suite for each in self._members.values() if each.family is family and each.suite != _ANY)

@@ -24,7 +24,7 @@ def test_there_are_no_handlers_that_would_write_to_objects() -> None:
     assert list(registry._changing.get_all_handlers()) == []
     assert list(registry._spawning.get_all_handlers()) == []
     assert list(registry._indexing.get_all_handlers()) == []
-    assert len(list(registry._watching.get_all_handlers())) == 6
+    assert len(list(registry._watching.get_all_handlers())) == 7
 
 
 async def test_each_handler_gives_the_key_of_what_must_be_looked_at() -> None:
@@ -34,9 +34,8 @@ async def test_each_handler_gives_the_key_of_what_must_be_looked_at() -> None:
     await found["release_seen"].fn(namespace="payments", name="churn-1")
     await found["pod_of_a_release_seen"].fn(namespace="payments", labels=labels)
     await found["other_held_pod_seen"].fn(namespace="payments", name="plain")
-    await found["pod_of_a_run_seen"].fn(namespace="payments", labels=labels | {"sluice.dev/canary-run": "churn-2-1"}, annotations={})
-    probe = {"labels": {"sluice.dev/canary-run": "probe-1"}, "annotations": {"sluice.dev/monitor": "churn-2-refusals"}}
-    await found["pod_of_a_run_seen"].fn(namespace="payments", **probe)
+    await found["pod_of_a_run_seen"].fn(namespace="payments", labels=labels | {"sluice.dev/canary-run": "churn-2-1"})
+    await found["pod_of_a_probe_seen"].fn(namespace="payments", annotations={"sluice.dev/monitor": "churn-2-refusals"})
     await found["pod_of_a_stand_in_seen"].fn(namespace="payments", annotations={"sluice.dev/instead-of": "churn-3"})
     template = {"metadata": {"labels": labels}}
     body = {"metadata": {"annotations": {"sluice.dev/held": "churn-0"}}, "spec": {"template": template}}
@@ -55,8 +54,16 @@ async def test_each_handler_gives_the_key_of_what_must_be_looked_at() -> None:
 @pytest.mark.parametrize("written", ["../../pods/x", "a,b=c", "", "A", "x" * 254])
 async def test_what_an_annotation_says_is_looked_at_only_if_it_can_be_a_name(written: str) -> None:
     given: list[Item] = []
-    await handlers(given)["pod_of_a_stand_in_seen"].fn(namespace="payments", annotations={"sluice.dev/instead-of": written})
+    found = handlers(given)
+    await found["pod_of_a_stand_in_seen"].fn(namespace="payments", annotations={"sluice.dev/instead-of": written})
+    await found["pod_of_a_probe_seen"].fn(namespace="payments", annotations={"sluice.dev/monitor": written})
     assert given == []
+
+
+def test_an_annotation_that_a_template_brings_keeps_no_pod_from_its_run() -> None:
+    found = handlers([])
+    assert found["pod_of_a_run_seen"].annotations is None
+    assert dict(found["pod_of_a_probe_seen"].annotations) == {"sluice.dev/monitor": kopf.PRESENT}
 
 
 def test_of_pods_without_a_release_only_those_with_our_gate_are_looked_at() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sluice.api.release import Outcome
 from sluice.decision.gate import Action, Decision, Namespace, decide_pod
+from sluice.decision.granted import Granted
 from sluice.decision.pod import PodMalformedError, view_pod, view_template
 from sluice.decision.reasons import Reason
 from tests.unit.decision import case as c
@@ -151,3 +152,15 @@ def test_in_another_namespace_a_pod_is_held_to_what_is_granted_there() -> None:
     known.remove("RoleBinding", c.Key("scratch", "binding"))
     known.remove("NetworkPolicy", c.Key("scratch", "limit"))
     assert "may reach everything" in decided(known, pod(), namespace=scratch).message
+
+
+def test_while_the_verdict_stands_a_pod_is_held_against_grants_without_a_look_at_any_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, plain = world(), c.approved_world()
+    for each in (known, plain):
+        each.verdict(c.KEY, now=c.NOW)
+    monkeypatch.setattr(c.World, "_policies_for", lambda *_: pytest.fail("the policies of the namespace were asked"))
+    asked, nobody_asks = (each.subject(c.NAMESPACE, c.NAME, now=c.NOW) for each in (known, plain))
+    assert asked is not None
+    assert asked.granted.account is not None
+    assert nobody_asks is not None
+    assert nobody_asks.granted == Granted()

@@ -119,6 +119,29 @@ def test_a_verdict_goes_by_it(metric: str, *, fires: bool) -> None:
     assert [one.change for one in verdict.fired] == (["RefusalLowered"] if fires else [])
 
 
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        ({"suite": "inspect_evals/strong_reject", "metric": "strong_reject_scorer/refusal"}, " (JailbreakResistance): "),
+        ({"suite": "dan.Dan_11_0", "metric": "passed"}, " (JailbreakResistance): "),
+        ({"suite": "churn-core", "metric": "refused"}, " (UnsafeRefusal): "),
+        ({"suite": "churn-core", "metric": "refused", "slice": "language=de"}, " (Languages, UnsafeRefusal) where language=de: "),
+        ({"suite": "churn-core", "metric": "other"}, "other of churn-core: "),
+    ],
+    ids=["inspect", "garak", "of-the-policy", "slice", "none"],
+)
+def test_the_family_of_what_was_lowered_is_named_where_there_is_one(measure: dict[str, str], said: str) -> None:
+    families = [
+        {"family": "UnsafeRefusal", "harness": "lm-eval", "suite": "churn-core", "metric": "refused"},
+        {"family": "Languages", "harness": "lm-eval", "suite": "churn-core", "metric": "refused", "by": "language"},
+    ]
+    trigger = {"name": "t", "changes": ["RefusalLowered"], "adds": ["security-approval"], "refusal": [measure]}
+    item = policy(trigger)
+    item["spec"]["families"] = families
+    (fired,) = verdict_of(world_of(item), c.BASELINE_KEY).fired
+    assert said in fired.detail
+
+
 def test_without_a_baseline_that_counts_no_rate_is_known_to_be_as_high() -> None:
     trigger = {"name": "t", "changes": ["RefusalLowered"], "adds": ["security-approval"], "refusal": [{"suite": "churn-core", "metric": "acc"}]}
     verdict = verdict_of(world_of(policy(trigger)), c.BASELINE_KEY)
