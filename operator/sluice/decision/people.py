@@ -219,7 +219,7 @@ def _to_be_granted(decision: Decision, room: Room) -> str:
                     continue
                 may = "" if Kind.APPROVAL in signer.may else f", and Approval to spec.signers[{signer.name}].may"
                 subject = f"{{kind: Signer, name: {signer.name}}}"
-                return f"policy {policy.name} names {known[0]} as a User only: add {subject} to spec.roles[{role.name}].subjects{may}"
+                return f"add {subject} to spec.roles[{role.name}].subjects{may} of policy {policy.name}, which names {known[0]} as a User only"
     return ""
 
 

@@ -54,7 +54,7 @@ def told(ask: Asked, result: Result, case: Case) -> Result:
     if not problems:
         return result
     message, remedy = _words(ask, problems)
-    if result.reason is Reason.EvidenceRefused or len(problems) == len(may):
+    if len(problems) == len(may):
         return replace(result, outcome=Outcome.MISSING, reason=problems[0].reason, message=f"{message}; {result.message}", remedy=remedy)
     return replace(result, message=f"{result.message}; {message}", remedy=f"{result.remedy}; or {remedy}" if result.remedy else remedy)
 

@@ -150,7 +150,7 @@ def test_who_holds_a_role_as_a_user_and_signs_is_told_how_policy_grants_it_to_wh
     s.put(known, "by-olga", s.by_olga(known))
     (finding,) = verdict_of(known).approvals
     assert finding.reason is Reason.RoleNotGranted
-    to_do = f"policy customer-facing names olga@example.com as a User only: add {{kind: Signer, name: olga-signs}} to spec.roles[owner].subjects{also}"
+    to_do = f"add {{kind: Signer, name: olga-signs}} to spec.roles[owner].subjects{also} of policy customer-facing, which names olga@example.com as a User only"
     assert finding.remedy == to_do
     assert to_do in (result_of(verdict_of(known), "approvals").remedy or "")
     policy["spec"]["roles"][0]["subjects"].append({"kind": "Signer", "name": "olga-signs"})

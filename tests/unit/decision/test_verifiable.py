@@ -8,6 +8,7 @@ import pytest
 
 from sluice.api.release import Outcome, Phase
 from sluice.decision.reasons import Reason
+from tests.signing import edited, flipped
 from tests.unit.decision import case as c
 from tests.unit.decision import signed as s
 from tests.unit.decision.test_decide import result_of, verdict_of
@@ -75,6 +76,19 @@ def test_a_signer_that_could_be_verified_is_still_the_remedy_where_another_could
     assert "there is no TrustRoot 'old'" in result.message
     assert "signed by trainer-ci or old-ci" in (result.remedy or "")
     assert "apply the TrustRoot old" in (result.remedy or "")
+
+
+def test_evidence_that_is_refused_stays_refused_where_somebody_else_could_be_verified() -> None:
+    known = c.verified_world()
+    spec = c.policy_spec()
+    spec["signers"].append({"name": "old-ci", "trustRoot": "old", "key": "ci", "may": ["ModelSignature"]})
+    known.put("ReleasePolicy", c.item("ReleasePolicy", "customer-facing", spec, namespace=""))
+    broken = edited(c.bundles()["signature"], lambda d: d["dsseEnvelope"]["signatures"][0].update(sig=flipped(d["dsseEnvelope"]["signatures"][0]["sig"], 8)))
+    known.put("ReleaseEvidence", c.evidence("signature", broken))
+    result = result_of(verdict_of(known), "weights-signed")
+    assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.EvidenceRefused)
+    assert "there is no TrustRoot 'old'" in result.message
+    assert "kubectl describe mre/signature -n payments; or the platform team: kubectl apply the TrustRoot old" in (result.remedy or "")
 
 
 @pytest.mark.parametrize(
