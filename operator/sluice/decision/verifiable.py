@@ -37,9 +37,9 @@ _RESTS_ON: Final[Mapping[Type, frozenset[Kind]]] = MappingProxyType(
     }
 )
 """The kinds of statements that each type of requirement may lack."""
-_NO_STATEMENT: Final = frozenset(
-    {Reason.EvidenceMissing, Reason.EvidenceRefused, Reason.SignerNotPermitted, Reason.LineageMissing, Reason.DatasetUndescribed, Reason.PairsMissing}
-)
+_THERE: Final = frozenset({Reason.EvidenceRefused, Reason.SignerNotPermitted})
+"""What is said of a statement that is there, and by nobody who may."""
+_NO_STATEMENT: Final = _THERE | {Reason.EvidenceMissing, Reason.LineageMissing, Reason.DatasetUndescribed, Reason.PairsMissing}
 """What is said where no statement by a permitted signer was found."""
 _SHOWN: Final = 4
 
@@ -54,9 +54,13 @@ def told(ask: Asked, result: Result, case: Case) -> Result:
     if not problems:
         return result
     message, remedy = _words(ask, problems)
-    if len(problems) == len(may):
-        return replace(result, outcome=Outcome.MISSING, reason=problems[0].reason, message=f"{message}; {result.message}", remedy=remedy)
-    return replace(result, message=f"{result.message}; {message}", remedy=f"{result.remedy}; or {remedy}" if result.remedy else remedy)
+    if len(problems) < len(may):
+        return replace(result, message=f"{result.message}; {message}", remedy=f"{result.remedy}; or {remedy}" if result.remedy else remedy)
+    message = f"{message}; {result.message}"
+    if result.reason in _THERE:
+        return replace(result, outcome=Outcome.MISSING, reason=problems[0].reason, message=message, remedy=remedy)
+    # What is not there at all is needed as well, whoever could be verified.
+    return replace(result, message=message, remedy=f"{remedy}; then {result.remedy}" if result.remedy else remedy)
 
 
 def told_of_approvers(ask: Asked, result: Result, case: Case) -> Result:

@@ -44,7 +44,10 @@ def test_evidence_that_is_there_and_evidence_that_is_not_are_both_told_beside_it
     known.remove("TrustRoot", CI)
     assert "ReleaseEvidence signature was refused (TrustRootMissing)" in result_of(verdict_of(known), "weights-signed").message
     known.remove("ReleaseEvidence", c.Key(c.NAMESPACE, "signature"))
-    assert "no ModelSignature statement speaks of" in result_of(verdict_of(known), "weights-signed").message
+    result = result_of(verdict_of(known), "weights-signed")
+    assert result.reason is Reason.EvidenceMissing, "it would be missing with any trust root"
+    assert result.message.startswith(f"policy customer-facing: spec.signers[trainer-ci].trustRoot: {THERE}; no ModelSignature statement speaks of")
+    assert "kubectl apply the TrustRoot ci (for sluice check: add its file to the folder); then apply a ReleaseEvidence" in (result.remedy or "")
 
 
 def test_a_slip_in_the_name_of_a_trust_root_is_told_though_another_one_verifies_the_evidence() -> None:
