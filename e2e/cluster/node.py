@@ -140,7 +140,8 @@ def proxy(place: Place, binary: Path) -> Component:
         # The size of the connection table is the host's to set.
         "conntrack": {"maxPerCore": 0},
         "oomScoreAdj": 0,
-        "iptables": {"minSyncPeriod": "100ms"},
+        # After rules that could not be written it waits for a period, which is half a minute by default.
+        "iptables": {"minSyncPeriod": "100ms", "syncPeriod": "5s"},
     }
     path = place.folder / "config" / "kube-proxy.json"
     return Component(name="kube-proxy", command=[binary, f"--config={path}"], files={path: json.dumps(configuration, indent=1)})

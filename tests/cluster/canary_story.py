@@ -13,6 +13,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +26,8 @@ Object = dict[str, Any]
 BASELINE, CANDIDATE = "churn-2-0-0", "churn-2-1-0"
 PORT = 8080
 CASES = 400
+DRAIN_SECONDS = 12
+"""How long a server goes on that is to end: until every part of a cluster that is busy with other tests has heard of it."""
 _SERVER = """
 import json, signal, sys, zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,9 +103,9 @@ class Canary(Story):
         probe = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 10}
         container = {
             "name": "server", "image": self.image, "command": ["/opt/sluice/bin/python3", "-c", _SERVER, self.release, str(wrong)],
-            "ports": [{"containerPort": PORT}], "readinessProbe": probe, "lifecycle": {"preStop": {"sleep": {"seconds": 7}}},
+            "ports": [{"containerPort": PORT}], "readinessProbe": probe, "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         }  # fmt: skip
-        spec = {"serviceAccountName": "churn", "terminationGracePeriodSeconds": 10, "containers": [container]}
+        spec = {"serviceAccountName": "churn", "terminationGracePeriodSeconds": DRAIN_SECONDS + 2, "containers": [container]}
         rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
         template = {"metadata": {"labels": labels}, "spec": spec}
         body = {"replicas": replicas, "selector": {"matchLabels": {"app": "churn"}}, "strategy": rolling, "template": template}
@@ -172,6 +175,11 @@ class Canary(Story):
         """Where the Service is reached."""
         return str(self.ns.get("service", "churn")["spec"]["clusterIP"])
 
+    def endpoints(self) -> list[str]:
+        """The addresses to which the Service sends requests now."""
+        slices = self.ns.list("endpointslices", selector="kubernetes.io/service-name=churn")
+        return [address for item in slices for end in item["endpoints"] or [] if end["conditions"]["ready"] for address in end["addresses"]]
+
     @contextmanager
     def users(self, *, pause: float = 0.1) -> Iterator[Counter[str]]:
         """Two people who use the Service all the time, with a pause of so many seconds; counts who answered them, and `failed`."""
@@ -185,7 +193,7 @@ class Canary(Story):
                         counts[json.load(response)["release"]] += 1
                 except (OSError, urllib.error.URLError) as error:
                     counts["failed"] += 1
-                    counts[f"error {error}"] += 1
+                    counts[f"error {error} at {datetime.now(UTC):%X}, when ready were {self.endpoints()}"] += 1
                 time.sleep(pause)
 
         threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]

@@ -30,8 +30,14 @@ def broken_rules(item: Mapping[str, Any]) -> Iterator[str]:
     """
     for kind in KINDS:
         if kind.name == item.get("kind") and _is_readable(kind, item.get("spec")):
-            schema = structural(kind.spec)
+            schema = _schema(kind)
             yield from _broken(schema, _defaulted(schema, deepcopy(item["spec"])), "spec")
+
+
+@cache
+def _schema(kind: Kind) -> Mapping[str, Any]:
+    # It takes a tenth of a second to write, and a folder has many objects of few kinds.
+    return structural(kind.spec)
 
 
 def _is_readable(kind: Kind, spec: Any) -> bool:  # noqa: ANN401 - any JSON value
