@@ -231,10 +231,13 @@ def _decided(findings: _Findings, spec: CanarySpec, status: CanaryStatus, plan: 
         # How many units were known when a gate was hit is a matter of time.
         findings.other("decision", f"the run has {told}; the samples come to {again}")
         return 0
-    if status.message != found.message and found.reason != "GateHit":
+    shared = bool(spec.exposure) and found.decision == "Promote" and (status.message or "").startswith(f"{found.message}, and ")
+    if status.message != found.message and found.reason != "GateHit" and not shared:
         findings.other("decision", f"the run says {status.message!r}; the samples come to {found.message!r}")
         return 0
     findings.same("decision", f"{again}: {found.message}")
+    if shared:
+        findings.unknown("share", f"the run says {status.message!r}; what users met is in no sample")
     if found.reason != "GateHit":
         _numbers(findings, status, repeated, looks=found.looks)
     return 0

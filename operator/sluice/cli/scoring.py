@@ -216,6 +216,11 @@ def _from_suite(flags: dict[str, Any]) -> tuple[Plan, Cases]:
     cases = read_cases(raw)
     if flags["cases_file"] is not None and suite.cases.inline is None and cases.digest != cases_digest(suite.cases):
         raise _Refused(f"the cases are {cases.digest}, and the suite is about {cases_digest(suite.cases)}; give the file that it names")
+    unstarted = [scorer.name for scorer in suite.scorers if scorer.container is not None and scorer.name not in flags["scorers"]]
+    if unstarted:
+        raise click.UsageError(
+            f"nobody starts the container of scorer {unstarted[0]!r} at a desk: start it, and give --scorer {unstarted[0]}=http://127.0.0.1:8000"
+        )
     plan = plan_run(
         suite, cases, run="desk", candidate=flags["candidate"], baseline=flags["baseline"], seed=flags["seed"], planned=flags["planned"], minimum=None,
         shards=1, end_token=secrets.token_urlsafe(24), scorer_endpoints=flags["scorers"],

@@ -89,7 +89,7 @@ def check(suite_file: Path, cases_file: Path | None) -> None:
         click.echo(f"scorer  {name}: {cases:,} cases")
     for name, count in _slices(spec, fitting):
         click.echo(f"slice   {name}: {count:,} cases")
-    if not faults and not any(reached[name] for name in (*metrics.scorers, *metrics.pair_scorers, *metrics.timings)):
+    if not faults and not any(reached[name] for name in (*metrics.scorers, *metrics.pair_scorers, *metrics.timings, *metrics.remotes)):
         faults.append("no scorer compares candidate and baseline on any case")
     _end(faults)
 

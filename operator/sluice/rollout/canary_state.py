@@ -18,6 +18,8 @@ from sluice.cluster.client import Object
 SCORER_CONTAINER: Final = "scorer"
 """The container of a Pod that scores which is ours."""
 _ON_ITS_WAY: Final = ("ContainerCreating", "PodInitializing")
+_MOUNT_SECONDS: Final = 20
+"""More than it takes to mount what is there, also on a busy node."""
 _CRASHES: Final = 4
 """Ends of one container after which nothing better is expected: the kubelet waits 80 s before the next start."""
 
@@ -92,14 +94,29 @@ def _true(conditions: Object, type_: str) -> bool:
     return bool((conditions.get(type_) or {}).get("status") == "True")
 
 
-def unstarted(pods: Iterable[Object]) -> str:
-    """Say what keeps a Pod from starting that is not only on its way (an image that cannot be fetched); empty when nothing does."""
+def unstarted(pods: Iterable[Object], *, now: datetime) -> str:
+    """Say what keeps a Pod from starting that is not only on its way (an image, or a Secret, that cannot be had); empty when nothing does."""
     for pod in pods:
         status = pod.get("status") or {}
         for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
             if ((container.get("state") or {}).get("waiting") or {}).get("reason") not in {None, *_ON_ITS_WAY}:
                 return f"Pod {pod['metadata']['name']}: {_waiting(container)}"
+        if seconds := _unmounted(status, now=now):
+            wanted = [volume["secret"] for volume in pod["spec"].get("volumes") or () if "secret" in volume]
+            secrets = [f"Secret {each['secretName']} with key {each['items'][0]['key']}" for each in wanted]
+            what = f"is {' or '.join(secrets)} missing? " if secrets else ""
+            return f"Pod {pod['metadata']['name']} has waited {seconds:.0f} s for what is mounted into it; {what}kubectl describe pod says"
     return ""
+
+
+def _unmounted(status: Object, *, now: datetime) -> float:
+    """Tell for how many seconds a Pod with a node has had no sandbox, which comes when all is mounted; 0: not for long. Events alone tell why."""
+    conditions = {item.get("type"): item for item in status.get("conditions") or ()}
+    ready = conditions.get("PodReadyToStartContainers") or {}
+    if status.get("phase") != "Pending" or ready.get("status") != "False" or not _true(conditions, "PodScheduled"):
+        return 0.0
+    seconds = (now - parse_time(ready["lastTransitionTime"])).total_seconds()
+    return seconds if seconds >= _MOUNT_SECONDS else 0.0
 
 
 def _waiting(container: Object) -> str:

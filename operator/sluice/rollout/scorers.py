@@ -65,7 +65,7 @@ async def heard(work: AtWork, plan: Plan, tools: Tools, readings: Readings, *, n
         for shard, said in (await tools.scorers.read(scorers_of(run, job, pods))).items():
             readings.take(read_statistics(said, plan.expected(shard)))
         merged = merge(readings.shards, plan=plan.digest, of=work.comparison.shards)
-        return Scoring(merged=merged, started_at=started_at, plan=plan.text, node=work.node, waits=unstarted(scorers))
+        return Scoring(merged=merged, started_at=started_at, plan=plan.text, node=work.node, waits=unstarted(scorers, now=now))
     except (StatisticsRefused, NotMergeable) as error:
         message = f"{error}; did a Pod get another address, or somebody replace ConfigMap {plan_name(run)}?"
         raise Ending(CanaryDecision.INCONCLUSIVE, RunReason.StatisticsRefused, message) from None

@@ -185,6 +185,13 @@ async def test_a_promotion_that_waited_is_repeated_as_of_when_it_was_made(tmp_pa
     decided = yaml.safe_load((tmp_path / "run.yaml").read_text())["status"]["units"]
     assert 250 < decided <= 290
     assert f"Promote (WithinMargin) after {decided} units" in result.output
+    # A live share that came between adds to the message what no sample knows.
+    said = yaml.safe_load((tmp_path / "run.yaml").read_text())["status"]["message"]
+    tamper(tmp_path, _set("status", "message", value=f"{said}, and nothing alarmed in 1 stages of a live share"))
+    assert verify(tmp_path, samples=("0.jsonl",)).exit_code == 1
+    tamper(tmp_path, _set("spec", "exposure", value=[{"share": "0.05", "for": "10m"}]))
+    shared = verify(tmp_path, samples=("0.jsonl",))
+    assert (shared.exit_code, "what users met is in no sample" in shared.output) == (0, True), shared.output
     tamper(tmp_path, _set("status", "units", value=20))
     assert "DIFFERS decision" in verify(tmp_path, samples=("0.jsonl",)).output.replace("  ", " ")
 

@@ -24,6 +24,7 @@ from sluice.cluster.connection import Connection
 from sluice.cluster.errors import ApiError, Forbidden, Gone, Unavailable
 from tests.unit.cli.canary_runs import (
     EVERY,
+    EXPOSING,
     FINE,
     HOSTILE_RUN,
     INCONCLUSIVE,
@@ -317,3 +318,9 @@ def test_the_scale_holds_every_margin_twice_and_every_estimate() -> None:
     fine, other, bad = read_run(run(metrics=[FINE, OPEN | {"name": "refusal"}, SLICE])).metrics
     assert reach_of([fine, other]) == 0.05
     assert reach_of([fine, other, bad]) == 0.1
+
+
+def test_a_pipe_is_told_the_stage_of_a_live_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, Server([EXPOSING], []))
+    result = CliRunner().invoke(watch, ["-n", "payments", "--once"])
+    assert result.output.endswith("  stage 1 of 2, at most 5.00% for 600 s: one Pod among 20 of Service churn\n")

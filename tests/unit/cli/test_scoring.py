@@ -22,13 +22,14 @@ SUITE = {
     "scorers": [{"name": "accuracy", "type": "ExactMatch"}],
 }
 ELSEWHERE = SUITE | {"cases": {"configMap": {"name": "c", "key": "k", "digest": "sha256:" + "0" * 64}}}
+OWN = SUITE | {"scorers": [{"name": "tone", "type": "Container", "container": {"image": f"r.example.com/tone@sha256:{'0' * 64}"}}]}
 SIDES = ["--candidate", "http://a:1", "--baseline", "http://b:1"]
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """Suites, cases and a token in a folder."""
-    for name, spec in {"suite": SUITE, "elsewhere": ELSEWHERE, "wrong": SUITE | {"repeats": 0}}.items():
+    for name, spec in {"suite": SUITE, "elsewhere": ELSEWHERE, "wrong": SUITE | {"repeats": 0}, "own": OWN}.items():
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"kind": "ScoringSuite", "spec": spec}))
     (tmp_path / "cases.jsonl").write_text(json.dumps(CASE) + "\n")
     (tmp_path / "token").write_text("two words\n")
@@ -50,6 +51,7 @@ def files(tmp_path: Path) -> Path:
         (["--once", "--suite", "suite.yaml"], "--suite needs --candidate URL and --baseline URL"),
         (["--once", "--suite", "cases.jsonl", *SIDES], "this is no ScoringSuite"),
         (["--once", "--suite", "wrong.yaml", *SIDES], "repeats: Input should be greater than or equal to 1"),
+        (["--once", "--suite", "own.yaml", *SIDES], "start it, and give --scorer tone=http://127.0.0.1:8000"),
         (["--once", "--suite", "elsewhere.yaml", *SIDES], "give the file with --cases"),
         (["--once", "--suite", "elsewhere.yaml", "--cases", "cases.jsonl", *SIDES], "the suite is about sha256:000"),
         (["--once", "--suite", "suite.yaml", "--cases", "suite.yaml", *SIDES], "line 1: is not the JSON we accept"),

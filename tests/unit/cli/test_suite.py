@@ -56,6 +56,12 @@ def test_scorers_that_say_nothing_about_any_case_are_no_suite(tmp_path: Path) ->
     assert "no scorer compares candidate and baseline on any case" in result.output
 
 
+def test_a_scorer_in_a_container_alone_makes_a_suite(tmp_path: Path) -> None:
+    own = {"name": "own", "type": "Container", "container": {"image": f"r.example.com/own@sha256:{'0' * 64}"}}
+    result = run("check", suite(tmp_path, {"inline": lines(*GOOD).decode()}, scorers=[own]))
+    assert result.exit_code == 0, result.output
+
+
 def test_what_a_suite_says_of_cases_elsewhere_is_held_against_the_file(tmp_path: Path) -> None:
     file = tmp_path / "cases.jsonl"
     file.write_bytes(lines(*GOOD))

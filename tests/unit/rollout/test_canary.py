@@ -295,6 +295,33 @@ async def test_an_image_that_a_scorer_waits_for_is_told() -> None:
     assert (await bench.until_scoring()).waits == "Pod churn-2-1-scorer-1-abcde: container scorer waits: ImagePullBackOff: no such image"
 
 
+@pytest.mark.parametrize(("seconds", "ready", "told"), [(30, "False", True), (10, "False", False), (30, "True", False)])
+async def test_a_secret_that_a_scorer_waits_for_is_told(seconds: int, ready: str, told: bool) -> None:
+    bench = Bench()
+    await bench.until_scoring()
+    pod = bench.pod("churn-2-1-scorer-1-abcde")
+    pod["spec"]["volumes"] = [
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "token", "secret": {"secretName": "models", "items": [{"key": "token", "path": "token"}]}},
+    ]
+    begun = "2026-11-20T12:00:00Z"
+    pod["status"] = {
+        "phase": "Pending",
+        "conditions": [
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": begun},
+            {"type": "PodReadyToStartContainers", "status": ready, "lastTransitionTime": begun},
+        ],
+        "containerStatuses": [{"name": "scorer", "state": {"waiting": {"reason": "ContainerCreating"}}}],
+    }
+    progress = await bench.step(now=NOW + timedelta(seconds=seconds))
+    assert isinstance(progress, Scoring)
+    assert progress.waits == (
+        "Pod churn-2-1-scorer-1-abcde has waited 30 s for what is mounted into it; is Secret models with key token missing? kubectl describe pod says"
+        if told
+        else ""
+    )
+
+
 @pytest.mark.parametrize(
     ("broken", "decision", "reason"),
     [

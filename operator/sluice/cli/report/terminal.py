@@ -50,7 +50,8 @@ def line(comparison: Comparison) -> str:
     """One line for a pipe: when something changes, it is said, and nothing is moved."""
     telling = next(iter(comparison.metrics), None)
     shown = "" if telling is None else f"  {telling.title} {signed(telling.estimate)} [{signed(telling.low)}, {signed(telling.high)}] points"
-    told = comparison.message if not comparison.metrics else ""
+    # During a live share the numbers stand still, and the message has the stage.
+    told = comparison.message if not comparison.metrics or comparison.phase is CanaryPhase.EXPOSING else ""
     return f"{comparison.phase}  {progress(comparison)}{shown}{'  ' + told if told else ''}"
 
 
