@@ -101,6 +101,11 @@ def unstarted(pods: Iterable[Object], *, now: datetime) -> str:
         for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
             if ((container.get("state") or {}).get("waiting") or {}).get("reason") not in {None, *_ON_ITS_WAY}:
                 return f"Pod {pod['metadata']['name']}: {_waiting(container)}"
+        for container in status.get("initContainerStatuses") or ():
+            # All of them are scorers of somebody's own, which are to run as long as the Pod; the kubelet shows their pauses between two starts as an end.
+            if "terminated" in (container.get("state") or {}):
+                image = next((each.get("image") for each in pod["spec"].get("initContainers") or () if each["name"] == container.get("name")), "")
+                return f"Pod {pod['metadata']['name']}: container {container.get('name')} (image {image}) ends again and again, {_last(container)}"
         if seconds := _unmounted(status, now=now):
             wanted = [volume["secret"] for volume in pod["spec"].get("volumes") or () if "secret" in volume]
             secrets = [f"Secret {each['secretName']} with key {each['items'][0]['key']}" for each in wanted]
