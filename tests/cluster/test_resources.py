@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from e2e.cluster import Cluster, StepFailed
+from sluice.api.described import descriptions
 from sluice.api.kinds import KINDS, Kind
 from sluice.api.policy import StatementKind
 from tests.cluster.installation import ROOT, remove
@@ -391,8 +392,10 @@ def test_the_api_server_takes_what_is_right(nowhere: Namespace, kind: str, chang
 def test_explain_shows_what_a_kind_and_its_fields_are_for(cluster: Cluster, kind: Kind) -> None:
     assert kind.description in " ".join(cluster.kubectl("explain", kind.plural).stdout.split())
     shown = " ".join(cluster.kubectl("explain", f"{kind.plural}.spec").stdout.split())
-    for field in kind.spec.model_fields.values():
-        assert " ".join((field.description or "").split()) in shown
+    texts = descriptions(kind.spec)
+    assert texts.keys() == kind.spec.model_fields.keys()
+    for text in texts.values():
+        assert " ".join(text.split()) in shown
 
 
 def test_all_kinds_are_listed_by_category_and_short_name(cluster: Cluster) -> None:

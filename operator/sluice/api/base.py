@@ -92,9 +92,9 @@ LIST_SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
 
 
 class Model(BaseModel):
-    """Camel-case on the wire, immutable in memory; an unknown field is an error, never ignored. Attribute docstrings are what `kubectl explain` shows."""
+    """Camel-case on the wire, immutable in memory; an unknown field is an error, never ignored. The text below a field is what `kubectl explain` shows."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
 
 class NameRef(Model):

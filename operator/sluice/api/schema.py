@@ -9,10 +9,11 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from sluice.api.described import Described
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import core_schema as cs
 
 _KEYWORDS = frozenset(
@@ -29,7 +30,7 @@ class InexpressibleError(TypeError):
     """A model uses something that a structural schema cannot say."""
 
 
-class _Generator(GenerateJsonSchema):
+class _Generator(Described):
     def nullable_schema(self, schema: cs.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])  # an absent member and a null one are the same to a CRD
 

@@ -169,7 +169,9 @@ def _read(path: Path, line: int, document: dict[str, Any]) -> PolicyTest:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of a file, for editors."""
-    made = PolicyTest.model_json_schema(by_alias=True)
+    from sluice.api.described import Described  # noqa: PLC0415 - only who edits wants it
+
+    made = PolicyTest.model_json_schema(by_alias=True, schema_generator=Described)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": _SCHEMA_ID, **made}
 
 
