@@ -13,7 +13,7 @@ from sluice.cli.loaded import Loaded
 
 _PLACES = {
     "approve": "decisions.approve", "canary": "canary.canary", "check": "check.check", "collect": "collect.collect",
-    "controller": "processes.controller", "diff": "diff.diff", "drill": "drills.drill", "evidence": "sign_statement.evidence",
+    "controller": "processes.controller", "diff": "diff.diff", "drill": "drills.drill", "evidence": "evidence.evidence",
     "explain": "explain.explain", "init": "init.init", "policy": "policy.policy", "probe": "probe.probe", "reject": "decisions.reject",
     "replay": "replay.replay",
     "revoke": "revoke.revoke", "score": "scoring.score", "sign": "sign.sign", "suite": "suite.suite", "trust": "trust.trust", "verify": "verify.verify",
@@ -41,6 +41,7 @@ def main() -> None:
                  sluice canary plan --margin 0.02 --planned 3000
                  sluice replay monday.jsonl --suite suite.yaml -o cases.jsonl
     Verify:      sluice verify release mr/churn-2-1-0 -n payments;  sluice verify bundle|image|model …
+    Convert:     sluice evidence convert samples.parquet --suite churn-core --cases 500 --tool our-eval=1.2 -o samples.jsonl
     Sign:        sluice sign model|statement …;  sluice evidence create --bundle eval.json > evidence.yaml
     Trust:       sluice trust import|show|diff …
     Processes:   sluice controller, sluice webhook (the chart starts them), sluice score and sluice probe (the controller starts them)

@@ -110,12 +110,7 @@ def _subject(text: str) -> tuple[str, str]:
     return name, digest_of(value)
 
 
-@click.group()
-def evidence() -> None:
-    """Evidence as files beside the manifests, so that Git carries it to the cluster."""
-
-
-@evidence.command()
+@click.command("create")
 @click.option("--bundle", "bundle_file", type=FILE, required=True, help="The signed bundle.")
 @click.option("--attach", "attached", type=FILE, multiple=True, help="A raw file that the statement names by digest; may be given more than once.")
 @click.option("--name", callback=object_name, help="Name of the ReleaseEvidence.  [default: from the bundle's digest]")
