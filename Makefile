@@ -61,6 +61,8 @@ test: ## everything that CI runs, quietly; ends with pytest's closing line, or w
 	@$(MAKE) lint
 	@$(STEP) binaries $(BIN)/python -m e2e.cluster build
 	@$(STEP) image $(BIN)/python -m e2e.images build sluice
+	@$(STEP) model-server $(BIN)/python -m e2e.images build model-server
+	@$(STEP) model $(BIN)/python -m e2e.demo.model
 	@$(STEP) --closing-line '^=+ .* in .*=+$$' pytest timeout --foreground --signal=INT --kill-after=60 $(TESTS_END_WITHIN) $(BIN)/pytest $(SIDE_BY_SIDE) --durations=15 $(SUITES)
 
 image: venv ## build the Sluice image without a container engine; prints its name, digest and OCI layout folder

@@ -109,7 +109,8 @@ def _alone() -> Iterator[Path]:
 
 def _environment(narrator: Narrator) -> Path:
     """Give the Python that has scikit-learn and lm-eval; install them when it is not there."""
-    key = key_of({"pins": PINS.read_bytes(), "python": f"{sys.executable} {sys.version}".encode()})
+    # Not by the checkout's own interpreter: checkouts would take the environment from each other, which is half a gigabyte.
+    key = key_of({"pins": PINS.read_bytes(), "python": f"{sys.base_prefix} {sys.version}".encode()})
     folder = _cache() / f"venv-{key}"
     python = folder / "bin" / "python"
     if (folder / "complete").exists():
@@ -144,3 +145,7 @@ def _call(command: list[str], *, log: Path, environment: dict[str, str] | None =
         )
     if done.returncode:
         raise StepFailed(f"{' '.join(command[:3])} failed with exit code {done.returncode}", log=log)
+
+
+if __name__ == "__main__":
+    print(trained("1.0.0", narrator=Narrator()).folder)

@@ -256,7 +256,8 @@ class ReleaseSpec(Model):
         )
     )
 
-    model: Annotated[Label, Field(description="Name of the model, the same in all its releases.")]
+    model: Label
+    """Name of the model, the same in all its releases."""
     version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]([0-9A-Za-z.+_-]*[0-9A-Za-z])?$", max_length=64)]
     """Version of the model."""
     owner: Owner
