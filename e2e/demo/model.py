@@ -70,17 +70,23 @@ def _made(version: str, means: list[str], narrator: Narrator) -> Trained:
     folder = _cache() / f"digits-{version}-{key}"
     if not folder.exists():
         with _alone() as scratch:
-            python = _environment(narrator)
-            model = scratch / "made" / "model"
-            with narrator.step(f"{'quantise' if means else 'train'} digits {version}"):
-                _run(python, "e2e.demo.digits.train", str(model), f"--version={version}", *means, log=_cache() / "train.log")
-            with narrator.step(f"evaluate digits {version} with lm-eval (log: {_cache() / 'evaluate.log'})"):
-                _run(python, "e2e.demo.digits.evaluate", str(model), str(scratch / "made" / "evaluation"), log=_cache() / "evaluate.log")
-            (scratch / "made").rename(folder)
+            # Somebody else may have made it while we waited for our turn.
+            if not folder.exists():
+                _make(folder, scratch, version, means, narrator)
     (results,) = folder.glob("evaluation/*/results_*.json")
     with (folder / "evaluation" / "held-out.jsonl").open(encoding="utf-8") as questions:
         held_out = tuple(_question(json.loads(line)) for line in questions)
     return Trained(version=version, folder=folder / "model", results=results, held_out=held_out)
+
+
+def _make(folder: Path, scratch: Path, version: str, means: list[str], narrator: Narrator) -> None:
+    python = _environment(narrator)
+    model = scratch / "made" / "model"
+    with narrator.step(f"{'quantise' if means else 'train'} digits {version}"):
+        _run(python, "e2e.demo.digits.train", str(model), f"--version={version}", *means, log=_cache() / "train.log")
+    with narrator.step(f"evaluate digits {version} with lm-eval (log: {_cache() / 'evaluate.log'})"):
+        _run(python, "e2e.demo.digits.evaluate", str(model), str(scratch / "made" / "evaluation"), log=_cache() / "evaluate.log")
+    (scratch / "made").rename(folder)
 
 
 def _question(asked: dict[str, Any]) -> Question:
