@@ -166,7 +166,7 @@ REFUSED: list[tuple[str, str, list[tuple[str, Any]], str]] = [
     ("signer-for-nothing", "ReleasePolicy", [(f"{SIGNER}.may", [])], "should have at least 1 items"),
     ("evaluation-of-nothing", "ReleasePolicy", [("spec.requirements.2.measures", GONE)], "measures go with type Evaluation, and it needs them"),
     ("measures-elsewhere", "ReleasePolicy",
-     [("spec.requirements.0.measures", [{"suite": "s", "metric": "m", "atLeast": "1"}])], "measures go with type Evaluation"),
+     [("spec.requirements.0.measures", [{"suite": "s", "metric": "m", "atLeast": "0.9"}])], "measures go with type Evaluation"),
     ("measure-both-ways", "ReleasePolicy", [("spec.requirements.2.measures.0.atMost", "1")], "set exactly one of atLeast, atMost"),
     ("measure-no-way", "ReleasePolicy", [("spec.requirements.2.measures.0.atLeast", GONE)], "set exactly one of atLeast, atMost"),
     ("comparison-and-threshold", "ReleasePolicy", [("spec.requirements.2.measures.0.notWorseThanBaselineBy", "0.02")], "set exactly one of atLeast, atMost"),

@@ -41,4 +41,4 @@ def test_a_signer_whom_no_trust_root_can_verify_is_named() -> None:
     problems = policy_problems(policy, {"ci": root, "sigstore-public": root})
     assert [str(problem.reason) for problem in problems] == ["SignerUnverifiable"]
     assert problems[0].message == "spec.signers[trainer-ci].identity: TrustRoot 'sigstore-public' has keys only, and keys have no identity"
-    assert "name one of its keys (data-office, eval-ci)" in problems[0].remedy
+    assert "in place of issuer and identity name one of its keys (data-office, eval-ci) as spec.signers[" in problems[0].remedy

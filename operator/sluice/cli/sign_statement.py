@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PREDICATE_BYTES: Final = 256 << 10
 _SHORT: Final = 10
+_COMPRESS: Final = "compress it with gzip or Zstandard, and sign a statement that names what comes out"
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+")
 
 
@@ -132,7 +133,7 @@ def create(*, bundle_file: Path, attached: tuple[Path, ...], name: str | None, n
     from sluice.provenance.envelope import read_bundle  # noqa: PLC0415
     from sluice.provenance.errors import ProvenanceError  # noqa: PLC0415
 
-    content = _content(bundle_file, BUNDLE_BASE64_LIMIT)
+    content = _content(bundle_file, BUNDLE_BASE64_LIMIT, larger="keep it in a registry (docs/evidence-discovery.md)")
     try:
         read_bundle(content)
     except ProvenanceError as error:
@@ -140,7 +141,7 @@ def create(*, bundle_file: Path, attached: tuple[Path, ...], name: str | None, n
     raw = _base64(content)
     spec: dict[str, Any] = {"bundle": {"inline": raw}}
     if attached:
-        spec["attachments"] = [{"name": path.name, "inline": _base64(_content(path, ATTACHMENT_BASE64_LIMIT))} for path in attached]
+        spec["attachments"] = [{"name": path.name, "inline": _base64(_content(path, ATTACHMENT_BASE64_LIMIT, larger=_COMPRESS))} for path in attached]
     if isinstance(problem := read(EvidenceSpec, {"spec": spec}), Unreadable):
         raise click.UsageError(str(problem))
     readable = name or f"{_readable(bundle_file)}-{hashlib.sha256(raw.encode()).hexdigest()[:_SHORT]}"
@@ -158,7 +159,7 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def _content(path: Path, limit: int) -> bytes:
+def _content(path: Path, limit: int, *, larger: str) -> bytes:
     """The bytes of a file whose base64 fits into `limit` characters. Raises CannotTell, UsageError."""
     most = limit // 4 * 3
     try:
@@ -167,5 +168,5 @@ def _content(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise CannotTell(f"{path}: {error.strerror or error}") from error
     if len(content) > most:
-        raise click.UsageError(f"{path}: longer than {most:,} bytes, which is what an object of the cluster can carry")
+        raise click.UsageError(f"{path}: longer than {most:,} bytes, which is what an object of the cluster can carry; {larger}")
     return content

@@ -201,7 +201,7 @@ class Walk:
         for origin in (origin for origin in Origin if origin in asked):
             named = [ingredient for role, ingredient in parts if role == origin.value]
             if not named:
-                return self._missing(model, f"no statement names {_WORDS[origin]} of {run}")
+                return self._missing(model, f"no statement names {_WORDS[origin]} of {run}", part=origin)
             if not any(ingredient.digests for ingredient in named):
                 return self._missing(model, f"{_WORDS[origin]} of {run}, {named[0].name}, is named without a digest")
             if differs := self._differs(model, origin, named, run):
@@ -275,10 +275,11 @@ class Walk:
             return Link(ends=(f"{words}, of release {kin.release.name}",))
         return Link(reason=Reason.LineageMissing, message=f"{words} is of release {kin.release.name}, which may not serve")
 
-    def _missing(self, model: _Model, message: str) -> Link:
+    def _missing(self, model: _Model, message: str, *, part: Origin | None = None) -> Link:
         subject = ", ".join(sorted(model.digests))
         signers = who_may(self._asked.policy, Kind.PROVENANCE)
-        return Link(reason=Reason.LineageMissing, message=message, remedy=f"sign provenance ({PREDICATE_TYPE}) of {subject} that names it, as {signers}")
+        how = f" among its resolvedDependencies, with the annotation {ROLE_ANNOTATION}: {part}" if part else ""
+        return Link(reason=Reason.LineageMissing, message=message, remedy=f"sign provenance ({PREDICATE_TYPE}) of {subject} that names it{how}, as {signers}")
 
 
 def _too_large(message: str) -> Link:

@@ -100,9 +100,10 @@ def _of_one(asked: Asked, fact: Fact, release: Release, at: Instant) -> Result:
     said = _said(asked, fact, release.spec)
     if said.objection is not None:
         reason, words = said.objection
-        return asked.result(
-            Outcome.FAILED, reason, f"{words}; signed by {describe(fact)}", remedy=f"have {who_may(asked.policy, _kind(asked))} sign for this one"
-        )
+        who = who_may(asked.policy, _kind(asked))
+        negative = f"apply a new ModelRelease with what was found wanting changed; or, when it is decided anew, have {who} sign that"
+        remedy = negative if reason is Reason.AssuranceNegative else f"have {who} sign for this one"
+        return asked.result(Outcome.FAILED, reason, f"{words}; signed by {describe(fact)}", remedy=remedy)
     if not at.has_come(said.begins, early=_SKEW):
         return asked.result(Outcome.MISSING, Reason.AssuranceNotYet, f"{said.words} begins at {said.begins.isoformat()}", remedy="nothing to do but to wait")
     if said.ends is not None and at.has_come(said.ends):

@@ -86,7 +86,7 @@ def _compared(asked: Asked, measure: Measure, ours: Numbers, theirs: Numbers) ->
         if candidate is None:
             return asked.result(
                 Outcome.MISSING, Reason.MeasureMissing, f"the baseline's evaluation has {what}, and this one has not",
-                remedy=f"evaluate the weights on all cases of {baseline.suite} and apply the signed result as ReleaseEvidence",
+                remedy=f"evaluate it on all cases of {baseline.suite} and apply the signed result as ReleaseEvidence",
             )  # fmt: skip
         for each in (candidate, baseline):
             if not is_proportion(each):
@@ -127,19 +127,21 @@ def _told(
     head = f"{in_words(measure)} beside {baseline}"
     allowed = f"policy allows {measure.not_worse_than_baseline_by} at {measure.confidence}"
     worse = [each for each in found if id(each) in rejected]
+    to_show = f", in each of {len(found)} comparisons" if len(found) > 1 else ""
     if worse:
         return asked.result(
-            Outcome.FAILED, Reason.WorseThanBaseline, f"{head} is worse: {_listed(worse, lambda each: each.numbers)}; {allowed}, over {of_all} comparisons",
+            Outcome.FAILED, Reason.WorseThanBaseline,
+            f"{head} is worse: {_listed(worse, lambda each: each.numbers)}; {allowed}, over {of_all} comparisons (Holm)",
             remedy="improve the model and apply a new ModelRelease", evidence=evidence,
         )  # fmt: skip
     unknown = [each for each in found if not each.difference.is_within(float(measure.confidence))]
     if unknown:
         told = _listed(unknown, lambda each: f"{each.numbers}: {each.to_decide}")
         return asked.result(
-            Outcome.MISSING, Reason.EvaluationInconclusive, f"{head} is neither shown to be worse nor not to be: {told}; {allowed}",
+            Outcome.MISSING, Reason.EvaluationInconclusive, f"{head} is neither shown to be worse nor not to be: {told}; {allowed}{to_show}",
             remedy=f"evaluate both on more cases of {suite_of(measure)}, or allow small slices more with a measure of their own", evidence=evidence,
         )  # fmt: skip
-    slices = f", and so in {len(found) - 1} {'slices' if measure.family is None else 'more'}" if len(found) > 1 else ""
+    slices = f", and so each alone in {len(found) - 1} {'slices' if measure.family is None else 'more'}" if len(found) > 1 else ""
     first = found[0]
     churn = f", {first.difference.churn:.1%} changed" if first.difference.paired else ""
     message = f"{head} is not worse: {first.numbers}{churn}{slices}; {allowed}"

@@ -98,8 +98,8 @@ def _lacking(asked: Asked, measures: Sequence[Measure], run: Numbers, runs: Sequ
         whole = f"asked of {measure.suite}" if not any(each.family for each in measures) else "asked by this requirement"
         results.append(asked.result(
             Outcome.MISSING, Reason.MeasureMissing,
-            f"no evaluation has {what}" + (f" and all else that is {whole}: one run has to have both" if elsewhere else ""),
-            remedy=f"evaluate the weights on {suite_of(measure)} and apply the signed result as ReleaseEvidence",
+            f"no evaluation has {what}" + (f" and all else that is {whole}: one run has to have both" if elsewhere else f"; it has {run.has}"),
+            remedy=f"evaluate it on {suite_of(measure)} and apply the signed result as ReleaseEvidence",
         ))  # fmt: skip
     return results
 
@@ -147,7 +147,8 @@ def _too_few(asked: Asked, measure: Measure, samples: int) -> Result:
 def _held(asked: Asked, measure: Measure, run: Numbers, measurement: Measurement, at: Instant) -> Result:
     what, n, fact = named(measure, measurement), measurement.samples, run.fact
     if not is_proportion(measurement):
-        return asked.result(Outcome.FAILED, Reason.MetricOutOfRange, f"{what} is {measurement.value} over {n} samples, or scores are not in [0, 1]")
+        return asked.result(Outcome.FAILED, Reason.MetricOutOfRange, f"{what} is {measurement.value} over {n} samples, or scores are not in [0, 1]",
+                            remedy=f"have {suite_of(measure)} scored by shares between 0 and 1, and apply the signed result as ReleaseEvidence")  # fmt: skip
     if n < (measure.samples_at_least or 0):
         return _too_few(asked, measure, n)
     if measure.family is not None and measure.at_most is not None:
@@ -186,7 +187,8 @@ def _reached(asked: Asked, measure: Measure, fact: Fact, result: Result, at: Ins
         return result
     what = in_words(measure)
     if fact.signed_at is None:
-        return asked.result(Outcome.FAILED, Reason.AgeUnknown, f"{what} must not be older than {measure.max_age}, and the signature has no trusted time")
+        return asked.result(Outcome.FAILED, Reason.AgeUnknown, f"{what} must not be older than {measure.max_age}, and the signature has no trusted time",
+                            remedy="have it signed again with a time that somebody vouches for: sluice sign statement --keyless (docs/verify.md)")  # fmt: skip
     ends = fact.signed_at + parse_duration(measure.max_age)
     if at.has_come(ends):
         return asked.result(Outcome.EXPIRED, Reason.EvidenceExpired, f"{what} is older than {measure.max_age} since {ends.isoformat()}",

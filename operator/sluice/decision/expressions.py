@@ -25,6 +25,8 @@ _CONFIG: Final = "stdlib: {exclude_functions: [{name: _+_}]}"
 _COMPREHENSION: Final = re.compile(r"\.\s*(?:exists|all)\s*\(")
 _MOST_COMPREHENSIONS: Final = 3
 _SHOWN: Final = 200
+_PREFIX: Final = re.compile(r"^[A-Z_]+: ERROR: <input>:(\d+):(\d+): ")
+_LEFT_OUT: Final = "undeclared reference to '_+_'"
 
 
 class ExpressionMalformedError(ValueError):
@@ -61,7 +63,7 @@ class Expression:
             type_ = checks.compile(text).return_type()
             program = runs.compile(text)
         except RuntimeError as error:
-            message = f"{field}: {str(error).splitlines()[0]} (value: {text[:_SHOWN]!r})"
+            message = f"{field}: {_in_words(str(error).splitlines()[0])} (value: {text[:_SHOWN]!r})"
             raise ExpressionMalformedError(message) from error
         if type_ not in (cel.Type.BOOL, cel.Type.DYN):
             message = f"{field} is {type_.name()}, not bool (value: {text[:_SHOWN]!r})"
@@ -82,3 +84,9 @@ class Expression:
             # Over the library's budget. Its other failures come back as a value of type ERROR.
             return None
         return bool(value.value()) if value.type() == cel.Type.BOOL else None
+
+
+def _in_words(error: str) -> str:
+    """Say where it is, and what a user who knows CEL looks for in vain."""
+    hint = ": there is no +, map or filter here (docs/risk.md)" if _LEFT_OUT in error else ""
+    return _PREFIX.sub(r"line \1, column \2: ", error) + hint

@@ -154,10 +154,10 @@ def _uncontaminated(asked: Asked, case: Case, result: Result, decide: Callable[[
     aliases = _Aliases(asked, case)
     for ingredient, fact in _ingredients(asked, case):
         if seen := sorted(pins.keys() & aliases.of(ingredient)):
-            name = ingredient.name[:200] or min(ingredient.digests)
+            name = f"{ingredient.name[:200]} ({min(ingredient.digests)})" if ingredient.name else min(ingredient.digests)
             return asked.result(
                 Outcome.FAILED, Reason.TestSetTrainedOn,
-                f"the test set of {pins[seen[0]]} ({seen[0]}) went into the weights, as {name} ({min(ingredient.digests)}): so says {describe(fact)}",
+                f"the test set of {pins[seen[0]]} ({seen[0]}) went into the weights, as {name}: so says {describe(fact)}",
                 remedy="evaluate on cases that the model was not trained on, or apply a new ModelRelease that was trained without them",
                 evidence=(fact.bundle_digest,),
             )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluice.api.families import Better
 from sluice.api.policy import StatementKind as Kind
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from sluice.evidence.families import Families
     from sluice.evidence.family_table import Member
     from sluice.evidence.measurement import Measurement
+
+
+_SHOWN: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,16 @@ class Numbers:
             return None if found else in_words(measure)
         missing = sorted((self.pinned & self.families.suites_of(measure.family)) - {each.suite for each in found})
         return f"{in_words(measure)}, measured on the pinned {missing[0]}" if missing else None if found else in_words(measure)
+
+    @property
+    def has(self) -> str:
+        """Say what there is, for who asked for something else: a slip in a name, or in a slice, is seen beside it."""
+        found = sorted(
+            {f"{each.metric} of {each.suite}" + (f" where {each.slice}" if each.slice else "") for numbers in self.by_slice.values() for each in numbers}
+        )
+        # Numbers of all cases first: there are hundreds of slices.
+        found.sort(key=lambda words: " where " in words)
+        return ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "") or "no numbers"
 
     def lower_is_better(self, measure: Measure, number: Measurement) -> bool:
         """Which way a number is better that the measure asks for."""

@@ -62,7 +62,8 @@ def signer_problem(signer: Signer, trust_roots: Mapping[str, TrustRoot]) -> Prob
         return Problem(
             reason=Reason.SignerUnverifiable,
             message=f"spec.signers[{signer.name}].identity: TrustRoot {signer.trust_root!r} has keys only, and keys have no identity",
-            remedy=f"name one of its keys ({_names(root.anchors.named_keys)}), or a TrustRoot whose certificates have identities",
+            remedy=f"in place of issuer and identity name one of its keys ({_names(root.anchors.named_keys)}) as spec.signers[{signer.name}].key, "
+            "or name a TrustRoot whose certificates have identities",
         )
     return None
 

@@ -60,6 +60,14 @@ def in_words(problem: ErrorDetails) -> str:
         case "string_pattern_mismatch" if instead := _INSTEAD.get(str(problem.get("ctx", {}).get("pattern"))):
             return f"{instead} (value: {value!r})"
         case "model_type":
-            return f"this has fields of its own; write them below it (value: {value!r})"
+            return f"this has fields of its own; write them below it{_such_as(problem)} (value: {value!r})"
         case _:
             return f"{problem['msg'].removeprefix('Value error, ')} (value: {value!r})"
+
+
+def _such_as(problem: ErrorDetails) -> str:
+    """Name the fields that cannot be left out, as they are written."""
+    wanted = problem.get("ctx", {}).get("class_name")
+    model = next((each for each in Model.__subclasses__() if each.__name__ == wanted), None)
+    needed = [field.alias or name for name, field in model.model_fields.items() if field.is_required()] if model else []
+    return f", as {{{', '.join(f'{name}: …' for name in needed)}}}" if needed else ""

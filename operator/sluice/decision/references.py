@@ -17,6 +17,7 @@ from sluice.decision.measured import Numbers, about, in_words, suite_of
 from sluice.decision.parents import OPTIMISED, parents_of
 from sluice.decision.reasons import Reason
 from sluice.decision.statements import who_may
+from sluice.provenance.slsa import PREDICATE_TYPE
 
 if TYPE_CHECKING:
     from sluice.api.measure import Measure
@@ -89,7 +90,8 @@ def _of_the_parents(asked: Asked, measures: Sequence[Measure], artifact: Artifac
     if not parents:
         return asked.result(
             Outcome.MISSING, Reason.ParentUnknown, f"{artifact.name} {artifact.digest} came about by {change}, and no provenance names its base model",
-            remedy=f"sign provenance of {artifact.digest} as {who_may(asked.policy, Kind.PROVENANCE)}, with a dependency in the role BaseModel",
+            remedy=f"sign provenance ({PREDICATE_TYPE}) of {artifact.digest} as {who_may(asked.policy, Kind.PROVENANCE)}, "
+            "with the annotation sluice.dev/role: BaseModel on the dependency that it was made from",
         )  # fmt: skip
     names = {digest: kin.release.name for kin in case.kin.releases for digest in kin.release.model_names}
     found = [first_of(f"{names.get(digest, digest)}, which it was made from", digest, case.kin.facts) for digest in sorted(parents)]
@@ -106,7 +108,7 @@ def _unverified(asked: Asked, waits: Sequence[str], what: str) -> Result:
 
 
 def _unmeasured(asked: Asked, measures: Sequence[Measure], what: str, to_evaluate: str) -> Result:
-    wanted = ", ".join(in_words(measure) for measure in measures)
+    wanted = ", ".join(in_words(measure) + (f" by {' and '.join(measure.slices)}" if measure.slices else "") for measure in measures)
     return asked.result(
         Outcome.MISSING, Reason.BaselineNotMeasured, f"no evaluation of {what} has {wanted}: there is nothing to compare with",
         remedy=f"evaluate {to_evaluate} on {suite_of(measures[0])} and apply the signed result as ReleaseEvidence",

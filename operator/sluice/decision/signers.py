@@ -61,6 +61,25 @@ _KINDS_OF_CONTENT: Mapping[type[Content], StatementKind] = MappingProxyType(
 )
 
 
+_TO_SIGN: Mapping[StatementKind, str] = MappingProxyType(
+    {
+        StatementKind.EVALUATION: evaluation.TEST_RESULT,
+        StatementKind.PROVENANCE: slsa.PREDICATE_TYPE,
+        StatementKind.VERIFICATION_SUMMARY: vsa.PREDICATE_TYPE,
+        StatementKind.CHANGE_TICKET: assurance.CHANGE_TICKET,
+        StatementKind.IMPACT_ASSESSMENT: assurance.IMPACT_ASSESSMENT,
+        StatementKind.VENDOR_ASSURANCE: assurance.VENDOR_ASSURANCE,
+    }
+)
+"""Where a kind has several predicate types, the one for who has none yet."""
+
+
+def how_to_sign(kind: StatementKind) -> str:
+    """Say with which commands a statement of a kind becomes evidence, for remedies."""
+    of_a_type = f" --predicate-type {_TO_SIGN[kind]}" if kind in _TO_SIGN else ""
+    return f"sluice sign {'model' if kind is StatementKind.MODEL_SIGNATURE else f'statement{of_a_type}'}, then sluice evidence create"
+
+
 def kind_of(fact: Fact) -> StatementKind | None:
     """Return what kind of statement `fact` is; None for one that satisfies no requirement."""
     return _KINDS_OF_CONTENT.get(type(fact.content))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sluice.api.policy import StatementKind as Kind
 from sluice.api.release import Outcome
 from sluice.decision.reasons import Reason
-from sluice.decision.signers import describe, kind_of, kind_of_predicate, permitted_signer
+from sluice.decision.signers import describe, how_to_sign, kind_of, kind_of_predicate, permitted_signer
 
 if TYPE_CHECKING:
     from sluice.decision.builds import Objection
@@ -60,12 +60,12 @@ def statement(
     if refused:
         return asked.result(Outcome.FAILED, Reason.EvidenceRefused,
             f"{artifact}: ReleaseEvidence {refused.source} was refused ({refused.reason}): {refused.message}",
-            remedy=f"kubectl describe mre/{refused.source} -n {case.release.namespace}",
+            remedy=f"have {who_may(asked.policy, kind)} sign one that is not refused: kubectl describe mre/{refused.source} -n {case.release.namespace}",
         )  # fmt: skip
     article = "an" if kind.value[0] in "AEIOU" else "a"
     return asked.result(Outcome.MISSING, Reason.EvidenceMissing,
         f"no {kind.value} statement speaks of {artifact} {digest}",
-        remedy=f"apply a ReleaseEvidence with {article} {kind.value} statement about {digest}, signed by {who_may(asked.policy, kind)}",
+        remedy=f"apply a ReleaseEvidence with {article} {kind.value} statement about {digest}, signed by {who_may(asked.policy, kind)} ({how_to_sign(kind)})",
     )  # fmt: skip
 
 

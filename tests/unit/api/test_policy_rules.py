@@ -51,6 +51,25 @@ def refusals(of: str, value: dict[str, Any], *within: str) -> list[str]:
     return [message for rule, message in rules(of, *within) if not rule.eval(data={"self": value}).value()]
 
 
+@pytest.mark.parametrize(
+    ("measure", "refused"),
+    [
+        ({"atLeast": "0.999999999"}, False),
+        ({"atLeast": "1"}, True),
+        ({"atLeast": "1.00"}, True),
+        ({"atLeast": "5"}, True),
+        ({"atMost": "0.000000001"}, False),
+        ({"atMost": "0"}, True),
+        ({"atMost": "0.00"}, True),
+        ({"atMost": "-0.5"}, True),
+        ({"notWorseThanBaselineBy": "0"}, False),
+    ],
+)
+def test_a_bound_that_no_number_of_samples_reaches_is_refused(measure: dict[str, str], refused: bool) -> None:
+    said = refusals("requirements", {"suite": "s", "metric": "m"} | measure, "measures")
+    assert [message.startswith("no number of samples") for message in said] == [True] * refused
+
+
 @pytest.mark.parametrize("kind", list(RequirementType))
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_field_goes_with_the_types_that_read_it_and_no_other(field: str, kind: RequirementType) -> None:

@@ -180,6 +180,8 @@ def test_a_mistake_at_the_desk_is_answered_with_what_to_do(deploy: Path, command
         ("deploy/policy.yaml", "family:", "famly:", "famly: there is no such field; look for a slip in its name"),
         ("deploy/policy.yaml", "atLeast", "atMost", "numbers of a family are read so that 1 is best"),
         ("deploy/policy.yaml", "when: 'true'", "when: release.modell == ''", "spec.tiers[standard].when"),
+        ("deploy/modelrelease.yaml", "type: Train", "type: Retrain\n    baseline: churn-0-9-0", "write them below it, as {name: …} (value: 'churn-0-9-0')"),
+        ("deploy/policy.yaml", "when: 'true'", "when: release.artifacts.map(a, a.name) == []", "line 1, column 22: undeclared reference"),
         ("deploy/modelrelease.yaml", "type: Weights", "type: Weight", "artifacts.0.type: Input should be 'Weights'"),
         ("deploy/modelrelease.yaml", "digest: sha256:", "digest: sha-256:", "artifacts.0.digest"),
         ("tests/cases.yaml", "release: payments/", "release: ", "cases[0].release: String should match pattern"),

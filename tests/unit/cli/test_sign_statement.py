@@ -117,4 +117,12 @@ def test_a_bundle_becomes_a_manifest_always_the_same(at: Desk) -> None:
 
 def test_what_no_object_can_carry_is_refused(at: Desk) -> None:
     at.bundle.write_bytes(b"x" * 400_000)
-    assert run("evidence", "create", "--bundle", at.bundle).exit_code == 2
+    result = run("evidence", "create", "--bundle", at.bundle)
+    assert (result.exit_code, "keep it in a registry" in result.output) == (2, True)
+
+
+def test_a_raw_file_that_no_object_can_carry_may_be_compressed(at: Desk) -> None:
+    (raw := at.bundle.with_name("samples.jsonl")).write_bytes(b"x" * 200_000)
+    assert at.sign(f"samples={raw}").exit_code == 0
+    result = run("evidence", "create", "--bundle", at.bundle, "--attach", raw)
+    assert (result.exit_code, "compress it with gzip or Zstandard" in result.output) == (2, True)

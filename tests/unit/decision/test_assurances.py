@@ -115,6 +115,7 @@ def test_a_field_alone_is_the_word_of_those_who_want_the_release(name: str) -> N
     result = result_of(known, name)
     assert (result.outcome, result.reason, verdict_of(known).allows) == (Outcome.MISSING, Reason.EvidenceMissing, Allowance.NOTHING)
     assert "signed by office" in (result.remedy or "")
+    assert "(sluice sign statement --predicate-type https://sluice.dev/" in (result.remedy or "")
     assert (REPORT if name == "vendor" else digest(known)) in (result.remedy or "")
 
 
@@ -187,6 +188,8 @@ def test_what_was_signed_about_another_one_or_with_a_no_fails_and_is_named(name:
     result = result_of(known, name)
     assert (result.outcome, result.reason) == (Outcome.FAILED, reason)
     assert words in result.message
+    # Who was told no signs no other statement of the same.
+    assert ("apply a new ModelRelease" in (result.remedy or "")) is (reason is Reason.AssuranceNegative)
     # It stands in nobody's way: one that is right suffices.
     put(known, name, named="right")
     assert result_of(known, name).outcome is Outcome.SATISFIED

@@ -159,6 +159,7 @@ def test_a_tampered_bundle_fails_the_requirement_it_claims_to_meet() -> None:
     result = result_of(verdict_of(world), "weights-signed")
     assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.EvidenceRefused)
     assert "tampered" in result.message
+    assert (result.remedy or "").startswith("have trainer-ci sign one that is not refused: kubectl describe mre/tampered")
     assert result_of(verdict_of(world), "quality").outcome is Outcome.SATISFIED
 
 

@@ -109,7 +109,7 @@ def test_a_loss_in_one_slice_is_found_though_the_whole_is_within_the_margin() ->
     result = quality(world_of(ours, theirs, BESIDE | {"notWorseThanBaselineBy": "0.03", "slices": ["region"]}))
     assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.WorseThanBaseline)
     assert "region=DACH 0.8500 against 1.0000" in result.message
-    assert "over 3 comparisons" in result.message
+    assert "over 3 comparisons (Holm)" in result.message
 
 
 def test_slices_are_those_of_the_baseline_so_that_none_can_be_left_out() -> None:
@@ -122,7 +122,27 @@ def test_slices_are_those_of_the_baseline_so_that_none_can_be_left_out() -> None
 def test_slices_within_the_margin_are_counted_in_the_message() -> None:
     result = quality(world_of(samples(every(10)), samples(every(10)), BESIDE | {"slices": ["region"], "notWorseThanBaselineBy": "0.05"}))
     assert result.outcome is Outcome.SATISFIED
-    assert "and so in 2 slices" in result.message
+    assert "and so each alone in 2 slices" in result.message
+
+
+def test_a_baseline_without_the_fields_that_slices_name_is_told_by_them() -> None:
+    """Its metric is there, and who reads only of the metric looks in vain for what is missing."""
+    result = quality(world_of(samples(every(10)), samples(every(10)), BESIDE | {"slices": ["region", "group"]}))
+    assert (result.outcome, result.reason) == (Outcome.MISSING, Reason.BaselineNotMeasured)
+    assert "has acc of churn-core by region and group" in result.message
+
+
+def test_what_is_inconclusive_says_over_how_many_comparisons_it_has_to_be_shown() -> None:
+    few = samples(every(10), cases=300)
+    result = quality(world_of(few, few, BESIDE | {"slices": ["region"]}))
+    assert result.reason is Reason.EvaluationInconclusive
+    assert result.message.endswith("policy allows 0.02 at 0.95, in each of 3 comparisons")
+
+
+def test_an_optimised_model_without_a_parent_is_told_how_one_is_named() -> None:
+    result = quality(world_of(samples(every(10)), samples(every(10)), change="Quantize"))
+    assert result.reason is Reason.ParentUnknown
+    assert f"{ROLE_ANNOTATION}: BaseModel" in (result.remedy or "")
 
 
 def test_one_slice_may_be_given_another_margin_by_name() -> None:

@@ -215,7 +215,7 @@ def beside(ours: tuple[bytes, ...], theirs: tuple[bytes, ...], *measures: dict[s
 def test_each_number_of_the_family_that_the_baseline_has_is_compared() -> None:
     good = beside((raw(DAN, 0.99), raw(GRANDMA, 0.99)), (raw(DAN, 0.99), raw(GRANDMA, 0.99)))
     assert (good.outcome, good.reason) == (Outcome.SATISFIED, Reason.NotWorseThanBaseline)
-    assert "and so in 1 more" in good.message
+    assert "and so each alone in 1 more" in good.message
     worse = beside((raw(DAN, 0.99), raw(GRANDMA, 0.80)), (raw(DAN, 0.99), raw(GRANDMA, 0.99)))
     assert worse.reason is Reason.WorseThanBaseline
     assert f"of {GRANDMA}, all cases, 0.8000 against 0.9900" in worse.message

@@ -49,8 +49,7 @@ def evaluated(identity: str = c.EVALUATOR, test_set: str = TEST_SET, name: str =
 def world(*evidence: Object, fields: Object, signers: list[Object] | None = None, signature: bool = True, **spec: Any) -> c.World:  # noqa: ANN401 - JSON
     """A release with these evaluations, whose policy asks for one with these fields."""
     rules = c.policy_spec()
-    quality = rules["requirements"][2] | fields
-    quality["measures"] = [{"suite": "churn-core", "metric": "acc", "atLeast": "0.90"}]
+    quality = rules["requirements"][2] | {"measures": [{"suite": "churn-core", "metric": "acc", "atLeast": "0.90"}]} | fields
     data_office = {"name": "data-ci", "trustRoot": "ci", "issuer": c.ISSUER, "identity": origins.STEWARD, "may": ["Dataset"]}
     rules |= {"requirements": [quality], "signers": signers or [*rules["signers"], data_office]}
     known = c.World()
@@ -147,6 +146,12 @@ def test_one_key_does_not_train_and_evaluate() -> None:
     assert keyed(fields={}, may=["Evaluation", "Provenance"], signs_weights=True).outcome is Outcome.SATISFIED
     could = keyed(fields=INDEPENDENT, may=["Evaluation", "Provenance"], signs_weights=False)
     assert (could.reason, "one-key could have made the missing Provenance statement" in could.message) == (Reason.EvaluatorNotIndependent, True)
+
+
+def test_how_old_an_evaluation_is_that_nobody_dated_can_be_mended() -> None:
+    result = keyed(fields={"measures": [{"suite": "churn-core", "metric": "acc", "atLeast": "0.5", "maxAge": "7d"}]}, may=["Evaluation"], signs_weights=False)
+    assert result.reason is Reason.AgeUnknown
+    assert "sluice sign statement --keyless" in (result.remedy or "")
 
 
 # On which cases.

@@ -136,6 +136,8 @@ def test_a_part_that_no_statement_names_is_the_missing_link(left_out: str, words
     result = lineage_of(*kept)
     assert (result.outcome, result.reason) == (Outcome.MISSING, Reason.LineageMissing)
     assert result.message.startswith(f"no statement names {words} of training run {RUN}")
+    parts = {"the dataset": "Dataset", "the code": "Code", "the parameters": "Parameters"}
+    assert f"with the annotation sluice.dev/role: {parts[words]}," in (result.remedy or "")
 
 
 def test_parts_that_policy_does_not_ask_for_may_be_unknown() -> None:

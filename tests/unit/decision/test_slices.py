@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sluice.api.release import Outcome
+from sluice.decision.model import Result
 from sluice.decision.reasons import Reason
 from tests.unit.decision import case as c
 from tests.unit.decision.test_decide import result_of, verdict_of, with_policy
@@ -24,14 +25,18 @@ def scored(*, dach: int, others: int) -> bytes:
 
 
 def outcome(raw: bytes, **measure: Any) -> tuple[Outcome, Reason]:  # noqa: ANN401 - fields of a measure
+    result = quality(raw, **measure)
+    return result.outcome, result.reason
+
+
+def quality(raw: bytes, **measure: Any) -> Result:  # noqa: ANN401 - fields of a measure
     world = c.verified_world()
     world.remove("ReleaseEvidence", c.Key(namespace=c.NAMESPACE, name="evaluation"))
     bundle = c.sign(c.evaluation_statement(c.weights_digest(), "samples.jsonl", raw), identity=c.EVALUATOR)
     world.put("ReleaseEvidence", c.evidence("other", bundle, {"samples.jsonl": raw}))
     spec = c.policy_spec()
     spec["requirements"][2]["measures"] = [{"suite": "churn-core", "metric": "acc", "atLeast": "0.85"} | measure]
-    result = result_of(verdict_of(with_policy(world, spec)), "quality")
-    return result.outcome, result.reason
+    return result_of(verdict_of(with_policy(world, spec)), "quality")
 
 
 GOOD, BAD = 190, 150
@@ -55,6 +60,13 @@ def test_neither_a_slice_stands_for_the_whole_nor_the_whole_for_a_slice(dach: in
 
 def test_a_slice_that_no_evaluation_has_is_missing_by_name() -> None:
     assert outcome(scored(dach=GOOD, others=760), slice="region=FR") == (Outcome.MISSING, Reason.MeasureMissing)
+
+
+def test_a_slip_in_a_name_is_seen_beside_what_the_run_has() -> None:
+    result = quality(scored(dach=GOOD, others=760), metric="accuracy")
+    assert result.message == (
+        "no evaluation has accuracy of churn-core; it has acc of churn-core, acc of churn-core where region=DACH, acc of churn-core where region=UK"
+    )
 
 
 def with_filters(strict: float, flexible: float) -> bytes:

@@ -27,7 +27,7 @@ def with_tier(when: str) -> Object:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        (with_tier("release.modell == ''"), "spec.tiers[high].when: INVALID_ARGUMENT: ERROR: <input>:1:8: undefined field 'modell'"),
+        (with_tier("release.modell == ''"), "spec.tiers[high].when: line 1, column 8: undefined field 'modell'"),
         (policy_spec() | {"triggers": [{"name": "t", "when": "changes", "adds": ["quality"]}]}, "spec.triggers[t].when is LIST<STRING>, not bool"),
         (policy_spec() | {"triggers": [{"name": "t", "changes": ["ToolAdded"], "adds": ["x"]}]}, "spec.triggers[t].adds: no requirement is called 'x'"),
         (
