@@ -60,7 +60,7 @@ RUN_MEANING: dict[RunReason, str] = {
     RunReason.GateHit: "RollBack: an answer of the candidate hit a hard gate, which no comparison excuses.",
     RunReason.CandidateDoesNotStart: "RollBack: the candidate's container ends again and again, or is not ready in time, while its baseline is.",
     RunReason.CandidateFailed: "RollBack: a container of the candidate ended while users met it.",
-    RunReason.AllScored: "Inconclusive: all planned cases are scored, and the evidence is not enough for either side. `metrics[].pairsToDecide` says how many more would do.",
+    RunReason.AllScored: "Inconclusive: all planned cases are scored, and the evidence decides for neither side; `pairsToDecide` says how many more would do.",
     RunReason.TimeOver: "Inconclusive: nothing was decided within maxDuration.",
     RunReason.BaselineDoesNotStart: "Inconclusive: the Pod of the baseline does not start, so there is nothing to compare with.",
     RunReason.CandidateNotScheduled: "Inconclusive: no node takes the Pod of the candidate, which is not its fault. Make room, and apply a new release.",
