@@ -339,7 +339,7 @@ ALLOWED: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("trust-in-sigstore", "TrustRoot", [("spec", {"sigstore": {"trustedRoot": "{}"}})]),
     ("authorities-with-timestamps", "TrustRoot", [("spec", {"certificateAuthorities": {"pem": "x", "timestampPem": "x", "timestamps": 8}})]),
     ("authorities-without-timestamps", "TrustRoot", [("spec", {"certificateAuthorities": {"pem": "x", "undated": "Accept", "timestamps": 0}})]),
-    ("at-most", "ReleasePolicy", [("spec.requirements.2.measures.0", {"suite": "s", "metric": "m", "atMost": "-0.5"})]),
+    ("at-most", "ReleasePolicy", [("spec.requirements.2.measures.0", {"suite": "s", "metric": "m", "atMost": "0.05"})]),
     ("any-builder", "ReleasePolicy", [("spec.requirements.1.builders", GONE)]),
     ("mapped-to-controls", "ReleasePolicy", [("spec.requirements.0.controlMappings", ["NIST-CSF-2.0:PR.DS-01", "OWASP-Agentic:ASI02", "CSA-MAESTRO:L3"])]),
     ("only-what-a-canary-needs", "ReleasePolicy", [(CANARY, {"name": "canary", "type": "Canary"} | {f: CANARY_FIELDS[f] for f in CANARY_NEEDS})]),

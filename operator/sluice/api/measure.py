@@ -23,8 +23,16 @@ class Measure(Model):
             exactly_one("suite", "family"),
             rule("has(self.suite) == has(self.metric)", "suite and metric go together; a family has metrics of its own", field=".metric"),
             exactly_one("atLeast", "atMost", "notWorseThanBaselineBy"),
-            rule("!has(self.atLeast) || double(self.atLeast) < 1.0", "no number of samples shows all of them: ask for less than 1", field=".atLeast"),
-            rule("!has(self.atMost) || double(self.atMost) > 0.0", "no number of samples shows none at all: allow more than 0", field=".atMost"),
+            rule(
+                "!has(self.atLeast) || double(self.atLeast) < 1.0",
+                "no number of samples shows that it is always so: ask for less than 1, such as 0.99",
+                field=".atLeast",
+            ),
+            rule(
+                "!has(self.atMost) || double(self.atMost) > 0.0",
+                "no number of samples shows that it never is: allow more than 0, such as 0.01",
+                field=".atMost",
+            ),
             *(
                 rule(
                     f"!has(self.{field}) || !has(self.family)",
