@@ -13,6 +13,7 @@ from sluice.cli.loaded import Loaded
 
 _PLACES = {
     "approve": "decisions.approve", "canary": "canary.canary", "check": "check.check", "collect": "collect.collect",
+    "completion": "completion.completion",
     "controller": "processes.controller", "diff": "diff.diff", "drill": "drills.drill", "evidence": "evidence.evidence",
     "explain": "explain.explain", "init": "init.init", "policy": "policy.policy", "probe": "probe.probe", "reject": "decisions.reject",
     "replay": "replay.replay",
@@ -47,5 +48,5 @@ def main() -> None:
     Processes:   sluice controller, sluice webhook (the chart starts them), sluice score and sluice probe (the controller starts them)
                  sluice collect (beside a model server whose answers are pushed)
 
-    As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`.
+    As `kubectl-sluice` on PATH the same commands are `kubectl sluice …`; `sluice completion` makes shells complete both.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
