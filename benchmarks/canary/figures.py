@@ -271,10 +271,10 @@ Goals are figures that another engine reached on 30 pairs of models of which 2 t
 [measured on such a mixture](design/0007-the-engine.md) (`benchmarks/canary_mixture.py`), no median is behind its goal for equally hard data.
 
 Can a missed goal be reached at all here? A test that is told the variance and looks once, where the goal is, needs so much of its 5 % for it (1 − Φ(Δ√n/s −
-Φ⁻¹(power)), Δ beyond the margin, s² = churn + drop − drop²): identical, mid churn: 2.7 %; −2 pt: 3.3 % for the 93 %, and 0.6 % for the median; −5 pt: 0.3 %;
+Φ⁻¹(power)), Δ beyond the margin, s² = churn + drop − drop²): identical, mid churn: 2.7 %; −2 pt: 3.3 % for the 93 %, and 0.6 % for the median;
 −10 pt: 0.3 % (τ 0) and 0.4 % (τ 2); one slice of 20: 1.1 %. So each of them can, and those of τ 0 even together, by a rule that looks at 135, 425, 1,700 and
 3,000 pairs only and spends 4.6 %. Such a rule knows which drops will come. Sluice looks all the time, for every drop, and that is what the missing one to
-six points and the 4 to 27 % more pairs pay for. *−5 pt, τ 2* is the other way round: no test finds more than 99.7 % there, and its goal of 99.8 % counts as
+ten points and the 4 to 18 % more pairs pay for. *−5 pt, τ 2* is the other way round: no test finds more than 99.7 % there, and its goal of 99.8 % counts as
 reached only by the slack of one point.
 
 Known limit: plans of 10 to 25 pairs whose differences have three odd values. Computed exactly, 8 of 164 random problems of that kind were above α: one by a
