@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from e2e.cluster import Cluster, Narrator
@@ -28,6 +28,7 @@ PORT = 8080
 CASES = 400
 DRAIN_SECONDS = 12
 """How long a server goes on that is to end: until every part of a cluster that is busy with other tests has heard of it."""
+CONNECT_SECONDS, ANSWER_SECONDS = 5, 30
 _SERVER = """
 import json, signal, sys, zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -180,6 +181,22 @@ class Canary(Story):
         slices = self.ns.list("endpointslices", selector="kubernetes.io/service-name=churn")
         return [address for item in slices for end in item["endpoints"] or [] if end["conditions"]["ready"] for address in end["addresses"]]
 
+    def connected(self, *, again: int = 5) -> HTTPConnection:
+        """A connection to the Service, whose requests may take long.
+
+        One that nobody takes is tried again from another port, as proxies do; no server has heard of it. A node keeps in mind for two minutes where it sends a
+        connection, and if it came before kube-proxy had written the Service's rules, that is nowhere.
+        """
+        connection = HTTPConnection(self.address, timeout=CONNECT_SECONDS)
+        try:
+            connection.connect()
+        except TimeoutError:
+            if not again:
+                raise
+            return self.connected(again=again - 1)
+        connection.sock.settimeout(ANSWER_SECONDS)
+        return connection
+
     @contextmanager
     def users(self, *, pause: float = 0.1) -> Iterator[Counter[str]]:
         """Two people who use the Service all the time, with a pause of so many seconds; counts who answered them, and `failed`."""
@@ -189,9 +206,13 @@ class Canary(Story):
         def ask() -> None:
             while not over.is_set():
                 try:
-                    with urllib.request.urlopen(f"http://{self.address}/", timeout=30) as response:
-                        counts[json.load(response)["release"]] += 1
-                except (OSError, urllib.error.URLError) as error:
+                    with closing(self.connected()) as connection:
+                        connection.request("GET", "/", headers={"Connection": "close"})
+                        with connection.getresponse() as response:
+                            if response.status != HTTPStatus.OK:
+                                raise HTTPException(response.status)
+                            counts[json.load(response)["release"]] += 1
+                except (OSError, HTTPException) as error:
                     counts["failed"] += 1
                     counts[f"error {error} at {datetime.now(UTC):%X}, when ready were {self.endpoints()}"] += 1
                 time.sleep(pause)
