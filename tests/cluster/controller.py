@@ -50,6 +50,12 @@ class Process:
             assert time.monotonic() < deadline, f"{self.identity} did not say {text!r}:\n{self.said()}"
             time.sleep(0.05)
 
+    def wait_quiet(self, *, seconds: float = 1) -> None:
+        """Wait until it has logged nothing for so long: what it had begun is done."""
+        before = ""
+        while before != (before := self.said()):
+            time.sleep(seconds)
+
     def probe(self, path: str) -> tuple[int, str]:
         """Ask the port of probes and metrics."""
         self.wait_said("probes and metrics on port ")

@@ -46,6 +46,8 @@ def test_after_kill_9_the_other_acts_within_20_seconds_and_wrote_nothing_before(
 def test_a_leader_that_was_asleep_for_longer_than_its_lease_ends_without_another_write(installed: Controller, ns: Namespace) -> None:
     sleeper, heir = installed.lead("sleeper"), installed.start("watcher")
     heir.wait_said("waiting for the lease")
+    # A write that is on its way when it falls asleep is told when it wakes.
+    sleeper.wait_quiet()
     sleeper.process.send_signal(signal.SIGSTOP)
     try:
         heir.wait_said(LEADS, seconds=PROMISED_SECONDS)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ for package; do echo "$package" > "$folder/${package##*/}"; done
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "go").write_text(FAKE_GO)
     (tmp_path / "go").chmod(0o755)
     (tmp_path / "behaviour").write_text("")
@@ -45,7 +45,9 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     module.mkdir()
     (module / "go.mod").write_text("module example.test\n")
     (module / "go.sum").write_text("")
-    return tmp_path
+    yield tmp_path
+    # What it said of itself would decide where this process looks for the programs of a real cluster, and build them all again there.
+    build._go.cache_clear()
 
 
 def unit(fake: Path, **variables: str) -> Unit:
