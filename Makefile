@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 STEP := scripts/step
 # What computes goes to one process (tests/scheduling.py) and has the longest way: it starts first. The last fill the gaps.
-SUITES := tests/unit tests/property tests/cluster tests/faults
+SUITES := tests/unit tests/cluster tests/faults tests/property
 # A cluster for each of three processes, and a fourth that computes while these wait; a file stays in one process.
 # A process that dies is replaced once: xdist gives the test that it died of to the next one again.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 1

@@ -1,7 +1,8 @@
-"""How pytest-xdist shares the tests out: a file stays in one process, and what computes stays in one that has no cluster.
+"""How pytest-xdist shares the tests out: a file stays in one process, and unit tests stay in one that has no cluster.
 
-A process that has a cluster mostly waits for it. So another computes meanwhile, instead of all of them at the end. The files of `tests/faults` need no cluster
-either: they stay small parts, which fill the gaps. Only the process that computes imports the tests for it: thousands, each time more than ten seconds.
+A process that has a cluster mostly waits for it. So another computes meanwhile, instead of all of them at the end. The files of `tests/faults` and
+`tests/property` need no cluster either: they stay small parts, which fill the gaps, and the last minute of every process. Only the process that computes
+imports the unit tests: thousands, each time more than ten seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.workermanage import WorkerController
 
-COMPUTING = ("tests/unit/", "tests/property/")
+COMPUTING = "tests/unit/"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -28,7 +29,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 class ByCluster(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """As `--dist loadfile` does it, where all unit and property tests count as one file, which one process has."""
+    """As `--dist loadfile` does it, where all unit tests count as one file, which one process has."""
 
     registered_collections: dict[WorkerController, list[str]]
     assigned_work: dict[WorkerController, dict[str, dict[str, bool]]]

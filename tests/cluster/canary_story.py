@@ -26,7 +26,7 @@ Object = dict[str, Any]
 BASELINE, CANDIDATE = "churn-2-0-0", "churn-2-1-0"
 PORT = 8080
 CASES = 400
-DRAIN_SECONDS = 12
+DRAIN_SECONDS = 7
 """How long a server goes on that is to end: until every part of a cluster that is busy with other tests has heard of it."""
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 30
 _SERVER = """

@@ -42,9 +42,9 @@ def shared_out(folder: Path, *names: str, suites: tuple[str, ...] = ("tests",)) 
 
 
 def test_each_test_runs_once_and_one_process_imports_what_computes(tmp_path: Path) -> None:
-    notes = shared_out(tmp_path, "unit/test_u.py", "property/test_p.py", "cluster/test_c.py", "cluster/test_d.py", "faults/test_f.py")
+    notes = shared_out(tmp_path, "unit/test_u.py", "unit/test_v.py", "cluster/test_c.py", "cluster/test_d.py", "faults/test_f.py")
     assert len([what for what, _, _ in notes if what == "run"]) == 15
-    assert len({process for _, module, process in notes if module in {"test_u", "test_p"}}) == 1
+    assert len({process for _, module, process in notes if module in {"test_u", "test_v"}}) == 1
     assert len({process for what, module, process in notes if what == "import" and module == "test_c"}) == 2
 
 
