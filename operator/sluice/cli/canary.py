@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import yaml
 
+from sluice.cli.answers import as_text
 from sluice.cli.canary_report import report
 from sluice.cli.canary_verify import verify
 from sluice.cli.canary_watch import watch
@@ -131,7 +130,7 @@ def plan(**flags: Any) -> None:  # noqa: ANN401 - click's options
         _print(found, flags["planned"], flags["per_second"], least)
         return
     data = {"setting": _members(setting), "simulations": flags["simulations"], "drops": [_members(row) for row in found]}
-    click.echo(json.dumps(data, indent=2) if flags["output"] == "json" else yaml.safe_dump(data, sort_keys=False), nl=flags["output"] == "json")
+    click.echo(as_text(data, flags["output"]))
 
 
 def _members(of: Setting | Power) -> dict[str, Any]:

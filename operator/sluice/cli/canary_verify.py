@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import yaml
 
+from sluice.cli.answers import as_text
 from sluice.cli.samples import files_of
 
 if TYPE_CHECKING:
@@ -75,10 +74,8 @@ class _Findings:
     def close(self, run: str) -> None:
         """Say everything, where a program reads it."""
         told = {"run": run, "findings": self._told}
-        if self._output == "json":
-            click.echo(json.dumps(told, indent=2))
-        elif self._output == "yaml":
-            click.echo(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), nl=False)
+        if self._output != "table":
+            click.echo(as_text(told, self._output))
 
     def _tell(self, outcome: str, what: str, told: str) -> None:
         self._told.append({"outcome": outcome.lower(), "what": what, "message": told})

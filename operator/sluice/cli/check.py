@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-import yaml
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from sluice import __version__
 from sluice.cli.access import Access, cluster_options, release_name
+from sluice.cli.answers import as_text
 from sluice.cli.decisions import COLOURS
 from sluice.cli.desk import FILES, SLUICE_NAMESPACE, Cluster, Desk
 from sluice.cli.findings import Finding, as_junit, as_objects, as_sarif
@@ -120,12 +119,10 @@ def _print(findings: Sequence[Finding], output: str) -> None:
         click.echo(as_sarif(findings, version=__version__))
     elif output == "junit":
         click.echo(as_junit(findings))
-    elif output == "json":
-        click.echo(json.dumps(as_objects(findings), indent=2, ensure_ascii=False))
-    elif output == "yaml":
-        click.echo(yaml.safe_dump(as_objects(findings), sort_keys=False, allow_unicode=True).rstrip())
-    else:
+    elif output == "table":
         _tables(findings)
+    else:
+        click.echo(as_text(as_objects(findings), output))
 
 
 def _unseen_waivers(verdict: Verdict) -> list[Decision]:

@@ -7,17 +7,16 @@ the decision is signed instead, and printed as the manifest that is committed to
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 from rich.console import Console
 from rich.text import Text
 
 from sluice.cli.access import Access, Refused, Unknown, connected
+from sluice.cli.answers import as_text
 from sluice.cli.verify import answering, plain
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ class Counter:
 
 
 def _print(item: Object, output: str) -> None:
-    click.echo(json.dumps(item, indent=2) if output == "json" else yaml.safe_dump(item, sort_keys=False).rstrip())
+    click.echo(as_text(item, output))
 
 
 async def _get(access: Access, kind: str, namespace: str, name: str) -> Object:

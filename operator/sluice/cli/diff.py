@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import yaml
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from sluice.cli.access import Access, cluster_options, release_name
+from sluice.cli.answers import as_text
 from sluice.cli.desk import FILES, SLUICE_NAMESPACE, Cluster, Desk
 from sluice.cli.verify import OUTPUT, answering, plain
 
@@ -54,12 +53,10 @@ def diff(
         cluster = None if files else Cluster(access=Access(kubeconfig=kubeconfig, context=context), sluice_namespace=sluice_namespace)
         desk = Desk.laid_out(files=files, namespace=namespace, cluster=cluster)
         found = _differences(desk, _release(desk, namespace, old), _release(desk, namespace, new), slices=slices)
-        if output == "json":
-            click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        elif output == "yaml":
-            click.echo(yaml.safe_dump(found, sort_keys=False, allow_unicode=True).rstrip())
-        else:
+        if output == "table":
             _tables(found, old, new)
+        else:
+            click.echo(as_text(found, output))
 
 
 def _release(desk: Desk, namespace: str, name: str) -> Release:

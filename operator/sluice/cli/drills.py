@@ -18,6 +18,7 @@ import yaml
 
 from sluice.api.names import API_VERSION
 from sluice.cli.access import Access, Refused, Unknown, cluster_options, connected, release_name
+from sluice.cli.answers import as_text
 
 if TYPE_CHECKING:
     from sluice.cluster.client import ApiClient
@@ -64,7 +65,7 @@ def drill(
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
     wanted = manifest(release, namespace, deployment, scratch=scratch)
     if dry_run:
-        click.echo(json.dumps(wanted, indent=2) if output == "json" else yaml.safe_dump(wanted, sort_keys=False).rstrip())
+        click.echo(as_text(wanted, output))
         return
     try:
         phase = asyncio.run(_drill(Access(kubeconfig=kubeconfig, context=context), wanted, Shown(output), wait=not no_wait))

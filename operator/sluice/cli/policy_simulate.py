@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from sluice.cli.access import Access, cluster_options
+from sluice.cli.answers import as_text
 from sluice.cli.desk import FILES, SLUICE_NAMESPACE, Cluster, Desk
 from sluice.cli.findings import rejections, result_object
 from sluice.cli.verify import OUTPUT, CannotTell, answering, plain
@@ -137,7 +136,7 @@ def _print(flips: Sequence[Flip], *, total: int, unread: int, output: str) -> No
         _table(flips, counts)
         return
     answer = {"counts": counts, "flips": [_object(flip) for flip in flips]}
-    click.echo(json.dumps(answer, indent=2, ensure_ascii=False) if output == "json" else yaml.safe_dump(answer, sort_keys=False, allow_unicode=True).rstrip())
+    click.echo(as_text(answer, output))
 
 
 def _object(flip: Flip) -> dict[str, Any]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
 import click
-import yaml
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from sluice.cli.answers import as_text
 from sluice.cli.desk import FILES, Desk, manifests_below
 from sluice.cli.verify import CannotTell, answering, plain
 
@@ -96,12 +95,10 @@ def _tried(path: Path, test: PolicyTest) -> Iterator[Tried]:
 def _print(tried: Sequence[Tried], output: str) -> None:
     if output == "junit":
         click.echo(_as_junit(tried))
-    elif output == "json":
-        click.echo(json.dumps(_as_objects(tried), indent=2, ensure_ascii=False))
-    elif output == "yaml":
-        click.echo(yaml.safe_dump(_as_objects(tried), sort_keys=False, allow_unicode=True).rstrip())
-    else:
+    elif output == "table":
         _table(tried)
+    else:
+        click.echo(as_text(_as_objects(tried), output))
 
 
 def _table(tried: Sequence[Tried]) -> None:

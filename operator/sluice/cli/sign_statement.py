@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sluice.cli.access import object_name
+from sluice.cli.answers import as_text
 from sluice.cli.sign_model import WRITABLE, in_a_folder, write_bundle
 from sluice.cli.signer import SignerChoice, signer_options
 from sluice.cli.trusted import FILE
@@ -125,8 +126,6 @@ def create(*, bundle_file: Path, attached: tuple[Path, ...], name: str | None, n
 
     The same files give the same manifest, byte for byte. No signature is verified: the cluster does that, and `sluice verify bundle`.
     """  # noqa: D301 - \b is the backspace by which click keeps the lines of a paragraph
-    import yaml  # noqa: PLC0415 - see the package
-
     from sluice.api.evidence import ATTACHMENT_BASE64_LIMIT, BUNDLE_BASE64_LIMIT, EvidenceSpec  # noqa: PLC0415
     from sluice.api.names import API_VERSION  # noqa: PLC0415
     from sluice.decision.reading import Unreadable, read  # noqa: PLC0415
@@ -147,7 +146,7 @@ def create(*, bundle_file: Path, attached: tuple[Path, ...], name: str | None, n
     readable = name or f"{_readable(bundle_file)}-{hashlib.sha256(raw.encode()).hexdigest()[:_SHORT]}"
     metadata = {"name": readable} | ({"namespace": namespace} if namespace else {})
     document = {"apiVersion": API_VERSION, "kind": "ReleaseEvidence", "metadata": metadata, "spec": spec}
-    click.echo(json.dumps(document, indent=2) if output == "json" else yaml.safe_dump(document, sort_keys=False).rstrip())
+    click.echo(as_text(document, output))
 
 
 def _readable(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sluice.cli.access import object_name
+from sluice.cli.answers import as_text
 from sluice.cli.trusted import FILE, material_in, text_of, trusted_root_in
 from sluice.cli.verify import OUTPUT, BadTrust
 
@@ -159,6 +159,4 @@ def label_of(path: Path) -> str:
 
 
 def _print(answer: dict[str, Any], output: str) -> None:
-    import yaml  # noqa: PLC0415 - see the package
-
-    click.echo(json.dumps(answer, indent=2) if output == "json" else yaml.safe_dump(answer, sort_keys=False).rstrip())
+    click.echo(as_text(answer, output))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from sluice.cli.answers import as_text
 from sluice.cli.loaded import Loaded
 
 if TYPE_CHECKING:
@@ -102,14 +103,7 @@ def tell(answer: Mapping[str, JsonValue], output: str) -> None:
 
     At once, so that who reads the first line only has let the others pass, too. Raises CannotTell: nobody takes it.
     """
-    if output == "json":
-        text = json.dumps(answer, indent=2, ensure_ascii=False)
-    elif output == "yaml":
-        import yaml  # noqa: PLC0415 - see the package
-
-        text = yaml.safe_dump(dict(answer), sort_keys=False, allow_unicode=True).rstrip()
-    else:
-        text = "\n".join(lines(answer))
+    text = as_text(dict(answer), output) if output in {"json", "yaml"} else "\n".join(lines(answer))
     try:
         click.echo(text)
     except OSError as error:
