@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from e2e.cluster import Cluster
-from tests.cluster.canary_story import BASELINE, CANDIDATE, PORT, sluice_image
+from tests.cluster.canary_story import ANSWER_SECONDS, BASELINE, CANDIDATE, PORT, sluice_image
 from tests.cluster.controller import Controller, Process
 from tests.cluster.namespace import Namespace, Object
 from tests.cluster.prometheus import Prometheus
@@ -63,7 +63,7 @@ def test_a_release_that_drifts_is_found_out_and_rolled_back_though_the_controlle
             # 3. It begins to refuse every second answer. The controller is killed between what it finds and what follows.
             drifted = time.monotonic()
             for address in candidate.pods():
-                urllib.request.urlopen(f"http://{address}/drift", data=b"{}", timeout=5).close()
+                urllib.request.urlopen(f"http://{address}/drift", data=b"{}", timeout=ANSWER_SECONDS).close()
             process.wait_said("which asks for RollBack", seconds=SECONDS)
             process.kill()
             found = candidate.monitor()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 
-from tests.cluster.canary_story import PORT, Canary
+from tests.cluster.canary_story import ANSWER_SECONDS, PORT, Canary
 from tests.cluster.namespace import Namespace, Object
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.story import Story
@@ -107,8 +107,8 @@ class Watched(Canary):
 
     def answers_given(self) -> int:
         """How many answers users got of all Pods so far."""
-        lines = [line for address in self.pods() for line in urllib.request.urlopen(f"http://{address}/metrics", timeout=5).read().decode().splitlines()]
-        return sum(int(line.rpartition(" ")[2]) for line in lines)
+        pages = [urllib.request.urlopen(f"http://{address}/metrics", timeout=ANSWER_SECONDS).read().decode() for address in self.pods()]
+        return sum(int(line.rpartition(" ")[2]) for page in pages for line in page.splitlines())
 
     def roll_out(self) -> None:
         """Git names the release, which people have approved, and it serves."""
