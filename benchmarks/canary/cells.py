@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 
-from benchmarks.canary.populations import Flips, Graded, Kind, Sampled, TwoAtoms
+from benchmarks.canary.populations import Flips, Graded, Kind, Models, Sampled, TwoAtoms
 
 ALPHA: Final = 0.05
 _EXACT: Final = 1e-9
@@ -76,7 +77,7 @@ class Cell:
 
     group: str
     name: str
-    kind: Kind
+    kind: Kind | Models
     effect: float
     margin: float = 0.02
     planned: int = 1000
@@ -129,6 +130,14 @@ def table() -> tuple[Cell, ...]:
 
 LOW, MIDDLE, HIGH = Flips(churn=0.03), Flips(churn=0.09), Flips(churn=0.13)
 _CHURNS: Final = {"low": LOW, "mid": MIDDLE, "high": HIGH}
+MODELS: Final = Models(middle=0.054)
+_ONE_LOOK: Final = (NormalDist().inv_cdf(1 - ALPHA) + NormalDist().inv_cdf(0.8)) ** 2
+
+
+def as_hard(units: int, *, drop: float, margin: float) -> Models:
+    """Models of which a test that looks once needs that many units to find a drop in four of five releases: so hard was the data of a goal."""
+    variance = units * (drop - margin) ** 2 / _ONE_LOOK
+    return Models(middle=variance - drop + drop * drop)
 
 
 def _binary() -> list[Cell]:
@@ -136,15 +145,25 @@ def _binary() -> list[Cell]:
     power = "power on right-or-wrong answers"
     promoted = {"low": 0.92, "mid": 0.57, "high": 0.43}
     cells = [
-        Cell(group=power, name=f"identical, {at} churn, τ 2, n 1000", kind=kind, effect=0, goal=Goal(promoted=promoted[at])) for at, kind in _CHURNS.items()
+        Cell(group=power, name=f"identical, {at} churn, τ 2, n 1000", kind=kind, effect=0, goal=Goal(promoted=promoted[at]), runs=2)
+        for at, kind in _CHURNS.items()
     ]
+    cells.append(
+        Cell(group=power, name="identical, mid churn, τ 2, n 3000", kind=MIDDLE, effect=0, planned=3000, goal=Goal(promoted=0.96, median=1500), runs=2)
+    )
+    # Drop, margin, the units that one look needs on the data of the goal, and the goal.
+    drops = (
+        (0.02, 0.0, 1264, Goal(rolled_back=0.93, median=1700)),
+        (0.05, 0.0, 251, Goal(rolled_back=1, median=425)),
+        (0.1, 0.0, 89, Goal(median=135)),
+        (0.05, 0.02, 667, Goal(rolled_back=0.998, median=1100)),
+        (0.1, 0.02, 134, Goal(median=202)),
+    )
+    for drop, margin, floor, goal in drops:
+        name, models = f"−{drop * 100:g} pt, τ {margin * 100:g}, n 3000", as_hard(floor, drop=drop, margin=margin)
+        cells.append(Cell(group=power, name=f"{name}, 30 models", kind=models, effect=-drop, margin=margin, planned=3000, goal=goal, runs=2))
+        cells.append(Cell(group=power, name=f"{name}, mid churn", kind=MIDDLE, effect=-drop, margin=margin, planned=3000))
     cells += [
-        Cell(group=power, name="identical, mid churn, τ 2, n 3000", kind=MIDDLE, effect=0, planned=3000, goal=Goal(promoted=0.96, median=1500)),
-        Cell(group=power, name="−2 pt, τ 0, n 3000", kind=MIDDLE, effect=-0.02, margin=0, planned=3000, goal=Goal(rolled_back=0.93, median=1700)),
-        Cell(group=power, name="−5 pt, τ 0, n 3000", kind=MIDDLE, effect=-0.05, margin=0, planned=3000, goal=Goal(rolled_back=1, median=425)),
-        Cell(group=power, name="−10 pt, τ 0, n 3000", kind=MIDDLE, effect=-0.1, margin=0, planned=3000, goal=Goal(median=135)),
-        Cell(group=power, name="−5 pt, τ 2, n 3000", kind=MIDDLE, effect=-0.05, planned=3000, goal=Goal(rolled_back=0.998, median=1100)),
-        Cell(group=power, name="−10 pt, τ 2, n 3000", kind=MIDDLE, effect=-0.1, planned=3000, goal=Goal(median=202)),
         Cell(group=power, name="identical, churn 8 %, τ 0, n 5000", kind=Flips(churn=0.08), effect=0, margin=0, planned=5000),
     ]
     edge = "exactly at the margin, right-or-wrong answers"
@@ -208,29 +227,21 @@ def _scores() -> list[Cell]:
 def _sliced() -> list[Cell]:
     """Twenty slices, and stranger ones."""
     group = "slices"
-    sick = Slices(count=20, sick=1, by=-0.2)
+    well, sick = Slices(count=20), Slices(count=20, sick=1, by=-0.2)
     return [
-        Cell(group=group, name="20 healthy slices of 250, τ 2", kind=MIDDLE, effect=0, planned=5000, slices=Slices(count=20), goal=Goal(promoted=0.997)),
+        *(
+            Cell(group=group, name=f"{name}, τ 2, 30 models", kind=MODELS, effect=0, planned=planned, slices=slices, goal=goal, runs=2)
+            for name, planned, slices, goal in (
+                ("20 healthy slices of 250", 5000, well, Goal(promoted=0.997)),
+                ("one of 20 at −20 pt, 100 each", 2000, sick, Goal(rolled_back=0.63, promoted_at_most=0.05)),
+                ("one of 20 at −20 pt, 250 each", 5000, sick, Goal(rolled_back=0.99, promoted_at_most=0.0)),
+            )
+        ),
+        Cell(group=group, name="20 healthy slices of 250, τ 2", kind=MIDDLE, effect=0, planned=5000, slices=Slices(count=20)),
         Cell(group=group, name="20 healthy slices of 100, τ 2", kind=MIDDLE, effect=0, planned=2000, slices=Slices(count=20)),
         Cell(group=group, name="20 healthy slices of 250, τ 0", kind=MIDDLE, effect=0, margin=0, planned=5000, slices=Slices(count=20), runs=2),
-        Cell(
-            group=group,
-            name="one of 20 at −20 pt, 100 each, τ 2",
-            kind=MIDDLE,
-            effect=0,
-            planned=2000,
-            slices=sick,
-            goal=Goal(rolled_back=0.63, promoted_at_most=0.05),
-        ),
-        Cell(
-            group=group,
-            name="one of 20 at −20 pt, 250 each, τ 2",
-            kind=MIDDLE,
-            effect=0,
-            planned=5000,
-            slices=sick,
-            goal=Goal(rolled_back=0.99, promoted_at_most=0.005),
-        ),
+        Cell(group=group, name="one of 20 at −20 pt, 100 each, τ 2", kind=MIDDLE, effect=0, planned=2000, slices=sick),
+        Cell(group=group, name="one of 20 at −20 pt, 250 each, τ 2", kind=MIDDLE, effect=0, planned=5000, slices=sick),
         Cell(group=group, name="all 20 at −τ, 100 each, τ 2", kind=MIDDLE, effect=-0.02, planned=2000, slices=Slices(count=20), runs=2),
         Cell(group=group, name="all 20 at −τ, 250 each, τ 2", kind=MIDDLE, effect=-0.02, planned=5000, slices=Slices(count=20), runs=2),
         Cell(group=group, name="all 20 at −τ, 25 each, low churn, τ 2", kind=LOW, effect=-0.02, planned=500, slices=Slices(count=20), runs=2),

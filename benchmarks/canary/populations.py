@@ -21,6 +21,8 @@ CASES = 200_000
 """Size of a population: margins of full percents, and of tenths of them, are whole numbers of cases."""
 _SEED = 20_261_121
 _ROUNDS = 50
+_MODELS = 30
+_LEAST_CHURN, _MOST_CHURN = 0.02, 0.13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,20 @@ class Flips:
         if right + gained > CASES:
             raise ValueError(f"{gained} gains do not fit beside {right} right answers: lower the accuracy")
         return Population(baseline=baseline, candidate=candidate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """Right or wrong, by another model in each release: the churns of 30 models lie between 2 and 13 %, half of them below `middle`."""
+
+    middle: float
+
+    @property
+    def members(self) -> tuple[Flips, ...]:
+        """The models, each with its churn; churns grow by a constant factor on either side of the middle."""
+        half = _MODELS // 2
+        churns = (*np.geomspace(_LEAST_CHURN, self.middle, half, endpoint=False).tolist(), *np.geomspace(self.middle, _MOST_CHURN, half).tolist())
+        return tuple(Flips(churn=churn) for churn in churns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.canary.cells import Arrival, Cell, Repeats
-from benchmarks.canary.populations import FloatArray, Kind, Population
+from benchmarks.canary.populations import FloatArray, Kind, Models, Population
 
 IntArray = NDArray[np.int64]
 
@@ -45,11 +45,13 @@ def draw(cell: Cell, rng: np.random.Generator) -> Release:
     units = cell.planned if cell.units is None else cell.units
     # 1. Which slice each unit belongs to, and which case it is.
     membership = _membership(cell, units, rng)
-    well, usual = _population(cell.kind, cell.effect)
+    members = cell.kind.members if isinstance(cell.kind, Models) else (cell.kind,)
+    kind = members[rng.integers(len(members))]
+    well, usual = _population(kind, cell.effect)
     case = rng.integers(well.baseline.size, size=units)
     baseline, candidate = well.baseline[case], well.candidate[case]
     if cell.slices and cell.slices.sick and membership is not None:
-        ill, _ = _population(cell.kind, cell.slices.by)
+        ill, _ = _population(kind, cell.slices.by)
         inside = membership < cell.slices.sick
         baseline[inside], candidate[inside] = ill.baseline[case[inside]], ill.candidate[case[inside]]
     # 2. Repeats of a case, each an answer of its own where answers vary.

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import product
+from dataclasses import replace
+from itertools import combinations_with_replacement, product
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from benchmarks import canary_power
-from benchmarks.canary.cells import Cell, Goal, table
+from benchmarks.canary.cells import Cell, Goal, as_hard, table
 from benchmarks.canary.figures import OURS, Count, Figures, markdown
 from benchmarks.canary.peers import PEERS, Verdict
-from benchmarks.canary.populations import Flips
+from benchmarks.canary.populations import Flips, Models
 from benchmarks.canary.releases import draw
-from benchmarks.canary_exact import Problem, exact
+from benchmarks.canary_exact import at_margin, exact
 from benchmarks.canary_power import Work, simulate, unsteady
 from sluice.scoring import Decision, decide
 
@@ -120,18 +122,38 @@ def test_an_engine_that_is_moved_by_answers_after_its_decision_is_found(monkeypa
     assert unsteady(cell, release, np.random.default_rng(2))
 
 
-@pytest.mark.parametrize(("low", "high", "margin"), [(-500, 900, 0.0), (-1000, 500, 0.1)])
-def test_exact_error_rates_are_those_of_all_possible_runs(low: int, high: int, margin: float) -> None:
-    problem = Problem(low=low, high=high, margin=margin, planned=12, alpha=0.2)
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "between"), [(-500, 900, 0.0, None), (-1000, 500, 0.1, None), (-666, 995, 0.02, (-607, 0.3)), (-1000, 700, 0.0, (1, 0.5))]
+)
+def test_exact_error_rates_are_those_of_all_possible_runs(low: int, high: int, margin: float, between: tuple[int, float] | None) -> None:
+    problem = at_margin(low, high, margin=margin, planned=12, alpha=0.2, between=between)
+    assert float(np.dot(problem.values, problem.shares)) == pytest.approx(-margin * 1000)
+    places = range(len(problem.values))
     found = {Verdict.ROLL_BACK: 0.0, Verdict.PROMOTE: 0.0, Verdict.INCONCLUSIVE: 0.0}
     # The engine looks at 10 and at 12: before the first look, order means nothing.
-    for count, last in product(range(11), product((0, 1), repeat=2)):
-        run = [1] * count + [0] * (10 - count) + list(last)
-        decision, _ = decide([(low, high)[hit] / 1000 for hit in run], margin=margin, alpha=0.2, planned=12)
-        found[Verdict(decision)] += math.comb(10, count) * problem.share ** sum(run) * (1 - problem.share) ** (12 - sum(run))
+    for first, last in product(combinations_with_replacement(places, 10), product(places, repeat=2)):
+        ways = math.factorial(10) // math.prod(math.factorial(first.count(place)) for place in places)
+        run = [*first, *last]
+        decision, _ = decide([problem.values[place] / 1000 for place in run], margin=margin, alpha=0.2, planned=12)
+        found[Verdict(decision)] += ways * math.prod(problem.shares[place] for place in run)
     assert sum(found.values()) == pytest.approx(1)
     errors = exact(problem)
     assert errors.rolled_back > 0
     assert errors.promoted > 0
     assert errors.rolled_back == pytest.approx(found[Verdict.ROLL_BACK], abs=1e-7)
     assert errors.promoted == pytest.approx(found[Verdict.PROMOTE], abs=1e-7)
+
+
+def test_models_are_as_hard_as_the_data_of_a_goal() -> None:
+    # A look at 251 units finds −5 points in four of five releases of the middle model.
+    members = as_hard(251, drop=0.05, margin=0.0).members
+    churns = [member.churn for member in members]
+    assert len(churns) == 30
+    assert (churns[0], churns[-1]) == pytest.approx((0.02, 0.13))
+    deviation = math.sqrt(churns[15] + 0.05 - 0.05**2)
+    normal = NormalDist()
+    assert 1 - normal.cdf(normal.inv_cdf(0.95) - 0.05 * math.sqrt(251) / deviation) == pytest.approx(0.8)
+    differences = [
+        float(np.mean(draw(replace(EDGE, kind=Models(middle=0.054), planned=20_000), np.random.default_rng(seed)).differences != 0)) for seed in range(8)
+    ]
+    assert max(differences) > 2 * min(differences)

@@ -20,8 +20,8 @@ from math import isfinite
 from statistics import NormalDist
 from typing import Final
 
-from sluice.scoring.statistics.engine import SLICES_SHARE, Design, Side, alpha_of, evaluate, levels, side_p_value
 from sluice.scoring.statistics.engine import Decision as Found
+from sluice.scoring.statistics.engine import Design, Side, evaluate, pool_levels, side_p_value, slice_levels
 from sluice.scoring.statistics.grid import GRID
 from sluice.scoring.statistics.looks import FIRST
 from sluice.scoring.statistics.series import Series
@@ -209,7 +209,7 @@ class _Part:
     def __init__(self, metric: str, name: str, series: Series, design: Design, last: int, slices: int | None) -> None:  # noqa: PLR0917 - private, all of it needed
         self.metric, self.slice, self._series, self._design, self._last = metric, name, series, design, last
         self.units = round(float(series.units[last]))
-        self._levels = {Side.WITHIN: float(levels(design.planned, design.looks, alpha_of(Side.WITHIN, design))[last]), Side.WORSE: self._level_worse(slices)}
+        self._levels = {Side.WITHIN: float(pool_levels(Side.WITHIN, design)[last]), Side.WORSE: self._level_worse(slices)}
         self._p = {side: self._p_value(side, design.margin) for side in Side}
         rates = {Side.WITHIN: design.false_promotion, Side.WORSE: design.false_roll_back}
         self.evidence = {side: min(_MOST, self._levels[side] / max(self._p[side], 1e-300) / rates[side]) for side in Side}
@@ -234,11 +234,11 @@ class _Part:
 
     def _level_worse(self, slices: int | None) -> float:
         """The level of a rollback at this look: the pool's, or about that of one of the slices that share theirs."""
-        design, alpha = self._design, alpha_of(Side.WORSE, self._design)
+        design = self._design
         if self.slice == ALL:
-            return float(levels(design.planned, design.looks, alpha * (1.0 if slices is None else 1 - SLICES_SHARE))[self._last])
+            return float(pool_levels(Side.WORSE, design, sliced=slices is not None)[self._last])
         until = sum(1 for count in design.slice_looks if count <= design.looks[self._last])
-        return float(levels(design.planned, design.slice_looks, alpha * SLICES_SHARE / max(1, slices or 0))[max(0, until - 1)])
+        return float(slice_levels(design, slices=max(1, slices or 0))[max(0, until - 1)])
 
     def _bound(self, side: Side, estimate: float) -> float:
         """The mean that the test of one side just does not reject: a bound that holds at all looks together (Jennison and Turnbull 1989)."""

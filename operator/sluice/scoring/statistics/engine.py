@@ -2,8 +2,8 @@
 
 True mean ≥ −margin in the pool and in every slice: P(roll back, at any look) ≤ alpha. True mean ≤ −margin in the pool: P(promote, at any look) ≤ alpha.
 
-1. *Roll back* when the pool, or a slice, is worse than the margin: a group-sequential score test each. With slices, half of alpha is the pool's (a small loss
-   everywhere shows there) and half is shared by the slices (a large loss in one shows there, and hardly in the pool).
+1. *Roll back* when the pool, or a slice, is worse than the margin: a group-sequential score test each. With slices, part of alpha is the pool's (a small loss
+   everywhere shows there) and the rest is shared by the slices (a large loss in one shows there, and hardly in the pool).
 2. *Promote* when the pool is not worse than the margin, by the same test of the opposite hypothesis at the full alpha. With slices only at the planned
    end, and only if no slice looks bad: before, most slices have too few units to say anything, and a candidate that ruins one would be promoted.
 3. *Inconclusive* otherwise.
@@ -16,7 +16,7 @@ evidence as ever, and a promotion more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -29,15 +29,15 @@ from sluice.scoring.statistics.grid import GRID, WHOLE
 from sluice.scoring.statistics.looks import FIRST, looks, slice_looks
 from sluice.scoring.statistics.score_test import p_value
 from sluice.scoring.statistics.series import Series
-from sluice.scoring.statistics.spending import boundaries, spent, tail
+from sluice.scoring.statistics.spending import boundaries, early, late, tail
 
 KEPT: Final = 0.95
 """Share of alpha that is spent. The rest is the reserve for what the test approximates."""
 SMALL: Final = 50
 KEPT_OF_SMALL: Final = 0.65
 """The same for plans of fewer units, where it approximates less well."""
-SLICES_SHARE: Final = 0.5
-"""Share of alpha for slices, where there are some."""
+SLICES_SHARE: Final = 0.6
+"""Share of alpha for slices, where there are some: each has few units, and they share it."""
 LOOKS_BAD: Final = 0.01
 """A slice with a smaller p-value for "not worse than the margin" stands in the way of promotion."""
 GROSS: Final = 0.25
@@ -124,8 +124,7 @@ def evaluate(pool: Series, slices: Mapping[str, Series] | None, design: Design, 
     if complete > len(design.looks):
         raise ValueError(f"{complete} rows for {len(design.looks)} looks")
     sliced = None if slices is None else _SlicePart(slices, design, complete)
-    worse = _Test(pool, Side.WORSE, design, share=1 - SLICES_SHARE if sliced else 1.0)
-    within = _Test(pool, Side.WITHIN, design, share=1.0)
+    worse, within = (_Test(pool, side, design, sliced=sliced is not None) for side in (Side.WORSE, Side.WITHIN))
     pool_is_within = False
     for look in range(complete):
         if worse.reached(look):
@@ -153,16 +152,28 @@ def side_p_value(series: Series, side: Side, margin: float, look: int) -> float:
     return p_value((GRID - values)[::-1], weights[::-1], unit=2 * GRID, null_mean=(1 + margin) / 2)
 
 
+def pool_levels(side: Side, design: Design, *, sliced: bool = False) -> Vector:
+    """Return the p-value that the pool must reach at each of `design.looks`; `sliced` where slices have their share of alpha."""
+    alpha = _alpha(side, design)
+    if side is Side.WITHIN:
+        return _levels(design.planned, design.looks, alpha, late)
+    return _levels(design.planned, design.looks, alpha * (1 - SLICES_SHARE) if sliced else alpha, early)
+
+
+def slice_levels(design: Design, *, slices: int) -> Vector:
+    """Return the p-value that shows one of `slices` to be worse, at each of `design.slice_looks`, when all of them were seen from the first look on."""
+    return _levels(design.planned, design.slice_looks, SLICES_SHARE * _alpha(Side.WORSE, design) / slices, late)
+
+
 @lru_cache(maxsize=512)
-def levels(planned: int, at: tuple[int, ...], alpha: float) -> Vector:
-    """Return the p-value to reach at each of the looks `at`, for error rate `alpha` over all of them."""
+def _levels(planned: int, at: tuple[int, ...], alpha: float, spent: Callable[[float], float]) -> Vector:
     times = tuple(count / planned for count in at)
     found = np.array(boundaries(times, tuple(alpha * spent(time) for time in times)))
     found.setflags(write=False)
     return found
 
 
-def alpha_of(side: Side, design: Design) -> float:
+def _alpha(side: Side, design: Design) -> float:
     """Return what is spent on one hypothesis over all looks."""
     kept = KEPT_OF_SMALL if design.planned < SMALL else KEPT
     return kept * (design.false_roll_back if side is Side.WORSE else design.false_promotion)
@@ -171,9 +182,9 @@ def alpha_of(side: Side, design: Design) -> float:
 class _Test:
     """One hypothesis about the pool, at each look."""
 
-    def __init__(self, series: Series, side: Side, design: Design, *, share: float) -> None:
+    def __init__(self, series: Series, side: Side, design: Design, *, sliced: bool) -> None:
         self._series, self._side, self._margin = series, side, design.margin
-        self._levels = levels(design.planned, design.looks, share * alpha_of(side, design))
+        self._levels = pool_levels(side, design, sliced=sliced)
         # The exact value costs a hundred times the normal one: it is asked for where it may be small enough.
         self._worth = _normal_p_values(series, side, design.margin) <= _FAR * self._levels[: len(series.counts)]
 
@@ -202,7 +213,7 @@ class _SlicePart:
         self._rows = [design.looks.index(count) for count in at]
         self._rows = [row for row in self._rows if row < complete]
         times = tuple(count / design.planned for count in at[: len(self._rows)])
-        self._levels = _shared_levels(times, SLICES_SHARE * alpha_of(Side.WORSE, design), [self._seen(row) for row in self._rows])
+        self._levels = _shared_levels(times, SLICES_SHARE * _alpha(Side.WORSE, design), [self._seen(row) for row in self._rows])
 
     def _seen(self, row: int) -> int:
         return sum(1 for name in self._names if self._slices[name].counts[row].any())
@@ -231,7 +242,7 @@ def _shared_levels(times: Sequence[float], alpha: float, seen: Sequence[int]) ->
     """Return each look's level for one slice, when what is spent at a look is shared by the slices `seen` until then (Bonferroni)."""
     total, before, alphas = 0.0, 0.0, []
     for time, count in zip(times, seen, strict=True):
-        until = alpha * spent(time)
+        until = alpha * late(time)
         total += (until - before) / max(1, count)
         before = until
         alphas.append(total)

@@ -11,11 +11,11 @@ from typing import Final
 
 FIRST: Final = 10
 """Units at the first look: fewer say nothing at the levels that we spend on them."""
-_GROWTH: Final = 1.08
+_GROWTH: Final = 1.05
 _LEAST: Final = 4
 """Units between looks: answers of yes or no come in so few steps that a look in between could not spend what it may."""
 _EVEN: Final = 30
-_FOR_SLICES: Final = (0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0)
+_FOR_SLICES: Final = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @lru_cache(maxsize=256)

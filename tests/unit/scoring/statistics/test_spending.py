@@ -1,5 +1,6 @@
 """Boundaries: all looks together err as often as stated."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import sqrt
 from statistics import NormalDist
@@ -7,8 +8,9 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from sluice.scoring.statistics import spending
 from sluice.scoring.statistics.looks import looks, slice_looks
-from sluice.scoring.statistics.spending import boundaries, spent
+from sluice.scoring.statistics.spending import boundaries, early, late
 
 NORMAL = NormalDist()
 
@@ -25,8 +27,9 @@ def test_two_independent_halves_follow_the_textbook() -> None:
     assert -NORMAL.inv_cdf(found[1]) == pytest.approx(2.178, abs=2e-3)
 
 
+@pytest.mark.parametrize("spent", [early, late])
 @pytest.mark.parametrize("planned", [50, 1000])
-def test_paths_without_a_difference_cross_as_often_as_stated(planned: int) -> None:
+def test_paths_without_a_difference_cross_as_often_as_stated(planned: int, spent: Callable[[float], float]) -> None:
     times = tuple(count / planned for count in looks(planned))
     needed = [-NORMAL.inv_cdf(level) for level in boundaries(times, tuple(0.05 * spent(time) for time in times))]
     steps = np.sqrt(np.diff([0.0, *times]))
@@ -35,7 +38,21 @@ def test_paths_without_a_difference_cross_as_often_as_stated(planned: int) -> No
     assert crossed == pytest.approx(0.05, abs=4 * sqrt(0.05 * 0.95 / 40_000))
 
 
-def test_spending_starts_at_nothing_ends_at_everything_and_never_takes_back() -> None:
+@pytest.mark.parametrize("planned", [50, 20_000])
+def test_levels_do_not_depend_on_how_finely_a_density_is_cut(planned: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = tuple(count / planned for count in looks(planned))
+    alphas = tuple(0.05 * late(time) for time in times)
+    found = boundaries(times, alphas)
+    boundaries.cache_clear()
+    monkeypatch.setattr(spending, "_legendre", lambda: np.polynomial.legendre.leggauss(241))
+    finer = boundaries(times, alphas)
+    boundaries.cache_clear()
+    assert finer is not found
+    assert found == pytest.approx(finer, rel=1e-6)
+
+
+@pytest.mark.parametrize("spent", [early, late])
+def test_spending_starts_at_nothing_ends_at_everything_and_never_takes_back(spent: Callable[[float], float]) -> None:
     share = [spent(time) for time in np.linspace(0, 1, 101)]
     assert share[0] == 0
     assert share[-1] == pytest.approx(1)
