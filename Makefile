@@ -7,9 +7,9 @@ BIN := .venv/bin
 STEP := scripts/step
 # What computes goes to one process (tests/scheduling.py) and has the longest way: it starts first. The last fill the gaps.
 SUITES := tests/unit tests/cluster tests/faults tests/property
-# A cluster for each of three processes, and a fourth that computes while these wait; a file stays in one process.
+# A cluster for each of two processes, and a third that computes while these wait, and then helps; a file stays in one process.
 # A process that dies is replaced once: xdist gives the test that it died of to the next one again.
-SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 # What is worth keeping from one checkout to the next; a clean one with nothing changed checks types in two seconds.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice
 # Seconds, for all of them; each has a limit of its own (tests/limits.py).
@@ -53,7 +53,7 @@ faults: venv ## cut lines, lost answers and silence, from a scripted server on l
 	@$(BIN)/pytest -q tests/faults
 
 cluster-test: venv ## tests on a real API server and node; the first run builds Kubernetes (about ten minutes)
-	@$(BIN)/pytest -q $(SIDE_BY_SIDE) --numprocesses 3 tests/cluster
+	@$(BIN)/pytest -q $(SIDE_BY_SIDE) tests/cluster
 
 test: export CI = 1 # the same generated examples as there: what is green here is green there
 test: ## everything that CI runs, quietly; ends with pytest's closing line, or with the end of the failing part's log

@@ -167,4 +167,4 @@ def dns(place: Place, binary: Path) -> Component:
 
 def registry(place: Place, binary: Path) -> Component:
     """The OCI registry. Its content is in the state folder and outlives the processes."""
-    return Component(name="registry", command=[binary, "--address", place.registry, "--disk", place.folder / "registry"])
+    return Component(name="registry", command=[binary, "--address", place.registry, "--disk", place.registry_folder])

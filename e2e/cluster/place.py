@@ -79,6 +79,11 @@ class Place:
         return f"{self.node_address}:{REGISTRY_PORT}"
 
     @property
+    def registry_folder(self) -> Path:
+        """Where the registry keeps its content."""
+        return self.folder / "registry"
+
+    @property
     def host_link(self) -> str:
         """The host's end of the cable."""
         return f"sluice{self.octet}"

@@ -39,6 +39,10 @@ KERNEL_SETTINGS = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 
+IMAGES_IN_MEMORY_FROM = 8 << 30
+"""Bytes of memory that have to be free. Unpacked images are a gigabyte in twenty thousand files, and go with the sandbox: on a disk from which as many were
+just deleted, making them takes three times as long."""
+
 # Runs as process 1, with the new /proc in place. $1 is the folder that holds the cluster's own /var/lib and /var/log.
 SETUP = """
 set -eu
@@ -46,6 +50,10 @@ mount --make-rshared /
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock /run/netns /run/settings
 mount --bind "$1/lib" /var/lib
+if [ "$3" = memory ]; then
+  mkdir -p /var/lib/containerd
+  mount -t tmpfs -o mode=711 tmpfs /var/lib/containerd
+fi
 mount --bind "$1/log" /var/log
 settings="$2"
 for setting in $settings; do
@@ -113,6 +121,12 @@ def _inspect(pid: int, folder: Path) -> Process | None:
         return None
 
 
+def _free() -> int:
+    """Bytes of memory that programs may still take."""
+    line = next(line for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024
+
+
 class Sandbox:
     """The namespaces of one cluster."""
 
@@ -138,7 +152,7 @@ class Sandbox:
         settings = " ".join(f"{path}={value}" for path, value in KERNEL_SETTINGS.items())
         with log.open("ab") as output:
             subprocess.run(
-                ["setsid", "--fork", *namespaces, "sh", "-c", SETUP, "setup", self._node, settings],
+                ["setsid", "--fork", *namespaces, "sh", "-c", SETUP, "setup", self._node, settings, "memory" if _free() >= IMAGES_IN_MEMORY_FROM else "disk"],
                 check=True,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.scoring import Decision, decide
-from sluice.scoring.statistics.engine import Design, evaluate
+from sluice.scoring.statistics.engine import Design, Side, evaluate, side_p_value
 from sluice.scoring.statistics.score_test import p_value
 from sluice.scoring.statistics.series import Series
 
@@ -49,12 +50,11 @@ def test_the_order_of_arrival_says_nothing_when_the_rank_is_told(d: list[float],
     assert decide(arrived, margin=margin, alpha=0.05, planned=len(d), rank=order) == decide(d, margin=margin, alpha=0.05, planned=len(d))
 
 
-@given(DIFFERENCES)
-def test_what_is_worse_the_other_way_round_is_better(d: list[float]) -> None:
+@given(DIFFERENCES, st.sampled_from([0.0, 0.1]))
+def test_what_shows_that_it_is_worse_shows_the_other_way_round_that_it_is_better(d: list[float], margin: float) -> None:
     filled = np.where(np.isnan(d), -1.0, d)
-    opposite = {Decision.PROMOTE: Decision.ROLL_BACK, Decision.ROLL_BACK: Decision.PROMOTE, Decision.INCONCLUSIVE: Decision.INCONCLUSIVE}
-    decision, used = decide(filled, margin=0.0, alpha=0.05, planned=len(d))
-    assert decide(-filled, margin=0.0, alpha=0.05, planned=len(d)) == (opposite[decision], used)
+    worse, better = (Series.arriving(values, np.zeros(len(d), dtype=np.int64), looks=1) for values in (filled, -filled))
+    assert side_p_value(worse, Side.WORSE, margin, 0) == pytest.approx(side_p_value(better, Side.WITHIN, -margin, 0), rel=1e-9)
 
 
 @given(
