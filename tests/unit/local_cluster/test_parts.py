@@ -117,3 +117,14 @@ def test_without_root_the_error_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_command_for_a_cluster_that_is_not_there_says_how_to_start_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["status", "--name", "absent"]) == 1
     assert "python -m e2e.cluster up --name absent" in capsys.readouterr().err
+
+
+def test_the_registry_gets_links_to_the_blobs_of_a_layout_and_keeps_what_it_has(tmp_path: Path) -> None:
+    layout, registry = tmp_path / "layout", tmp_path / "registry"
+    for folder, names in ((layout, ("aa", "bb")), (registry, ("bb",))):
+        (folder / "blobs/sha256").mkdir(parents=True)
+        for name in names:
+            (folder / "blobs/sha256" / name).write_text(f"{folder.name} {name}")
+    images._lend(layout, registry)
+    assert (registry / "blobs/sha256/aa").samefile(layout / "blobs/sha256/aa")
+    assert (registry / "blobs/sha256/bb").read_text() == "registry bb"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sluice.scoring.statistics import spending
+from sluice.scoring.statistics.engine import Design, Side, pool_levels
 from sluice.scoring.statistics.looks import looks, slice_looks
 from sluice.scoring.statistics.spending import boundaries, early, late
 
@@ -79,3 +80,11 @@ def test_no_look_comes_before_the_minimum() -> None:
 def test_a_plan_without_units_is_refused() -> None:
     with pytest.raises(ValueError, match="planned: 0"):
         looks(0)
+
+
+def test_evidence_against_a_candidate_counts_early_and_evidence_for_it_late() -> None:
+    design = Design(margin=0.02, false_roll_back=0.05, false_promotion=0.05, planned=1000)
+    worse, within = (pool_levels(side, design) for side in (Side.WORSE, Side.WITHIN))
+    tenth = next(place for place, count in enumerate(design.looks) if count >= 100)
+    assert (worse[:tenth] > 5 * within[:tenth]).all()
+    assert worse[-1] < within[-1]
