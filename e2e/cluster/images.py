@@ -97,7 +97,7 @@ def _lend(layout: Path, registry: Path) -> None:
     """
     shelf = registry / "blobs" / "sha256"
     shelf.mkdir(parents=True, exist_ok=True)
-    for blob in (layout / "blobs" / "sha256").iterdir():
+    for blob in (layout / "blobs" / "sha256").glob("*"):
         with suppress(OSError):
             os.link(blob, shelf / blob.name)
 

@@ -128,3 +128,8 @@ def test_the_registry_gets_links_to_the_blobs_of_a_layout_and_keeps_what_it_has(
     images._lend(layout, registry)
     assert (registry / "blobs/sha256/aa").samefile(layout / "blobs/sha256/aa")
     assert (registry / "blobs/sha256/bb").read_text() == "registry bb"
+
+
+def test_a_folder_that_is_no_layout_lends_nothing(tmp_path: Path) -> None:
+    images._lend(tmp_path, tmp_path / "registry")
+    assert list((tmp_path / "registry/blobs/sha256").iterdir()) == []
