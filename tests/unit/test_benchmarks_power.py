@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import canary_power
 from benchmarks.canary.cells import Cell, Goal, as_hard, table
-from benchmarks.canary.figures import OURS, Count, Figures, markdown
+from benchmarks.canary.figures import OURS, Count, Exactly, Figures, markdown
 from benchmarks.canary.peers import PEERS, Verdict
 from benchmarks.canary.populations import Flips, Models
 from benchmarks.canary.releases import draw
@@ -157,3 +157,16 @@ def test_models_are_as_hard_as_the_data_of_a_goal() -> None:
         float(np.mean(draw(replace(EDGE, kind=Models(middle=0.054), planned=20_000), np.random.default_rng(seed)).differences != 0)) for seed in range(8)
     ]
     assert max(differences) > 2 * min(differences)
+
+
+def test_the_report_tells_of_two_values_what_holds_and_of_three_what_does_not() -> None:
+    def computed(values: int, rolled_back: float) -> dict[str, object]:
+        return {"problem": {"values": [0] * values, "alpha": 0.05}, "rolled_back": rolled_back, "promoted": 0.01}
+
+    kept = Exactly.from_json({"errors": [computed(2, 0.04), computed(2, 0.02), computed(3, 0.045)]})
+    assert "2 problems" in str(kept)
+    assert "**none** of them, and the highest error rate is 0.80 α" in str(kept)
+    assert kept.limit == "none of 1 random problems of that kind was above α, the highest at 0.90 α"
+    broken = Exactly.from_json({"errors": [computed(2, 0.06), computed(3, 0.01), computed(3, 0.06)]})
+    assert "**1** of them, and the highest error rate is 1.20 α" in str(broken)
+    assert broken.limit == "1 of 2 random problems of that kind were above α, at 1.20 α"
