@@ -171,6 +171,11 @@ class Canary(Story):
 
         self.ns.wait("deployment", "churn", done, seconds=120)
 
+    def written_by_us(self) -> list[str]:
+        """Fields of the Deployment that Sluice wrote and that would show as drift against Git."""
+        deployment = json.loads(self.ns.kubectl("get", "deployment", "churn", "--show-managed-fields", "--output=json").stdout)
+        return [str(item["fieldsV1"]) for item in deployment["metadata"]["managedFields"] if item["manager"] == "sluice"]
+
     @cached_property
     def address(self) -> str:
         """Where the Service is reached."""
@@ -198,7 +203,7 @@ class Canary(Story):
         return connection
 
     @contextmanager
-    def users(self, *, pause: float = 0.1) -> Iterator[Counter[str]]:
+    def users(self, *, pause: float = 0.25) -> Iterator[Counter[str]]:
         """Two people who use the Service all the time, with a pause of so many seconds; counts who answered them, and `failed`."""
         counts: Counter[str] = Counter()
         over = threading.Event()

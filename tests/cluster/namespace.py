@@ -8,6 +8,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ from e2e.cluster.api_server import ApiServer, Person
 
 Object = dict[str, Any]
 DELETION_SECONDS = 60
+_JUDGED = ("ModelRelease.sluice.dev", "ReleaseApproval.sluice.dev", "ReleaseEvidence.sluice.dev")
+"""What a controller judges again whenever a policy or a trust root comes or goes: the one of the next test, and the one after, while the namespace goes."""
 _CACHE_SECONDS = 0.25
 """Admission reads namespaces, and authorisation reads bindings, from caches that are milliseconds late, and nothing shows how late."""
 
@@ -29,6 +32,7 @@ class Namespace:
         self.name = f"{prefix}-{uuid4().hex[:8]}"
         self._labels = dict(labels or {})
         self._cluster_scoped: list[tuple[str, str]] = []
+        self._kinds: set[str] = set()
         self._api = ApiServer.of(cluster)
 
     def __enter__(self) -> Self:
@@ -39,10 +43,13 @@ class Namespace:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Delete what was made: cluster-scoped objects first, since policies and webhooks among them could resist the rest.
+        """Delete what was made: what is judged, then cluster-scoped objects, since policies and webhooks among them could resist the rest.
 
         The namespace itself takes Kubernetes five seconds at least; `wait_gone` waits for it where that matters.
         """
+        for kind in (kind for kind in _JUDGED if kind in self._kinds):
+            with suppress(StepFailed):
+                self._api.delete_all(kind, namespace=self.name)
         for kind, name in reversed(self._cluster_scoped):
             self._api.delete(kind, name, namespace=self.name, seconds=DELETION_SECONDS, missing_ok=True)
         for owners in ("deployments.apps", "replicasets.apps", "statefulsets.apps", "jobs.batch", "pods"):
@@ -103,9 +110,10 @@ class Namespace:
         """Remember what does not go with the namespace; rights are effective when this returns."""
         if stored["kind"] in {"RoleBinding", "ClusterRoleBinding"}:
             time.sleep(_CACHE_SECONDS)
+        group = stored["apiVersion"].rpartition("/")[0]
+        kind = f"{stored['kind']}.{group}" if group else stored["kind"]
+        self._kinds.add(kind)
         if "namespace" not in stored["metadata"]:
-            group = stored["apiVersion"].rpartition("/")[0]
-            kind = f"{stored['kind']}.{group}" if group else stored["kind"]
             self._cluster_scoped.append((kind, stored["metadata"]["name"]))
 
     def get(self, kind: str, name: str) -> Object:

@@ -17,7 +17,7 @@ import pytest
 from e2e.cluster import Cluster, Narrator, StepFailed
 from e2e.images import build_sluice
 from sluice.api.names import HELD_ANNOTATION, SCHEDULING_GATE
-from tests.cluster.canary_story import CANDIDATE, Canary, sluice_image
+from tests.cluster.canary_story import BASELINE, CANDIDATE, Canary, sluice_image
 from tests.cluster.installation import disturbed, remove
 from tests.cluster.namespace import Namespace, condition_of
 from tests.cluster.stored_weights import StoredWeights
@@ -181,17 +181,35 @@ def test_four_doors_say_the_same_of_every_release(installed: Cluster, ns: Namesp
             ns.wait("pod", name, running if behind == "let in" else gated)
 
 
-def test_a_candidate_is_scored_and_promoted_and_once_stopped_its_baseline_stands_in(installed: Cluster, ns: Namespace) -> None:
+def test_a_good_candidate_is_promoted_and_once_stopped_its_baseline_stands_in_until_git_says_so_too(installed: Cluster, ns: Namespace) -> None:
     canary = Canary(ns, sluice_image(installed))
     canary.serve_baseline()
     with canary.users() as users:
-        canary.push(wrong=0)
-        canary.wait_decision("Promote", seconds=180)
+        held = canary.push(wrong=0)
+        assert held["spec"]["paused"] is True
+        status = canary.wait_decision("Promote", seconds=180)["status"]
+        canary.wait_phase("Serving")
         canary.until_rolled_out()
+        canary.wait_tidy()
+        assert (status["reason"], status["metrics"][0]["name"], status["metrics"][0]["towards"]) == ("WithinMargin", "accuracy", "Promote")
+        assert status["units"] <= status["planned"] == 400
+        assert canary.status()["canary"] == {"run": {"name": f"{CANDIDATE}-1"}, "decision": "Promote"}
+        assert canary.written_by_us() == []
+        assert not ns.get("deployment", "churn")["spec"].get("paused")
+        # Somebody stops it while it serves.
         canary.decide("stop", "security", SAM, decision="Reject")
+        canary.wait_phase("Rejected")
         canary.until(lambda: not [pod for pod in ns.list("pods", selector=f"sluice.dev/release={CANDIDATE}") if running(pod)], seconds=120)
+        served, before = users[CANDIDATE], users[BASELINE]
+        canary.until(lambda: users[BASELINE] > before)
+        assert canary.written_by_us() == []
         assert ns.get("replicaset", "churn-stand-in")["status"]["readyReplicas"] == 2
+        # Git is reverted: the Deployment's own Pods come back, and then the stand-in goes.
+        ns.apply(canary.first.deployment_of(wrong=0))
+        canary.until_rolled_out()
+        canary.until(lambda: ns.list("replicasets", selector="sluice.dev/stand-in") == [])
     assert users["failed"] == 0, users
+    assert users[CANDIDATE] == served > 0
 
 
 @pytest.mark.usefixtures("installed")

@@ -46,7 +46,7 @@ def test_a_release_that_drifts_is_found_out_and_rolled_back_though_the_controlle
         ports = [{"port": 80, "targetPort": PORT}]
         ns.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "churn"}, "spec": {"selector": {"app": "churn"}, "ports": ports}})
         scrape(prometheus, first)
-        with first.users(pause=0.05) as users:
+        with first.users(pause=0.1) as users:
             # 1. What the baseline does is known: it is what it did itself, as it has none.
             first.until(lambda: "reference" in first.monitor()["spec"])
             first.until(lambda: first.monitor("accuracy")["status"].get("observations", 0) > 0, seconds=120)

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs leave it out
+from yaml.resolver import Resolver
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -20,12 +24,22 @@ class ManifestRefused(ValueError):
     """This is no manifest, or none that a cluster would take; the message says where, and what would be right."""
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as kubectl has it."""
+class _Loader(Composer, CParser, SafeConstructor, Resolver):
+    """YAML as kubectl has it: libyaml's parser, from which kubectl's was translated.
+
+    It composes in Python, where depth is limited: `yaml.CSafeLoader` ends the process over a hundred thousand brackets.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as the parent has it
-        first: [(tag, expression) for tag, expression in resolvers if tag != _TIMESTAMP] for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        first: [(tag, expression) for tag, expression in resolvers if tag != _TIMESTAMP] for first, resolvers in Resolver.yaml_implicit_resolvers.items()
     }
+
+    def __init__(self, text: str) -> None:
+        """Begin with the first document."""
+        CParser.__init__(self, text)
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the parent's signature
         """Refuse a member that is there twice: the parent takes the last."""

@@ -27,7 +27,8 @@ def deploy(tmp_path: Path) -> Path:
     for item in manifests():
         folder = tmp_path / "deploy" / ("evidence" if item["kind"] == "ReleaseEvidence" else "")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{item['kind']}-{item['metadata']['name']}.yaml").write_text("# a comment\n---\n" + yaml.safe_dump({"apiVersion": "v1"} | item))
+        text = yaml.dump({"apiVersion": "v1"} | item, Dumper=yaml.CSafeDumper)
+        (folder / f"{item['kind']}-{item['metadata']['name']}.yaml").write_text(f"# a comment\n---\n{text}")
     (tmp_path / "deploy" / "README.md").write_text("no manifest: {")
     return tmp_path / "deploy"
 

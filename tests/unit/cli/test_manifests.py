@@ -25,10 +25,11 @@ def test_members_that_are_merged_in_may_be_written_over() -> None:
     [
         ("a: 1\nspec:\n  revoked: []\n  revoked:\n  - x\n", "line 4: member 'revoked' is there twice"),
         ('{"a": 1, "a": 2}', "line 1: member 'a' is there twice"),
-        ("a: 1\n\tb: 2\n", "neither YAML nor JSON: line 2, column 1: found character"),
+        ("a: 1\n\tb: 2\n", "neither YAML nor JSON: line 2, column 1: found a tab character"),
         ("a: !!python/name:os.system x", "neither YAML nor JSON: line 1, column 4: could not determine a constructor"),
         ("a: \x01", "neither YAML nor JSON: "),
         ("[" * 400, "neither YAML nor JSON: "),
+        ("[" * 100_000, "neither YAML nor JSON: "),
     ],
 )
 def test_what_has_two_readings_or_none_is_refused_with_its_line(text: str, said: str) -> None:

@@ -23,7 +23,7 @@ class Change:
     def __init__(self, at: Path) -> None:
         self.there, self.file = at / "there.yaml", at / "policy.yaml"
         later = c.item("ModelRelease", LATER, c.release_spec() | {"version": "2.2.0"})
-        self.there.write_text(yaml.safe_dump_all([*manifests(), later]))
+        self.there.write_text(yaml.dump_all([*manifests(), later], Dumper=yaml.CSafeDumper))
         self.policy: dict[str, Any] = next(item for item in manifests() if item["kind"] == "ReleasePolicy")
 
     @property

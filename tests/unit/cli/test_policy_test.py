@@ -47,7 +47,7 @@ class Folder:
         self.tests = at / "tests"
         self.tests.mkdir()
         (at / "deploy").mkdir()
-        (at / "deploy" / "all.yaml").write_text(yaml.safe_dump_all(manifests()))
+        (at / "deploy" / "all.yaml").write_text(yaml.dump_all(manifests(), Dumper=yaml.CSafeDumper))
 
     def run(self, *cases: dict[str, Any], output: str = "json", **more: object) -> Any:  # noqa: ANN401 - click's result
         (self.tests / "cases.yaml").write_text(yaml.safe_dump(document(*cases, **more)))

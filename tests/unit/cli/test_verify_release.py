@@ -44,7 +44,7 @@ def manifests() -> list[Object]:
 
 def verify(folder: Path, items: list[Object], *options: str) -> Result:
     path = folder / "all.yaml"
-    path.write_text(yaml.safe_dump_all(items))
+    path.write_text(yaml.dump_all(items, Dumper=yaml.CSafeDumper))
     return run("verify", "release", f"mr/{c.NAME}", "-n", c.NAMESPACE, "-f", path, "-o", "json", *options)
 
 

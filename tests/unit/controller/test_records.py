@@ -212,7 +212,7 @@ async def test_a_record_is_verified_at_a_desk_and_held_against_manifests(tmp_pat
     (record,) = bench.records
     folder = tmp_path / "deploy"
     folder.mkdir()
-    (folder / "all.yaml").write_text(yaml.safe_dump_all(items))
+    (folder / "all.yaml").write_text(yaml.dump_all(items, Dumper=yaml.CSafeDumper))
     (tmp_path / "record.yaml").write_text(yaml.safe_dump(record))
     (tmp_path / "record.json").write_bytes(base64.b64decode(record["spec"]["bundle"]["inline"]))
     published = with_key({}, fingerprint=bench.key.fingerprint, public_pem=bench.key.public_pem)
@@ -229,7 +229,7 @@ async def test_a_record_is_verified_at_a_desk_and_held_against_manifests(tmp_pat
     for item in changed:
         if item["kind"] == "ReleasePolicy":
             item["spec"]["requirements"][0]["waivableBy"] = ["owner"]
-    (folder / "all.yaml").write_text(yaml.safe_dump_all(changed))
+    (folder / "all.yaml").write_text(yaml.dump_all(changed, Dumper=yaml.CSafeDumper))
     found = run("verify", "record", tmp_path / "record.yaml", *trust, "--against", folder)
     assert (found.exit_code, len(json.loads(found.stdout)["differs"])) == (1, 2)
     # 2. Another key.
