@@ -71,6 +71,13 @@ class Process:
         lines = self.probe("/metrics")[1].splitlines()
         return next(float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name)
 
+    def wait_metric(self, name: str, *, least: float, seconds: float = READY_SECONDS) -> None:
+        """Wait until a series is that high: it follows what was written, which people see first."""
+        deadline = time.monotonic() + seconds
+        while (found := self.metric(name)) < least:
+            assert time.monotonic() < deadline, f"{name} is {found}"
+            time.sleep(0.05)
+
     def kill(self) -> None:
         """`kill -9`."""
         self.process.kill()

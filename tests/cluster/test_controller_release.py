@@ -265,5 +265,5 @@ def test_readiness_and_metrics_are_served(controller: Process, story: Story) -> 
     assert controller.probe("/readyz") == (200, "ok\n")
     assert controller.probe("/other")[0] == 404
     assert controller.metric("sluice_leader") == 1
-    assert controller.metric('sluice_releases{phase="Pending"}') >= 1
+    controller.wait_metric('sluice_releases{phase="Pending"}', least=1)
     assert controller.metric("sluice_world_age_seconds") < 40
