@@ -151,9 +151,16 @@ def test_the_registry_lists_what_refers_to_an_image_also_after_a_restart(cluster
 
 
 def test_a_second_cluster_survives_a_killed_up_keeps_an_audit_log_and_leaves_nothing(cluster: Cluster) -> None:
-    # 1. `up` killed in the middle leaves something that the next one takes over.
-    kill_while("start the API server")
     try:
+        # 1. `up` killed in the middle, and nobody wants the cluster any more.
+        kill_while("start the API server")
+        started = place.find(SECOND)
+        assert started is not None
+        assert traces(started) != []
+        down(SECOND, narrator=Narrator(quiet=True))
+        assert traces(started) == []
+        # Killed later, it leaves something that the next one takes over.
+        kill_while("wait for the node", "--audit")
         second = Cluster.up(SECOND, audit=True)
         assert second.problems() == []
         # 2. Beside the first: other addresses, the first one undisturbed.
@@ -176,20 +183,13 @@ def test_a_second_cluster_survives_a_killed_up_keeps_an_audit_log_and_leaves_not
         assert cgroups.folders(SECOND) != []
         second.down()
         assert traces(second.place) == []
-        # 6. `up` killed in the middle, and nobody wants the cluster any more.
-        kill_while("wait for the node")
-        started = place.find(SECOND)
-        assert started is not None
-        assert traces(started) != []
-        second.down()
-        assert traces(started) == []
     finally:
         down(SECOND, narrator=Narrator(quiet=True))
 
 
-def kill_while(step: str) -> None:
+def kill_while(step: str, *options: str) -> None:
     """Start `up` for the second cluster, and kill -9 it when it has announced a step."""
-    command = [sys.executable, "-m", "e2e.cluster", "up", "--name", SECOND]
+    command = [sys.executable, "-m", "e2e.cluster", "up", "--name", SECOND, *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         assert process.stderr is not None
         assert any(step in line for line in process.stderr), "it ended before that step"

@@ -193,8 +193,8 @@ class Load:
                     if response.status != 201:
                         self.failures.append(await response.text())
                 self.answered += 1
-                # Sixty a second see any gap; as many as there can be would take both cores from everybody.
-                await asyncio.sleep(0.06)
+                # Forty a second see any gap; as many as there can be would take both cores from everybody.
+                await asyncio.sleep(0.1)
 
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._tls or False)) as session, asyncio.TaskGroup() as group:
             for _ in range(clients):

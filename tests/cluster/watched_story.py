@@ -19,13 +19,13 @@ REFUSALS: Object = {
     "onDrift": "RollBack", "silentAfter": "10m",
 }  # fmt: skip
 ACCURACY: Object = {
-    "name": "accuracy", "probe": {"suite": {"name": "churn-core"}, "metric": "accuracy"}, "period": "10s", "detects": "Mean", "missing": "0",
+    "name": "accuracy", "probe": {"suite": {"name": "churn-core"}, "metric": "accuracy"}, "period": "20s", "detects": "Mean", "missing": "0",
     "reference": {"baseline": {"window": "1h", "atLeast": 300}}, "falseAlarmEvery": 100_000, "onDrift": "Alert", "silentAfter": "1h",
 }  # fmt: skip
 """Its cases are asked of a Pod that serves, and the first time they were is what is normal."""
 ANSWERS: Object = ACCURACY | {
     "name": "answers", "probe": ACCURACY["probe"] | {"live": {"port": 9000, "path": "/v1/samples"}},
-    "reference": {"baseline": {"window": "1h", "atLeast": 20}}, "period": "20s",
+    "reference": {"baseline": {"window": "1h", "atLeast": 20}},
 }  # fmt: skip
 """What users were answered, as the servers push every fourth of it to the container beside them; the first of it is what is normal."""
 _SERVER = """

@@ -32,8 +32,8 @@ def shared_out(folder: Path, *names: str, suites: tuple[str, ...] = ("tests",)) 
     notes = folder / "notes"
     notes.touch()
     (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.scheduling", "-p", "no:cacheprovider", "-q", "-n", "2", "--no-loadscope-reorder", *suites]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "NOTES": str(notes)}
+    command = [sys.executable, "-m", "pytest", "-pxdist", "-ptests.scheduling", "-pno:cacheprovider", "-q", "-n2", "--no-loadscope-reorder", *suites]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "NOTES": str(notes), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     for inherited in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         environment.pop(inherited, None)
     done = subprocess.run(command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)

@@ -45,7 +45,8 @@ def test_levels_do_not_depend_on_how_finely_a_density_is_cut(planned: int, monke
     alphas = tuple(0.05 * late(time) for time in times)
     found = boundaries(times, alphas)
     boundaries.cache_clear()
-    monkeypatch.setattr(spending, "_legendre", lambda: np.polynomial.legendre.leggauss(241))
+    nodes = np.polynomial.legendre.leggauss(241)
+    monkeypatch.setattr(spending, "_legendre", lambda: nodes)
     finer = boundaries(times, alphas)
     boundaries.cache_clear()
     assert finer is not found
