@@ -13,9 +13,10 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 from sluice.scoring.answer import Answer, NoAnswer
 from sluice.scoring.case import Case
@@ -49,8 +50,8 @@ class Sink(Protocol):
     def finish(self) -> Samples:
         """Close and tell where everything is. Raises OSError."""
 
-    def so_far(self) -> Path:
-        """Give a file that holds all lines taken so far. Raises OSError."""
+    def so_far(self) -> BinaryIO:
+        """Open what holds all lines taken so far; the caller closes it. Raises OSError."""
 
 
 class FileSink:
@@ -84,12 +85,15 @@ class FileSink:
         self._partial.replace(self._path)
         return Samples(digest="sha256:" + self._digest.hexdigest(), uri=self._path.absolute().as_uri())
 
-    def so_far(self) -> Path:
-        """The file under its name, or the one that is still being written."""
-        if self._file.closed:
-            return self._path
-        self._file.flush()
-        return self._partial
+    def so_far(self) -> BinaryIO:
+        """Open the file under the name that it has at this moment: another thread may be giving it its last one."""
+        with suppress(ValueError):
+            # Closed, and so everything is in it.
+            self._file.flush()
+        try:
+            return self._partial.open("rb")
+        except FileNotFoundError:
+            return self._path.open("rb")
 
 
 def sample_line(rank: int, case: Case, repeats: Sequence[Repeat], pairs: Sequence[Pair], *, keep: Keep) -> bytes:

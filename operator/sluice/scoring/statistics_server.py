@@ -8,6 +8,7 @@ Requests are small and bounded; a NetworkPolicy says who may send them at all.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from sluice.scoring.wire import as_json, look_as_json
 BODY_BYTES: Final = 1024
 KEEP_ALIVE_SECONDS: Final = 30.0
 SHUTDOWN_SECONDS: Final = 1.0
+_CHUNK_BYTES: Final = 128 * 1024
 
 
 class Counts(Protocol):
@@ -78,7 +80,16 @@ class StatisticsServer:
             return _forbidden()
         if self._sink is None:
             return web.Response(status=404, text="no samples are kept: the scorer was started without --samples\n")
-        return web.FileResponse(self._sink.so_far(), headers={"Content-Type": "application/jsonl"})
+        # Opened here and now: in the time in which `FileResponse` comes to open a path the last unit may be scored, and the file have another name.
+        with self._sink.so_far() as file:
+            response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
+            response.content_length = left = os.fstat(file.fileno()).st_size
+            await response.prepare(request)
+            while chunk := await asyncio.to_thread(file.read, min(left, _CHUNK_BYTES)):
+                await response.write(chunk)
+                left -= len(chunk)
+            await response.write_eof()
+        return response
 
     def _permitted(self, request: web.Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -278,12 +279,35 @@ async def test_samples_are_in_rank_order_and_hold_digests_of_answers(tmp_path: P
 async def test_samples_can_be_seen_while_they_are_written_and_end_where_they_must(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "samples.jsonl", limit=10)
     sink.write(b"12345")
-    assert sink.so_far().read_bytes() == b"12345\n"
+    with sink.so_far() as early:
+        assert early.read() == b"12345\n"
     sink.write(b"1234")
     sink.write(b"1")
-    found = sink.finish()
-    assert sink.so_far().read_bytes() == b"12345\n"
+    with sink.so_far() as meanwhile:
+        found = sink.finish()
+        assert meanwhile.read() == b"12345\n", "what was opened stays, whatever its name is by now"
+    with sink.so_far() as late:
+        assert late.read() == b"12345\n"
     assert found.digest == "sha256:" + hashlib.sha256(b"12345\n").hexdigest()
+
+
+async def test_samples_can_be_seen_between_their_last_line_and_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = FileSink(tmp_path / "samples.jsonl")
+    sink.write(b"12345")
+    seen: list[bytes] = []
+
+    def look() -> None:
+        with sink.so_far() as file:
+            seen.append(file.read())
+
+    def named(partial: Path, path: Path) -> None:
+        look()
+        partial.rename(path)
+        look()
+
+    monkeypatch.setattr(Path, "replace", named)
+    sink.finish()
+    assert seen == [b"12345\n", b"12345\n"]
 
 
 async def test_texts_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
@@ -303,7 +327,7 @@ async def test_a_scorer_that_cannot_write_its_samples_ends_with_that_error() -> 
         def finish(self) -> Samples:
             raise AssertionError("it went on")
 
-        def so_far(self) -> Path:
+        def so_far(self) -> BinaryIO:
             raise AssertionError("nobody asked")
 
     worker = Worker(plan(), cases(40), shard=0, metrics=METRICS, candidate=Side(YES), baseline=Side(YES), sink=Full())
