@@ -168,6 +168,8 @@ async def test_a_shard_shows_what_every_answer_was_to_who_has_the_token(files: P
         async with shard_of(files, "--samples", str(files / "samples.jsonl")) as (_, session), asyncio.timeout(60):
             async with session.get("/v1/samples", headers={"Authorization": "Bearer another"}) as response:
                 assert response.status == 403
+            async with session.head("/v1/samples", headers={"Authorization": f"Bearer {plan.end_token}"}) as response:
+                assert response.status == 405
             lines: list[bytes] = []
             while len(lines) < 100:
                 async with session.get("/v1/samples", headers={"Authorization": f"Bearer {plan.end_token}"}) as response:

@@ -52,7 +52,7 @@ class StatisticsServer:
         application = web.Application(client_max_size=BODY_BYTES)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/v1/statistics", self._statistics)
-        application.router.add_get("/v1/samples", self._samples)
+        application.router.add_get("/v1/samples", self._samples, allow_head=False)
         application.router.add_post("/v1/end", self._end)
         self._runner = web.AppRunner(
             application, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
