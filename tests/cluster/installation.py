@@ -19,7 +19,7 @@ import yaml
 from e2e.cluster import Cluster, StepFailed
 from e2e.cluster.api_server import ApiServer
 from sluice.api.names import CONTROLLER as NAME
-from sluice.api.names import GOVERN_LABEL
+from sluice.api.names import GOVERN_LABEL, RELEASE_LABEL
 from tests.cluster.namespace import Namespace
 
 ROOT: Final = Path(__file__).parents[2]
@@ -33,6 +33,7 @@ PARTS: Final = (
 Object = dict[str, Any]
 
 _EFFECTIVE_SECONDS: Final = 30
+_GUARDED: Final = ("CanaryRun", "ReleaseApproval", "ReleaseWaiver", "ReleaseMonitor", "ReleaseDrill")
 _there: dict[str, bool] = {}
 """Whether they are in a cluster, by its name; of others it is not known."""
 
@@ -64,10 +65,9 @@ def remove(cluster: Cluster) -> None:
         with closing(ApiServer.of(cluster)) as api:
             for obj in reversed(_parts(cluster)):
                 api.take_away(obj, namespace=HOME, seconds=0)
-    run = yaml.safe_load((ROOT / "examples" / "CanaryRun.yaml").read_text())
-    run["metadata"].pop("namespace", None)
-    with Namespace(cluster, prefix="probe") as probe:
-        _wait(lambda: _is_taken(probe, run), "gone")
+    examples = [yaml.safe_load((ROOT / "examples" / f"{kind}.yaml").read_text()) for kind in _GUARDED]
+    with Namespace(cluster, labels={GOVERN_LABEL: "true"}, prefix="probe") as probe:
+        _wait(lambda: all(_is_taken(probe, example) for example in examples) and _starts(probe), "gone")
     _there[cluster.name] = False
 
 
@@ -118,12 +118,27 @@ def _is_guarded(probe: Namespace) -> bool:
     return False
 
 
-def _is_taken(probe: Namespace, run: Object) -> bool:
+def _is_taken(probe: Namespace, example: Object) -> bool:
+    """Whether anybody may make such an object, and nothing is written into it. Policies go one after the other, in whatever order."""
+    obj = example | {"metadata": {"name": "probe"}}
     try:
-        probe.create(run, dry_run=True)
+        return "approver" not in probe.create(obj, dry_run=True)["spec"]
     except StepFailed:
         return False
-    return True
+
+
+def _starts(probe: Namespace) -> bool:
+    """Whether a Pod and a Deployment that name a release are taken as they are."""
+    metadata = {"name": "probe", "labels": {RELEASE_LABEL: "probe"}}
+    spec = {"containers": [{"name": "probe", "image": "registry.example.com/probe"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    deployed = {"selector": {"matchLabels": metadata["labels"]}, "template": {"metadata": {"labels": metadata["labels"]}, "spec": spec}}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployed}
+    try:
+        held = "schedulingGates" in probe.create(pod, dry_run=True)["spec"]
+        return not held and "paused" not in probe.create(deployment, dry_run=True)["spec"]
+    except StepFailed:
+        return False
 
 
 def _wait(condition: Callable[[], bool], what: str) -> None:
