@@ -48,6 +48,7 @@ class Namespace:
         The namespace itself takes Kubernetes five seconds at least; `wait_gone` waits for it where that matters.
         """
         for kind in (kind for kind in _JUDGED if kind in self._kinds):
+            # What a policy or a webhook of the test does not let go now goes with the namespace.
             with suppress(StepFailed):
                 self._api.delete_all(kind, namespace=self.name)
         for kind, name in reversed(self._cluster_scoped):
