@@ -207,7 +207,7 @@ def test_a_good_candidate_is_promoted_and_once_stopped_its_baseline_stands_in_un
         # Git is reverted: the Deployment's own Pods come back, and then the stand-in goes.
         ns.apply(canary.first.deployment_of(wrong=0))
         canary.until_rolled_out()
-        canary.until(lambda: ns.list("replicasets", selector="sluice.dev/stand-in") == [])
+        canary.until(lambda: ns.list("replicasets", selector="sluice.dev/stand-in") == [], seconds=30)
     assert users["failed"] == 0, users
     assert users[CANDIDATE] == served > 0
 
